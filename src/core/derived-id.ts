@@ -1,0 +1,26 @@
+import { sha256 } from "@noble/hashes/sha2.js";
+import { bytesToHex, utf8ToBytes } from "@noble/hashes/utils.js";
+
+/**
+ * Id of an effect that a run makes: the same in every execution that gets to
+ * the same place, so a crash between effect and record makes no second one
+ * (contract E9). `scope` is the generation and the attempts of all enclosing
+ * tasks. The parts are joined as JSON, since keys may contain any separator.
+ */
+export function derivedId(purpose: string, runId: string, path: string, scope: string): string {
+  return hash([purpose, runId, path, scope]).slice(0, 40);
+}
+
+/** The same over attempts and executions: only run and path count. */
+export function taskIdempotencyKey(runId: string, path: string): string {
+  return hash(["task", runId, path]);
+}
+
+/** Tells whether two invokes with one idempotency key mean the same. */
+export function fingerprintOf(payload: string): string {
+  return hash(["payload", payload]).slice(0, 32);
+}
+
+function hash(parts: readonly string[]): string {
+  return bytesToHex(sha256(utf8ToBytes(JSON.stringify(parts))));
+}

@@ -1,0 +1,216 @@
+import type { Duration } from "./duration.js";
+import type { EventName, SendEvent, SendEventOptions, SentEvent } from "./event.js";
+import type { AnyJob, JobInput, JobOutput } from "./job.js";
+import type { Key } from "./key.js";
+import type { RetryOptions } from "./retry.js";
+import type { DisplayProperty, InvokeResult, RunHandle, TaskStyle } from "./run.js";
+
+/** What a task's callback knows about itself. */
+export interface Task {
+  /** Run id and path: the identity of the task. */
+  readonly id: string;
+  readonly key: string;
+  /** 1-based: recorded attempts + 1. A crash does not raise it. */
+  readonly attempt: number;
+  /** The same in every attempt and execution of this task; hand it to a payment API. */
+  readonly idempotencyKey: string;
+  /** Fires on timeout, cancel, loss of the lease and `stop`. */
+  readonly signal: AbortSignal;
+  /** Shown with the output; write it during the attempt. */
+  outputProperties: readonly DisplayProperty[] | undefined;
+}
+
+export interface TaskOptions<T = unknown> {
+  readonly name?: string;
+  readonly icon?: string;
+  readonly description?: string;
+  readonly properties?: readonly DisplayProperty[];
+  /** Recorded input, for display. */
+  readonly params?: unknown;
+  readonly style?: TaskStyle;
+  /** Dotted paths of the output that readers do not get to see. What is stored stays whole. */
+  readonly redact?: { readonly paths: readonly string[] };
+  /** Without it (here, on the job or on the client) there is one attempt. `false`: one attempt whatever they say. */
+  readonly retry?: RetryOptions | false;
+  /** Bounds one attempt in a live process; the attempt fails with TASK_TIMEOUT and its signal fires. */
+  readonly timeout?: Duration;
+  /** The callback does not start before; the run parks. */
+  readonly delayUntil?: Date;
+  /** The callback is not called; the task completes with undefined. */
+  readonly noop?: boolean;
+  /** Applied to each returned output, first time and replay. */
+  readonly parseOutput?: (output: unknown) => T;
+  /**
+   * "at-most-once": the start is recorded before the callback, and an attempt
+   * that was interrupted is never made again but rejects with
+   * TASK_INTERRUPTED. Default "at-least-once".
+   */
+  readonly mode?: "at-least-once" | "at-most-once";
+}
+
+/** What `onError` may decide: nothing, another error, another time, or the end. */
+export type OnErrorResult =
+  | undefined
+  | void
+  | Error
+  | { readonly retryAt: Date; readonly error?: unknown }
+  | { readonly skipRetrying: true };
+
+export type OnError = (
+  error: unknown,
+  task: Task,
+  io: Io,
+) => OnErrorResult | Promise<OnErrorResult>;
+
+/** Makes a callback whose result cannot be stored a compile error that says so. */
+export type Storable<T> = T extends (...args: never) => unknown
+  ? "A task cannot return a function: what it returns is stored."
+  : unknown;
+
+export interface InvokeOptions {
+  /** Scoped to the job: a second invoke with it gets the first run. */
+  readonly idempotencyKey?: string;
+  /** After it the key starts a new run. Default: never. */
+  readonly idempotencyKeyTTL?: Duration;
+  readonly delay?: Duration;
+  readonly runAt?: Date;
+  /** Greater goes first; -1000 to 1000, default 0. */
+  readonly priority?: number;
+  readonly tags?: readonly string[];
+  readonly accountId?: string;
+  /** Readable as `context.event.context`. */
+  readonly context?: unknown;
+  readonly isTest?: boolean;
+  /** A run that has not started by then is CANCELED with RUN_EXPIRED. */
+  readonly ttl?: Duration;
+}
+
+export interface InvokeAndWaitOptions extends InvokeOptions {
+  /** Rejects with WAIT_TIMEOUT; the child goes on. Default: none. */
+  readonly timeout?: Duration;
+}
+
+export interface BatchItem<Input> {
+  readonly payload: Input;
+  readonly options?: InvokeAndWaitOptions;
+}
+
+export interface ParallelOptions<Item> {
+  /** At most this many items at a time. Default: all. */
+  readonly concurrency?: number;
+  /** Key of an item's task. Default: its index. */
+  readonly keyBy?: (item: Item, index: number) => Key;
+  readonly name?: string;
+}
+
+export interface Logger {
+  debug(message: string, data?: unknown): void;
+  info(message: string, data?: unknown): void;
+  log(message: string, data?: unknown): void;
+  warn(message: string, data?: unknown): void;
+  error(message: string, data?: unknown): void;
+}
+
+/**
+ * What `run` and tasks call. Everything that is remembered takes a key first;
+ * a key is unique among its siblings.
+ */
+export interface Io {
+  /**
+   * Runs `callback` once and remembers what it returns: a later execution of
+   * the run gets the same value back and does not call it again. A crash before
+   * the record is committed repeats the callback, so hand
+   * `task.idempotencyKey` to what must not happen twice.
+   *
+   * @example
+   * const user = await io.runTask("load-user", () => db.user(payload.id), { retry: { limit: 3 } });
+   */
+  runTask<T>(
+    key: Key,
+    callback: ((task: Task, io: Io) => T | Promise<T>) & Storable<T>,
+    options?: TaskOptions<T>,
+    onError?: OnError,
+  ): Promise<T>;
+  /** Parks the run until then; a number is seconds. At or before now: goes on at once. */
+  wait(key: Key, when: Duration | Date): Promise<void>;
+  /** The first branch to settle wins; the others are disarmed in its commit. */
+  waitForAny<B extends Readonly<Record<string, (io: Io) => unknown>>>(
+    key: Key,
+    branches: B,
+  ): Promise<
+    { [K in keyof B]: { readonly name: K; readonly value: Awaited<ReturnType<B[K]>> } }[keyof B]
+  >;
+  /** A task per item; results in the order of the items. The first error is thrown when all have ended. */
+  parallel<Item, R>(
+    key: Key,
+    items: readonly Item[],
+    callback: (item: Item, index: number, io: Io) => R | Promise<R>,
+    options?: ParallelOptions<Item>,
+  ): Promise<R[]>;
+
+  /** Exactly one event per task, also after a crash between send and record. */
+  sendEvent<const N extends EventName>(
+    key: Key,
+    event: SendEvent<N>,
+    options?: SendEventOptions,
+  ): Promise<SentEvent>;
+  sendEvents(
+    key: Key,
+    events: readonly SendEvent[],
+    options?: SendEventOptions,
+  ): Promise<readonly SentEvent[]>;
+
+  /** Starts a run and does not wait for it. */
+  invoke<J extends AnyJob | string>(
+    key: Key,
+    job: J,
+    payload: JobInput<J>,
+    options?: InvokeOptions,
+  ): Promise<RunHandle<JobOutput<J>>>;
+  /** Starts a run and parks until it ends, well or badly. Rejects only on timeout. */
+  invokeAndWait<J extends AnyJob | string>(
+    key: Key,
+    job: J,
+    payload: JobInput<J>,
+    options?: InvokeAndWaitOptions,
+  ): Promise<InvokeResult<JobOutput<J>>>;
+  /** Results in the order of the items. */
+  batchInvokeAndWait<J extends AnyJob | string>(
+    key: Key,
+    job: J,
+    items: readonly BatchItem<JobInput<J>>[],
+    options?: { readonly concurrency?: number },
+  ): Promise<InvokeResult<JobOutput<J>>[]>;
+
+  /** Ends this execution; the run goes on at once in a new one. */
+  yield(key: Key): Promise<void>;
+  /** min inclusive, max exclusive (inclusive with `round`); default 0 to 1. */
+  random(
+    key: Key,
+    options?: { readonly min?: number; readonly max?: number; readonly round?: boolean },
+  ): Promise<number>;
+  now(key: Key): Promise<Date>;
+  uuid(key: Key): Promise<string>;
+  readonly logger: Logger;
+  /** `try/catch` as a call. Plain `try/catch` works just as well. */
+  try<T, C>(body: () => Promise<T>, onCatch: (error: unknown) => Promise<C>): Promise<T | C>;
+}
+
+/** The keys an integration may not take. */
+export const ioKeys = [
+  "runTask",
+  "wait",
+  "waitForAny",
+  "parallel",
+  "sendEvent",
+  "sendEvents",
+  "invoke",
+  "invokeAndWait",
+  "batchInvokeAndWait",
+  "yield",
+  "random",
+  "now",
+  "uuid",
+  "logger",
+  "try",
+] as const satisfies readonly (keyof Io)[];

@@ -1,0 +1,558 @@
+import type { Clock } from "./clock.js";
+import type { RunStatus, StoredStatus } from "./run-status.js";
+
+/**
+ * The storage contract: what an adapter promises and the engine relies on.
+ *
+ * An adapter stores runs, task records, signals, log lines and values. It makes
+ * no decision: the pure functions in `core/` decide, an adapter only compares
+ * and sets. It has no timer of its own for the engine's sake, no retry of user
+ * work and no log; instants are epoch milliseconds and arrive as arguments.
+ * Methods take arrays and answer by position, so that one round trip and one
+ * disk flush serve every run that is ready at that moment.
+ *
+ * Everything typed `string` that comes from a user's value (`payload`,
+ * `admitted`, `output`, `error`, `data`, `state`, `value`, …) is opaque text
+ * and must come back byte for byte: never parse it, never store it as `jsonb`.
+ * Every other string is well-formed Unicode without U+0000.
+ *
+ * The rules, each one a `describe` of the conformance suite:
+ *
+ * - **S1** One element is atomic, elements are independent. An element that the
+ *   store refuses answers `rejected` with a reason and one that is locked by
+ *   somebody else answers `busy`; neither holds up its neighbours.
+ * - **S2** All parts of a guard hold in the store's own statement, which keeps
+ *   the run row from every change of holder until the element is durable. A
+ *   wrong epoch is `fenced`, a wrong status or inbox is `conflict`. Fencing is
+ *   by epoch alone: a lapsed lease that nobody has taken is still its holder's,
+ *   and the holder's commit is `ok`. Only *extending* a lapsed lease of a run
+ *   with limit keys is refused (`leaseRefused: true`), since the slot may have
+ *   been given away; the records of that element are kept.
+ * - **S3** A COMPLETED task record never changes. Any other is replaced only by
+ *   a write whose `replaces` names the seq that it replaces. A final run
+ *   changes only by a write with `reopen`, which raises epoch and generation.
+ * - **S4** A repeated `writeId` answers `ok` and changes nothing. It lives in
+ *   the rows that the element writes anyway: the run row's last, each task's.
+ * - **S5** Every write of a task record carries the run's next `seq`, given by
+ *   the engine. A seq that exists with another writeId is `rejected`.
+ * - **S6** Two claimers never get one run under one epoch; a claim raises it.
+ * - **S7** Never more than `limits[id]` unexpired leases among the runs with a
+ *   limit key of that id and value, decided under a lock of that key. A store
+ *   that cannot says `capabilities.limits: false`.
+ * - **S8** A run is due when it is not final, has no live lease, and its
+ *   `wakeAt` has come or it has at least `wakeSignals` unread signals
+ *   (`wakeSignals` 0: signals never make it due). One indexed `dueAt` holds the
+ *   result; park, signal and claim compute it under the row's lock.
+ * - **S9** A signal is idempotent on (run, id), is added whatever the target's
+ *   status, and raises the target's `inbox`. Only `signalsRead` marks it read.
+ *   Watches are signals with topic {@link WATCH_TOPIC}: they raise `inbox`, but
+ *   never count as unread and never make a run due. A watch on a final or
+ *   missing run is answered by a signal to the watcher.
+ * - **S10** Effects on other runs (`signals`, `watches`, `runs`) are durable
+ *   with the write. A store that cannot apply them at once keeps them with the
+ *   run, answers `pending: true` and applies them in `deliver`, idempotently.
+ * - **S11** Deadlines are indexed, and the claim or leased creation that starts
+ *   a run replaces its deadline by start + `maxDurationMs` (or by none).
+ * - **S12** A commit with task records only, and no `leaseUntil`, writes no
+ *   column of the run row.
+ */
+export interface Storage {
+  /** For messages: "memory", "sqlite", … */
+  readonly name: string;
+  readonly specVersion: typeof SPEC_VERSION;
+  readonly capabilities: StorageCapabilities;
+
+  /** Idempotent; many processes may call it at once. Refuses a newer schema. */
+  init(environment: StorageEnvironment): Promise<void>;
+  /** Idempotent. Every later call rejects with STORAGE_CLOSED. */
+  close(): Promise<void>;
+  /** The store's clock, epoch milliseconds. It never goes back. */
+  now(): Promise<number>;
+
+  /**
+   * Creates runs. Each element is durable together or not at all.
+   *
+   * A group's first run is idempotent on its id and on (jobId, idempotency
+   * key); its further runs are made only if the first is new. Other groups are
+   * untouched by that. A repeated `createId` answers as it did at first. When a
+   * value named in `expect` has another version, the answer is `conflict` and
+   * nothing is made. A run that has a limit key is never created leased.
+   */
+  createRuns(elements: readonly CreateElement[]): Promise<CreateResult[]>;
+
+  /** Takes due runs for a worker; see {@link ClaimRequest}. */
+  claimRuns(request: ClaimRequest): Promise<ClaimResult>;
+
+  /** The only guarded write. One answer per element, by position. */
+  commit(writes: readonly RunWrite[]): Promise<CommitResult[]>;
+
+  /** Linearizable. `undefined` where there is no such run. */
+  getRuns(ids: readonly string[]): Promise<(RunRecord | undefined)[]>;
+  /** Task records with a greater seq, ascending, at least one, up to about `byteBudget` bytes. */
+  listTasks(runId: string, afterSeq: number, byteBudget: number): Promise<TaskPage>;
+  /** All unread signals and all watches of a run, oldest first. Linearizable. */
+  listSignals(runId: string): Promise<Signal[]>;
+  /** Open waits on any of these topics, of non-final runs, in a stable order. */
+  listWaiting(topics: readonly string[], page: WaitingPage): Promise<WaitingTask[]>;
+
+  /** For people and for look-back: newest first. May lag by `capabilities.staleMs`. */
+  listRuns(query: RunQuery): Promise<RunPage>;
+  listLogs(runId: string, page: { after?: number; limit: number }): Promise<StoredLogLine[]>;
+  /** Number of runs by displayed status, internal runs left out. */
+  countRuns(): Promise<Partial<Record<RunStatus, number>>>;
+
+  getValue(key: string): Promise<StoredValue | undefined>;
+  /**
+   * Compare-and-set. `expected` is the version to replace, 0 for "must not
+   * exist", undefined for "whatever is there". Versions start at 1 and rise;
+   * a deleted key that is set again never repeats a version.
+   */
+  setValue(key: string, value: string, expected?: number): Promise<ValueResult>;
+  deleteValue(key: string, expected?: number): Promise<ValueResult>;
+  /** In key order, keys greater than `after`. */
+  listValues(
+    prefix: string,
+    page: { after?: string; limit: number },
+  ): Promise<(StoredValue & { key: string })[]>;
+
+  /**
+   * Deletes at most `limit` runs that ended before `finishedBefore`, with all
+   * that belongs to them, and leaves a tombstone of each (id, key, fingerprint)
+   * until `dedupeUntil`. Spares runs with undelivered effects and children of a
+   * run that is not final. Tombstones past their time go, too.
+   */
+  purge(query: PurgeQuery): Promise<{ purged: number }>;
+
+  /**
+   * Optional: calls `onHint` when runs may have become due through another
+   * process, with the instant if it is known. A hint may be lost, doubled or
+   * wrong. Answers a function that ends the subscription.
+   */
+  subscribe?(onHint: (dueAt?: number) => void): Promise<() => Promise<void>>;
+  /** Optional (S10): applies effects that were answered as `pending`. Answers how many are left. */
+  deliver?(): Promise<{ left: number }>;
+}
+
+export const SPEC_VERSION = 1;
+
+/** Topic of a watch in the inbox of the run that is watched. */
+export const WATCH_TOPIC = "$watch";
+
+/** `dueAt` of a run that no instant makes due. */
+export const NEVER = 9_007_199_254_740_991;
+
+export interface StorageEnvironment {
+  /** Used by stores that have no clock of their own. */
+  readonly clock: Clock;
+}
+
+export interface StorageCapabilities {
+  /** Limit keys are enforced (S7). */
+  readonly limits: boolean;
+  /** How far `listRuns`, `listLogs` and `countRuns` may lag behind. */
+  readonly staleMs: number;
+  readonly maxElementBytes: number;
+  readonly maxElementTasks: number;
+  readonly maxValueBytes: number;
+}
+
+/** One durable instance of a job. */
+export interface RunRecord {
+  readonly id: string;
+  readonly jobId: string;
+  readonly version: string;
+  readonly status: StoredStatus;
+  /** Raised by claim and release and by every write that is not the holder's. */
+  readonly epoch: number;
+  /** Raised by `reopen`. Starts at 1. */
+  readonly generation: number;
+  /** The holder, or the last one. */
+  readonly workerId: string | null;
+  readonly leaseUntil: number | null;
+  /** null: final. NEVER: no instant makes it due. While leased: `leaseUntil`. */
+  readonly dueAt: number | null;
+  readonly deadlineAt: number | null;
+  readonly maxDurationMs: number | null;
+  readonly priority: number;
+  /** `<limit id>/<value>`; a limit id has no "/". */
+  readonly limitKeys: readonly string[];
+  /** As it was sent. */
+  readonly payload: string | null;
+  /** As `run` gets it; null until admitted. */
+  readonly admitted: string | null;
+  readonly output: string | null;
+  readonly error: string | null;
+  /** Why the run is blocked, while it is (contract E14). */
+  readonly blocked: string | null;
+  readonly executionCount: number;
+  readonly stalls: number;
+  /** Highest task seq at the last release or claim over a lapsed lease. */
+  readonly lastSeq: number;
+  /** Signals and watches ever added. */
+  readonly inbox: number;
+  readonly tags: readonly string[];
+  readonly eventId: string | null;
+  readonly parentId: string | null;
+  readonly parentPath: string | null;
+  readonly idempotencyKey: string | null;
+  readonly fingerprint: string | null;
+  readonly isTest: boolean;
+  readonly createdAt: number;
+  readonly startedAt: number | null;
+  readonly finishedAt: number | null;
+  /** Engine data that nobody queries: event, source, account, … */
+  readonly meta: string | null;
+  /** State of an internal run. */
+  readonly state: string | null;
+}
+
+/** A run to be made. `wakeAt` null: no instant makes it due. */
+export interface NewRun {
+  readonly id: string;
+  readonly jobId: string;
+  readonly version: string;
+  /** A final status makes a run that is over at once (an invalid payload, a delivered event). */
+  readonly status: StoredStatus;
+  readonly wakeAt: number | null;
+  readonly payload: string | null;
+  readonly admitted?: string | null;
+  readonly output?: string | null;
+  readonly error?: string | null;
+  readonly priority?: number;
+  readonly limitKeys?: readonly string[];
+  readonly tags?: readonly string[];
+  readonly deadlineAt?: number | null;
+  readonly maxDurationMs?: number | null;
+  readonly eventId?: string | null;
+  readonly parentId?: string | null;
+  readonly parentPath?: string | null;
+  readonly idempotencyKey?: string | null;
+  /** When the idempotency key may be used for a new run; undefined: never. */
+  readonly idempotencyExpiresAt?: number | null;
+  readonly fingerprint?: string | null;
+  readonly isTest?: boolean;
+  readonly meta?: string | null;
+  readonly state?: string | null;
+  /** Created as held by this worker and EXECUTING, with epoch 1. */
+  readonly lease?: { readonly workerId: string; readonly leaseMs: number };
+}
+
+export interface CreateGroup {
+  readonly first: NewRun;
+  readonly further?: readonly NewRun[];
+}
+
+export interface CreateElement {
+  readonly createId: string;
+  readonly groups: readonly CreateGroup[];
+  /** Values that must still have these versions (0: must not exist). */
+  readonly expect?: readonly { readonly key: string; readonly version: number }[];
+}
+
+export interface CreatedRun {
+  /** The run that holds the id or idempotency key now. */
+  readonly id: string;
+  readonly created: boolean;
+  /** Of that run; also from a tombstone. */
+  readonly fingerprint: string | null;
+  readonly createdAt: number;
+  /** Set if the run was created leased. */
+  readonly leaseUntil: number | null;
+}
+
+export type CreateResult =
+  | {
+      readonly result: "ok";
+      readonly groups: readonly {
+        readonly first: CreatedRun;
+        readonly further: readonly CreatedRun[];
+      }[];
+    }
+  | { readonly result: "conflict" }
+  | { readonly result: "busy" }
+  | { readonly result: "rejected"; readonly reason: string; readonly cause?: unknown };
+
+/**
+ * Takes due runs of `jobIds`: internal ones (job ids that start with "$")
+ * first, then by priority (greater first), then runs that have started before
+ * new ones, then by `dueAt`. Saturated limit keys are passed over *before*
+ * `limit` applies.
+ *
+ * A claim sets holder and lease, raises the epoch, sets EXECUTING, `startedAt`
+ * if unset (S11) and `executionCount` + 1 — unless the last release said `keep`
+ * and this is the same worker (then `kept`). A claim over a lapsed lease writes
+ * `stalls`: 0 if the highest task seq exceeds `lastSeq`, else + 1, and sets
+ * `lastSeq`. A repeated `claimId` answers the runs that it took and that are
+ * still held under that epoch.
+ */
+export interface ClaimRequest {
+  readonly claimId: string;
+  readonly workerId: string;
+  readonly jobIds: readonly string[];
+  readonly limit: number;
+  readonly leaseMs: number;
+  /** By limit id. A limit id that is not named is not limited. */
+  readonly limits: Readonly<Record<string, number>>;
+  /** At most this many runs with `stalls` ≥ 2. */
+  readonly suspects: 0 | 1;
+  /** Exactly these, due or not: not final, no live lease, slot free. */
+  readonly only?: readonly string[];
+  /** Task records are answered up to about this many bytes in all. */
+  readonly taskBudget: number;
+}
+
+export interface ClaimResult {
+  readonly now: number;
+  readonly runs: readonly ClaimedRun[];
+  /** Earliest instant at which this caller could claim more; `now` if `limit` cut it off. */
+  readonly nextDue: number | null;
+  /** Runs of any job past their deadline, at most 100. */
+  readonly overdue: readonly string[];
+}
+
+export interface ClaimedRun {
+  readonly run: RunRecord;
+  /** Unread signals and watches. */
+  readonly signals: readonly Signal[];
+  /** Records by ascending seq. Empty if `kept`. */
+  readonly tasks: readonly TaskRecord[];
+  /** False: the rest is to be had by `listTasks` after the last seq given here. */
+  readonly tasksComplete: boolean;
+  /** The same worker said it kept the execution in memory when it released. */
+  readonly kept: boolean;
+  /** Stored log lines by `stream`. Empty if `kept`. */
+  readonly logCounts: Readonly<Record<string, number>>;
+}
+
+export type TaskStatus = "RUNNING" | "WAITING" | "COMPLETED" | "FAILED" | "CANCELED";
+
+/** What is remembered of one task (or wait, child, …): see `kind`. */
+export interface TaskRecord {
+  readonly path: string;
+  readonly seq: number;
+  readonly kind: string;
+  readonly status: TaskStatus;
+  /** Attempts that ended. */
+  readonly attempts: number;
+  readonly output: string | null;
+  readonly error: string | null;
+  readonly startedAt: number;
+  readonly finishedAt: number | null;
+  /** When an open wait or retry is due. */
+  readonly wakeAt: number | null;
+  /** Engine data: display fields, attempt history, … */
+  readonly data: string | null;
+  /** Topics an open event wait listens to, and its filter. */
+  readonly topics?: readonly string[];
+  readonly filter?: string | null;
+}
+
+export interface TaskWrite extends TaskRecord {
+  /** The seq of the record with this path that this one replaces (S3). */
+  readonly replaces?: number;
+}
+
+export interface TaskPage {
+  readonly tasks: readonly TaskRecord[];
+  readonly complete: boolean;
+}
+
+export interface Signal {
+  readonly id: string;
+  readonly topic: string;
+  readonly ref: string | null;
+}
+
+export interface NewSignal extends Signal {
+  readonly runId: string;
+}
+
+/** Asks that `signal` be sent to the writing run when `targetId` ends. */
+export interface Watch {
+  readonly targetId: string;
+  readonly signalId: string;
+  readonly topic: string;
+}
+
+/** `ref` of a watch in the target's inbox: the JSON of this. Its signal id is `<watcherId> <signalId>`. */
+export interface WatchRef {
+  readonly watcherId: string;
+  readonly signalId: string;
+  readonly topic: string;
+}
+
+export interface LogLine {
+  /** Unique with (run, epoch): a repeat is ignored. */
+  readonly ordinal: number;
+  /** Task path and attempt that wrote it; lines are counted by it. */
+  readonly stream: string;
+  readonly path: string;
+  readonly level: string;
+  readonly message: string;
+  readonly data: string | null;
+  readonly at: number;
+}
+
+export interface StoredLogLine extends LogLine {
+  /** Position in the run's log, ascending. */
+  readonly position: number;
+  readonly epoch: number;
+}
+
+export interface StoredValue {
+  readonly value: string;
+  readonly version: number;
+}
+
+export interface ValueWrite {
+  readonly key: string;
+  /** null deletes. */
+  readonly value: string | null;
+  readonly expected?: number;
+}
+
+export interface ValueResult {
+  readonly ok: boolean;
+  /** After the call; 0 if there is none. */
+  readonly version: number;
+  /** The value that is there now, if the comparison failed. */
+  readonly value?: string;
+}
+
+export interface RunGuard {
+  /** Present: the holder writes. Absent: an outsider, whose write raises the epoch and ends the lease. */
+  readonly epoch?: number;
+  readonly statuses?: readonly StoredStatus[];
+  readonly inbox?: number;
+}
+
+/** Columns of the run to set; what is left out stays. */
+export interface RunPatch {
+  readonly status?: StoredStatus;
+  readonly version?: string;
+  readonly priority?: number;
+  readonly limitKeys?: readonly string[];
+  readonly tags?: readonly string[];
+  readonly payload?: string | null;
+  readonly admitted?: string | null;
+  readonly output?: string | null;
+  readonly error?: string | null;
+  readonly blocked?: string | null;
+  readonly executionCount?: number;
+  readonly stalls?: number;
+  readonly lastSeq?: number;
+  readonly deadlineAt?: number | null;
+  readonly maxDurationMs?: number | null;
+  readonly startedAt?: number | null;
+  readonly finishedAt?: number | null;
+  readonly meta?: string | null;
+  readonly state?: string | null;
+}
+
+/** Gives the lease back and says what makes the run due again (S8). */
+export interface Release {
+  /** null: no instant does. */
+  readonly wakeAt: number | null;
+  readonly wakeSignals: number;
+  /** The worker keeps the execution in memory. */
+  readonly keep?: boolean;
+}
+
+/**
+ * All that one decision changes, durable together or not at all.
+ *
+ * A write whose `run.status` is final ends the lease, the deadline and `dueAt`
+ * by itself. An outsider's write (no `guard.epoch`) that leaves the run open
+ * needs a `release`, which says when it is due again; one that has neither
+ * `run` nor `release` (signals, watches, values only) leaves epoch and lease.
+ */
+export interface RunWrite {
+  readonly runId: string;
+  readonly writeId: string;
+  readonly guard: RunGuard;
+  readonly tasks?: readonly TaskWrite[];
+  readonly run?: RunPatch;
+  readonly signalsRead?: readonly string[];
+  readonly signals?: readonly NewSignal[];
+  readonly watches?: readonly Watch[];
+  /** Idempotent on id. Never with idempotency keys, never leased. */
+  readonly runs?: readonly NewRun[];
+  readonly logs?: readonly LogLine[];
+  /** A comparison that fails makes the whole element a `conflict`. */
+  readonly values?: readonly ValueWrite[];
+  /** Extends the lease to this instant; never shortens it. */
+  readonly leaseUntil?: number;
+  readonly release?: Release;
+  /** Lets the write change a final run; raises the generation (S3). */
+  readonly reopen?: boolean;
+}
+
+/**
+ * In the order in which they are decided: `missing`, `ok` for a repeated
+ * writeId, `final` (the run is over and the write does not reopen it),
+ * `fenced`, `conflict`, `rejected`, `ok`. `busy`: somebody holds the row at
+ * this moment, nothing was decided, send it again.
+ */
+export type CommitOutcome =
+  | "ok"
+  | "fenced"
+  | "conflict"
+  | "final"
+  | "missing"
+  | "busy"
+  | "rejected";
+
+export interface CommitResult {
+  readonly result: CommitOutcome;
+  /** The run's state after the call. 0, "PENDING" and 0 for a missing run. */
+  readonly epoch: number;
+  readonly status: StoredStatus;
+  readonly inbox: number;
+  readonly leaseUntil: number | null;
+  /** The lease had lapsed and could not be extended (S2). */
+  readonly leaseRefused?: boolean;
+  readonly pending?: boolean;
+  readonly reason?: string;
+  readonly cause?: unknown;
+}
+
+export interface WaitingPage {
+  readonly after?: { readonly runId: string; readonly path: string };
+  readonly limit: number;
+}
+
+export interface WaitingTask {
+  readonly runId: string;
+  readonly jobId: string;
+  readonly createdAt: number;
+  readonly task: TaskRecord;
+}
+
+export interface RunQuery {
+  readonly jobIds?: readonly string[];
+  /** As displayed: QUEUED included. */
+  readonly statuses?: readonly RunStatus[];
+  readonly tag?: string;
+  readonly eventId?: string;
+  readonly parentId?: string;
+  readonly blocked?: boolean;
+  /** Internal runs (`$event`, …) are left out unless true. */
+  readonly internal?: boolean;
+  /** Inclusive. */
+  readonly createdFrom?: number;
+  /** Exclusive. */
+  readonly createdTo?: number;
+  readonly cursor?: string;
+  readonly limit: number;
+}
+
+export interface RunPage {
+  readonly runs: readonly RunRecord[];
+  readonly nextCursor?: string;
+}
+
+export interface PurgeQuery {
+  readonly finishedBefore: number;
+  readonly dedupeUntil: number;
+  readonly limit: number;
+}

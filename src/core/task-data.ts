@@ -1,0 +1,52 @@
+import type { ErrorRecord } from "./error-record.js";
+import type { DisplayProperty, TaskStyle } from "./run.js";
+
+/** Kinds of records. A recorded key met by another kind blocks the run (contract E14). */
+export const taskKinds = [
+  "task",
+  "wait",
+  "any",
+  "parallel",
+  "invoke",
+  "invokeAndWait",
+  "batch",
+  "sendEvent",
+  "sendEvents",
+  "yield",
+  "random",
+  "now",
+  "uuid",
+] as const;
+export type TaskKind = (typeof taskKinds)[number];
+
+/** What a record keeps beside its columns; opaque to the storage. */
+export interface TaskData {
+  /** Generation and enclosing attempts under which a record that is not COMPLETED was written. */
+  readonly tag?: string;
+  readonly name?: string;
+  readonly icon?: string;
+  readonly description?: string;
+  readonly style?: TaskStyle;
+  readonly properties?: readonly DisplayProperty[];
+  readonly outputProperties?: readonly DisplayProperty[];
+  readonly redact?: readonly string[];
+  /** Encoded by the codec. */
+  readonly params?: string;
+  /** Failed attempts: [startedAt, finishedAt, error]. */
+  readonly history?: readonly AttemptRecord[];
+  /** The run an invoke started. */
+  readonly childId?: string;
+  /** How that run ended, once it has. */
+  readonly child?: { readonly jobId: string; readonly status: string };
+}
+
+export type AttemptRecord = readonly [startedAt: number, finishedAt: number, error: ErrorRecord];
+
+export function encodeTaskData(data: TaskData): string | null {
+  const text = JSON.stringify(data);
+  return text === "{}" ? null : text;
+}
+
+export function decodeTaskData(text: string | null): TaskData {
+  return text === null ? {} : (JSON.parse(text) as TaskData);
+}

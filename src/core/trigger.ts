@@ -1,0 +1,91 @@
+import { ConfigError } from "./errors.js";
+import { DEFAULT_SOURCE, type EventDefinition, nameOf } from "./event.js";
+import { assertOptions } from "./options.js";
+import { assertSchema, type Schema, type SchemaInput, type SchemaOutput } from "./schema.js";
+
+/** What a trigger says about itself to other processes, as plain data. */
+export type TriggerData =
+  | { readonly type: "invoke" }
+  | { readonly type: "event"; readonly names: readonly string[]; readonly source: string };
+
+/** What starts runs of a job. `Input` is what senders give, `Output` what `run` gets. */
+export interface Trigger<Input = unknown, Output = Input> {
+  readonly data: TriggerData;
+  readonly schema: Schema | undefined;
+  readonly examples: readonly TriggerExample[];
+  /** Carries the types; never set. */
+  readonly "~types"?: { readonly input: Input; readonly output: Output };
+}
+
+export interface TriggerExample {
+  readonly id: string;
+  readonly name: string;
+  readonly payload: unknown;
+}
+
+type InputOf<S, Otherwise> = S extends Schema ? SchemaInput<S> : Otherwise;
+type OutputOf<S, Otherwise> = S extends Schema ? SchemaOutput<S> : Otherwise;
+type SchemaOfName<N> = N extends EventDefinition<infer S> ? S : undefined;
+
+/**
+ * Starts a run for each event of this name (or any of these names) and source.
+ *
+ * `run` gets the payload as the schema gives it out. An event whose payload the
+ * schema refuses makes a run that is INVALID_PAYLOAD and never calls `run`.
+ *
+ * @example
+ * eventTrigger({ name: "user.signup", schema: z.object({ userId: z.string() }) })
+ * @throws ConfigError TRIGGER_INVALID, OPTION_UNKNOWN, SCHEMA_UNRECOGNIZED
+ */
+export function eventTrigger<
+  const N extends string | EventDefinition | readonly (string | EventDefinition)[],
+  S extends Schema | undefined = SchemaOfName<N>,
+>(options: {
+  name: N;
+  schema?: S;
+  /** Only events sent with the same source are heard. Default "pawl". */
+  source?: string;
+  examples?: readonly TriggerExample[];
+}): Trigger<InputOf<S, unknown>, OutputOf<S, unknown>> {
+  assertOptions(options, ["name", "schema", "source", "examples"], "eventTrigger");
+  const given: readonly (string | EventDefinition)[] = isList(options.name)
+    ? options.name
+    : [options.name];
+  if (given.length === 0) {
+    throw new ConfigError(
+      "TRIGGER_INVALID",
+      "eventTrigger got an empty list of names. Name at least one event.",
+    );
+  }
+  const inherited = given
+    .map((name) => (typeof name === "string" ? undefined : name.schema))
+    .find((s) => s !== undefined);
+  const schema = options.schema ?? inherited;
+  if (schema !== undefined) assertSchema(schema, `eventTrigger "${nameOf(given[0] ?? "")}"`);
+  const data: TriggerData = {
+    type: "event",
+    names: given.map(nameOf),
+    source: options.source ?? DEFAULT_SOURCE,
+  };
+  return Object.freeze({ data, schema, examples: options.examples ?? [] });
+}
+
+/**
+ * Starts runs only by `invoke`.
+ *
+ * @example
+ * invokeTrigger({ schema: z.object({ orderId: z.string() }) })
+ * @throws ConfigError OPTION_UNKNOWN, SCHEMA_UNRECOGNIZED
+ */
+export function invokeTrigger<S extends Schema | undefined = undefined>(
+  options: { schema?: S; examples?: readonly TriggerExample[] } = {},
+): Trigger<InputOf<S, unknown>, OutputOf<S, unknown>> {
+  assertOptions(options, ["schema", "examples"], "invokeTrigger");
+  if (options.schema !== undefined) assertSchema(options.schema, "invokeTrigger");
+  const data: TriggerData = { type: "invoke" };
+  return Object.freeze({ data, schema: options.schema, examples: options.examples ?? [] });
+}
+
+function isList<T>(value: T | readonly T[]): value is readonly T[] {
+  return Array.isArray(value);
+}

@@ -1,0 +1,17 @@
+import { Client } from "./engine/client.js";
+import { type ClientOptions, checkClientOptions } from "./engine/client-options.js";
+import { memory } from "./storage/memory/index.js";
+
+/**
+ * A client on a storage. No I/O happens and no timer starts before its first
+ * call.
+ *
+ * @example
+ * const client = createClient({ id: "shop", storage: sqlite("shop.db"), jobs: [welcome] });
+ * await client.start();
+ * @throws ConfigError OPTION_UNKNOWN, OPTION_INVALID, STORAGE_INVALID, JOB_DUPLICATE
+ */
+export function createClient(options: ClientOptions = {}): Client {
+  checkClientOptions(options);
+  return new Client(options, options.storage ?? memory());
+}

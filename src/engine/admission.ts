@@ -1,0 +1,89 @@
+import { durationMs } from "../core/duration.js";
+import type { PayloadIssue } from "../core/errors.js";
+import { ConfigError } from "../core/errors.js";
+import type { AnyJob } from "../core/job.js";
+import { assertPriority } from "../core/job-options.js";
+import { assertText } from "../core/key.js";
+import { parseWith } from "../core/schema.js";
+import { encodeValue } from "./encode.js";
+import { admittedText, type Engine, SAME_AS_PAYLOAD } from "./engine.js";
+
+/** What a job makes of a payload, decided once per run (contract E1). */
+export type Admission =
+  | {
+      readonly ok: true;
+      readonly admitted: string;
+      readonly tags: readonly string[];
+      readonly limitKeys: readonly string[];
+      readonly priority: number;
+    }
+  | { readonly ok: false; readonly issues: readonly PayloadIssue[] };
+
+export async function admit(engine: Engine, job: AnyJob, payload: unknown): Promise<Admission> {
+  const { schema } = job.trigger;
+  if (schema === undefined)
+    return { ok: true, admitted: SAME_AS_PAYLOAD, ...(await traits(engine, job, payload)) };
+  const parsed = await parseWith(schema, payload);
+  if (!parsed.ok) return { ok: false, issues: parsed.issues };
+  const admitted = admittedText(await encodeValue(engine, parsed.value, "parsed payload"));
+  // `run` sees what went through the codec, and so do the functions of the job.
+  return { ok: true, admitted, ...(await traits(engine, job, parsed.value)) };
+}
+
+async function traits(
+  _engine: Engine,
+  job: AnyJob,
+  payload: unknown,
+): Promise<{ tags: readonly string[]; limitKeys: readonly string[]; priority: number }> {
+  const { tags, priority = 0 } = job.options;
+  assertPriority(priority, `job "${job.id}"`);
+  return {
+    tags: checkedTags(typeof tags === "function" ? tags(payload) : (tags ?? [])),
+    limitKeys: limitKeysOf(job, payload),
+    priority,
+  };
+}
+
+export function checkedTags(tags: readonly string[]): readonly string[] {
+  if (!Array.isArray(tags))
+    throw new ConfigError("OPTION_INVALID", "tags must be an array of strings.");
+  for (const tag of tags) assertText(tag, "tag");
+  return tags;
+}
+
+/** `<limit id>/<value>`: an id has no "/", so the first one separates. */
+function limitKeysOf(job: AnyJob, payload: unknown): readonly string[] {
+  const limit = job.options.concurrencyLimit;
+  if (limit === undefined) return [];
+  if (typeof limit === "number") return [`job:${job.id}/`];
+  if ("id" in limit) return [`shared:${encodeURIComponent(limit.id)}/`];
+  const value: unknown = limit.key(payload);
+  if (typeof value !== "string") {
+    throw new ConfigError(
+      "OPTION_INVALID",
+      `concurrencyLimit.key of job "${job.id}" must give a string, got ${typeof value}.`,
+    );
+  }
+  assertText(value, `concurrencyLimit.key of job "${job.id}"`);
+  return [`key:${job.id}/${value}`];
+}
+
+/** The limits that these jobs name, by limit id, for the claim. */
+export function limitsOf(jobs: readonly AnyJob[]): Record<string, number> {
+  const limits: Record<string, number> = {};
+  for (const job of jobs) {
+    const limit = job.options.concurrencyLimit;
+    if (limit === undefined) continue;
+    if (typeof limit === "number") limits[`job:${job.id}`] = limit;
+    else if ("id" in limit) limits[`shared:${encodeURIComponent(limit.id)}`] = limit.limit;
+    else limits[`key:${job.id}`] = limit.limit;
+  }
+  return limits;
+}
+
+export function maxDurationMsOf(job: AnyJob): number | null {
+  const { maxDuration } = job.options;
+  return maxDuration === undefined
+    ? null
+    : durationMs(maxDuration, `maxDuration of job "${job.id}"`);
+}

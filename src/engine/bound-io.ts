@@ -1,0 +1,167 @@
+import type { Duration } from "../core/duration.js";
+import type { EventName, SendEvent, SendEventOptions, SentEvent } from "../core/event.js";
+import type {
+  BatchItem,
+  InvokeAndWaitOptions,
+  InvokeOptions,
+  Io,
+  Logger,
+  OnError,
+  ParallelOptions,
+  Storable,
+  Task,
+  TaskOptions,
+} from "../core/io.js";
+import type { AnyJob, JobInput, JobOutput } from "../core/job.js";
+import type { Key } from "../core/key.js";
+import type { InvokeResult, RunHandle } from "../core/run.js";
+import { currentScope } from "./async-context.js";
+import type { Execution } from "./execution.js";
+import { sendEventsTask, sendEventTask } from "./io/events.js";
+import { invokeTask } from "./io/invoke.js";
+import { batchInvokeAndWaitTask, invokeAndWaitTask } from "./io/invoke-and-wait.js";
+import { ScopedLogger } from "./io/logger.js";
+import { parallel } from "./io/parallel.js";
+import { nowValue, randomValue, uuidValue } from "./io/remembered-values.js";
+import { runTask } from "./io/run-task.js";
+import { wait } from "./io/wait.js";
+import { type Branches, waitForAny } from "./io/wait-for-any.js";
+import { yieldExecution } from "./io/yield.js";
+import type { Scope } from "./scope.js";
+
+/** `io`: each method is one line to the family that does the work. */
+class BoundIo implements Io {
+  readonly #scope: () => Scope;
+
+  constructor(scope: () => Scope) {
+    this.#scope = scope;
+  }
+
+  get logger(): Logger {
+    return new ScopedLogger(this.#scope);
+  }
+
+  runTask<T>(
+    key: Key,
+    callback: ((task: Task, io: Io) => T | Promise<T>) & Storable<T>,
+    options?: TaskOptions<T>,
+    onError?: OnError,
+  ): Promise<T> {
+    return runTask(this.#scope(), key, callback, options, onError);
+  }
+
+  wait(key: Key, when: Duration | Date): Promise<void> {
+    return wait(this.#scope(), key, when);
+  }
+
+  waitForAny<B extends Branches>(
+    key: Key,
+    branches: B,
+  ): Promise<
+    { [K in keyof B]: { readonly name: K; readonly value: Awaited<ReturnType<B[K]>> } }[keyof B]
+  > {
+    return waitForAny(this.#scope(), key, branches);
+  }
+
+  parallel<Item, R>(
+    key: Key,
+    items: readonly Item[],
+    callback: (item: Item, index: number, io: Io) => R | Promise<R>,
+    options?: ParallelOptions<Item>,
+  ): Promise<R[]> {
+    return parallel(this.#scope(), key, items, callback, options);
+  }
+
+  sendEvent<const N extends EventName>(
+    key: Key,
+    event: SendEvent<N>,
+    options?: SendEventOptions,
+  ): Promise<SentEvent> {
+    return sendEventTask(this.#scope(), key, event, options);
+  }
+
+  sendEvents(
+    key: Key,
+    events: readonly SendEvent[],
+    options?: SendEventOptions,
+  ): Promise<readonly SentEvent[]> {
+    return sendEventsTask(this.#scope(), key, events, options);
+  }
+
+  invoke<J extends AnyJob | string>(
+    key: Key,
+    job: J,
+    payload: JobInput<J>,
+    options?: InvokeOptions,
+  ): Promise<RunHandle<JobOutput<J>>> {
+    return invokeTask(this.#scope(), key, job, payload, options);
+  }
+
+  invokeAndWait<J extends AnyJob | string>(
+    key: Key,
+    job: J,
+    payload: JobInput<J>,
+    options?: InvokeAndWaitOptions,
+  ): Promise<InvokeResult<JobOutput<J>>> {
+    return invokeAndWaitTask(this.#scope(), key, job, payload, options);
+  }
+
+  batchInvokeAndWait<J extends AnyJob | string>(
+    key: Key,
+    job: J,
+    items: readonly BatchItem<JobInput<J>>[],
+    options?: { readonly concurrency?: number },
+  ): Promise<InvokeResult<JobOutput<J>>[]> {
+    return batchInvokeAndWaitTask(this.#scope(), key, job, items, options);
+  }
+
+  yield(key: Key): Promise<void> {
+    return yieldExecution(this.#scope(), key);
+  }
+
+  random(
+    key: Key,
+    options?: { readonly min?: number; readonly max?: number; readonly round?: boolean },
+  ): Promise<number> {
+    return randomValue(this.#scope(), key, options);
+  }
+
+  now(key: Key): Promise<Date> {
+    return nowValue(this.#scope(), key);
+  }
+
+  uuid(key: Key): Promise<string> {
+    return uuidValue(this.#scope(), key);
+  }
+
+  async try<T, C>(body: () => Promise<T>, onCatch: (error: unknown) => Promise<C>): Promise<T | C> {
+    try {
+      return await body();
+    } catch (error) {
+      return await onCatch(error);
+    }
+  }
+}
+
+/** The run's `io`: it belongs to whatever task of this execution the calling code runs in. */
+export function rootIo(execution: Execution): Io {
+  return withIntegrations(execution, () => {
+    const scope = currentScope();
+    return scope?.execution === execution ? scope : execution.root;
+  });
+}
+
+/** The `io` that a callback gets: always that task's. */
+export function scopedIo(scope: Scope): Io {
+  return withIntegrations(scope.execution, () => scope);
+}
+
+function withIntegrations(execution: Execution, scope: () => Scope): Io {
+  const io = new BoundIo(scope);
+  const { integrations } = execution.job.options;
+  if (integrations === undefined) return io;
+  for (const key of Object.keys(integrations)) {
+    Object.defineProperty(io, key, { enumerable: true, get: () => execution.integration(key, io) });
+  }
+  return io;
+}

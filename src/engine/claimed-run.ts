@@ -1,0 +1,147 @@
+import { toErrorRecord } from "../core/error-record.js";
+import { type Ending, endSignals, finalPatch, hookOf, hookRun } from "../core/final.js";
+import type { ClaimedRun, RunWrite, TaskRecord } from "../core/storage.js";
+import { type Admission, admit, maxDurationMsOf } from "./admission.js";
+import type { Engine, RunningJob } from "./engine.js";
+import { stalledEnding } from "./overdue.js";
+import { payloadInvalid } from "./start-runs.js";
+
+const TASK_PAGE_BYTES = 16 * 1024 * 1024;
+const DEFAULT_STALLS = 5;
+
+/**
+ * Makes a claimed run ready for an execution: the rest of its records, its
+ * admission if its sender did not have the job, its end if it stalled too often.
+ */
+export async function admitClaimed(
+  engine: Engine,
+  job: RunningJob,
+  claimed: ClaimedRun,
+): Promise<ClaimedRun | undefined> {
+  const complete = await withAllTasks(engine, claimed);
+  const { run } = complete;
+  if (run.stalls >= (job.options.maxExecutionsWithoutProgress ?? DEFAULT_STALLS)) {
+    await end(engine, job, complete, stalledEnding(run, openTasks(complete.tasks)));
+    return undefined;
+  }
+  return run.admitted === null ? await admitLate(engine, job, complete) : complete;
+}
+
+async function withAllTasks(engine: Engine, kept: ClaimedRun): Promise<ClaimedRun> {
+  if (kept.tasksComplete && !kept.kept) return kept;
+  const claimed = kept.kept ? await evicted(engine, kept) : kept;
+  const tasks: TaskRecord[] = [...claimed.tasks];
+  for (;;) {
+    const page = await engine.storage.listTasks(
+      claimed.run.id,
+      tasks.at(-1)?.seq ?? 0,
+      TASK_PAGE_BYTES,
+    );
+    tasks.push(...page.tasks);
+    if (page.complete || page.tasks.length === 0) return { ...claimed, tasks, tasksComplete: true };
+  }
+}
+
+/** The store thought this process had the execution in memory, but the frame was evicted: this is a replay. */
+async function evicted(engine: Engine, claimed: ClaimedRun): Promise<ClaimedRun> {
+  const logCounts: Record<string, number> = Object.create(null);
+  for (let after = -1; ; ) {
+    const lines = await engine.rawStorage.listLogs(claimed.run.id, { after, limit: 1_000 });
+    for (const { stream } of lines) logCounts[stream] = (logCounts[stream] ?? 0) + 1;
+    after = lines.at(-1)?.position ?? after;
+    if (lines.length < 1_000) break;
+  }
+  return {
+    ...claimed,
+    logCounts,
+    run: { ...claimed.run, executionCount: claimed.run.executionCount + 1 },
+  };
+}
+
+function openTasks(tasks: readonly TaskRecord[]): string[] {
+  return tasks.filter((task) => task.status === "RUNNING").map((task) => task.path);
+}
+
+/** Contract E1: the first claimer with the job's code decides once, and commits that before `run`. */
+async function admitLate(
+  engine: Engine,
+  job: RunningJob,
+  claimed: ClaimedRun,
+): Promise<ClaimedRun | undefined> {
+  const { run } = claimed;
+  let admission: Admission;
+  try {
+    admission = await admit(engine, job, await engine.codec.decode(run.payload ?? ""));
+  } catch (error) {
+    await end(engine, job, claimed, { status: "FAILED", error: toErrorRecord(error) });
+    return undefined;
+  }
+  if (!admission.ok) {
+    const error = toErrorRecord(payloadInvalid(job.id, admission.issues));
+    await end(engine, job, claimed, { status: "INVALID_PAYLOAD", error });
+    return undefined;
+  }
+  const { admitted, limitKeys } = admission;
+  const tags = [...admission.tags, ...run.tags];
+  const priority = run.priority === 0 ? admission.priority : run.priority;
+  const maxDurationMs = run.maxDurationMs ?? maxDurationMsOf(job);
+  const write: RunWrite = {
+    runId: run.id,
+    writeId: engine.writeIds.next(),
+    guard: { epoch: run.epoch },
+    run: { admitted, tags, limitKeys, priority, maxDurationMs },
+  };
+  if (limitKeys.length > 0) {
+    // A slot is only ever taken by a claim that sees the key (S7): give the run back, unstarted.
+    const release = { wakeAt: engine.storeClock.now(), wakeSignals: 1 };
+    const patch = {
+      ...write.run,
+      status: "PENDING",
+      startedAt: null,
+      deadlineAt: run.deadlineAt,
+      executionCount: run.executionCount - 1,
+    } as const;
+    await engine.queue.submit({ ...write, run: patch, release });
+    return undefined;
+  }
+  const deadlineAt =
+    maxDurationMs === null ? null : (run.startedAt ?? engine.storeClock.now()) + maxDurationMs;
+  const answer = await engine.queue.submit({ ...write, run: { ...write.run, deadlineAt } });
+  if (answer.result !== "ok") return undefined;
+  return {
+    ...claimed,
+    run: { ...run, admitted, tags, limitKeys, priority, maxDurationMs, deadlineAt },
+  };
+}
+
+/** Ends a run that this worker holds and that never gets to an execution. */
+async function end(
+  engine: Engine,
+  job: RunningJob,
+  claimed: ClaimedRun,
+  ending: Ending,
+): Promise<void> {
+  const { run } = claimed;
+  let { signals } = claimed;
+  let { inbox } = run;
+  for (;;) {
+    const now = engine.storeClock.now();
+    const hook = hookOf(ending.status);
+    const told = endSignals(run, signals);
+    const answer = await engine.queue.submit({
+      runId: run.id,
+      writeId: engine.writeIds.next(),
+      guard: { epoch: run.epoch, inbox },
+      run: finalPatch(ending, now),
+      ...(told.length === 0 ? undefined : { signals: told }),
+      ...(job.options[hook] === undefined ? undefined : { runs: [hookRun(run, hook, now)] }),
+    });
+    if (answer.result === "ok") {
+      engine.runEnded(run.id);
+      engine.outsiderEnded(run, ending, now);
+    }
+    if (answer.result !== "conflict") return;
+    signals = await engine.storage.listSignals(run.id);
+    inbox = answer.inbox;
+  }
+}

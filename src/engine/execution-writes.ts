@@ -1,0 +1,108 @@
+import { encodeErrorRecord, type toErrorRecord } from "../core/error-record.js";
+import { type Ending, endSignals, finalPatch, hookOf, hookRun } from "../core/final.js";
+import type { Release, RunPatch, RunWrite } from "../core/storage.js";
+import type { Execution, LeaveReason } from "./execution.js";
+import type { PendingWrite } from "./pending-write.js";
+
+const SHORTEST_BLOCK_MS = 60_000;
+const LONGEST_BLOCK_MS = 3_600_000;
+
+/** Why a run is blocked and until when it pauses; kept in `blocked`. */
+export interface Block {
+  readonly error: ReturnType<typeof toErrorRecord>;
+  readonly version: string;
+  readonly pauseMs: number;
+}
+
+/** Records the waits and gives the run back until one of them is due. */
+export function parkWrite(execution: Execution, pending: PendingWrite): RunWrite {
+  for (const op of execution.ops.values()) op.waiting?.parkRecord?.();
+  pending.signalsRead.push(...execution.inbox.takeRest());
+  const patch: RunPatch = { ...pending.patch, status: "WAITING", ...progress(execution) };
+  return assemble(execution, pending, patch, {
+    ...dueWhen(execution),
+    keep: execution.engine.maxParked > 0,
+  });
+}
+
+/** Gives the run back before it ends: it is due again at once, or after a pause if it is blocked. */
+export function releaseWrite(
+  execution: Execution,
+  reason: LeaveReason,
+  pending: PendingWrite,
+): RunWrite {
+  const now = execution.engine.storeClock.now();
+  const patch: RunPatch = { ...pending.patch, status: "WAITING", ...progress(execution, reason) };
+  if (reason.kind !== "blocked")
+    return assemble(execution, pending, patch, { wakeAt: now, wakeSignals: 1 });
+  const earlier =
+    execution.run.blocked === null ? undefined : (JSON.parse(execution.run.blocked) as Block);
+  const pauseMs =
+    earlier === undefined ? SHORTEST_BLOCK_MS : Math.min(LONGEST_BLOCK_MS, earlier.pauseMs * 2);
+  const block: Block = { error: reason.error, version: execution.job.version, pauseMs };
+  return assemble(
+    execution,
+    pending,
+    { ...patch, blocked: JSON.stringify(block), error: encodeErrorRecord(reason.error) },
+    { wakeAt: now + pauseMs, wakeSignals: 0 },
+  );
+}
+
+/** The end, told to parent, watchers and hooks in the same commit. */
+export function finalWrite(execution: Execution, ending: Ending, pending: PendingWrite): RunWrite {
+  const { run, engine } = execution;
+  const now = engine.storeClock.now();
+  const hook = hookOf(ending.status);
+  if (execution.job.options[hook] !== undefined) pending.runs.push(hookRun(run, hook, now));
+  const signals = endSignals(run, execution.inbox.watches);
+  return {
+    runId: run.id,
+    writeId: engine.writeIds.next(),
+    guard: { epoch: execution.epoch, inbox: execution.inbox.count },
+    ...pending.parts(),
+    ...(signals.length === 0 ? undefined : { signals }),
+    run: { ...pending.patch, ...finalPatch(ending, now), lastSeq: execution.seq },
+  };
+}
+
+function assemble(
+  execution: Execution,
+  pending: PendingWrite,
+  run: RunPatch,
+  release: Release,
+): RunWrite {
+  return {
+    runId: execution.runId,
+    writeId: execution.engine.writeIds.next(),
+    guard: { epoch: execution.epoch },
+    ...pending.parts(),
+    run,
+    release,
+  };
+}
+
+/** Contract E10: what a release says about progress. */
+function progress(execution: Execution, reason?: LeaveReason): RunPatch {
+  const { run } = execution;
+  const limitWithoutRecord = reason?.kind === "limit" && !execution.progressed;
+  return {
+    lastSeq: execution.seq,
+    stalls: execution.progressed ? 0 : run.stalls + (limitWithoutRecord ? 1 : 0),
+    ...(run.blocked === null ? undefined : { blocked: null, error: null }),
+  };
+}
+
+/** The earliest instant, and how many signals, make the parked run due (S8). */
+function dueWhen(execution: Execution): Release {
+  let wakeAt = Number.POSITIVE_INFINITY;
+  let open = 0;
+  const batches = new Set<object | undefined>();
+  for (const { waiting } of execution.ops.values()) {
+    if (waiting === undefined) continue;
+    if (waiting.wakeAt !== undefined) wakeAt = Math.min(wakeAt, waiting.wakeAt);
+    open++;
+    batches.add(waiting.batch);
+  }
+  const oneBatch = batches.size === 1 && !batches.has(undefined);
+  return { wakeAt: Number.isFinite(wakeAt) ? wakeAt : null, wakeSignals: oneBatch ? open : 1 };
+}

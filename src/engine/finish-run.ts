@@ -1,0 +1,61 @@
+import { type Ending, endSignals, finalPatch, hookOf, hookRun, isInternal } from "../core/final.js";
+import { isFinal, openStatuses } from "../core/run-status.js";
+import type { RunRecord, RunWrite } from "../core/storage.js";
+import type { Engine } from "./engine.js";
+
+export interface Finished {
+  /** "ended" by this call, or over or gone before. */
+  readonly result: "ended" | "final" | "missing";
+  readonly run?: RunRecord;
+}
+
+/**
+ * Ends a run that this caller does not hold: cancel, timeout, expiry. The write
+ * is guarded by status and inbox, so a run that ends by itself meanwhile stays
+ * as it ended, and everyone who waits for it is told in the same commit.
+ */
+export async function finishRun(
+  engine: Engine,
+  runId: string,
+  endingOf: (run: RunRecord, now: number) => Ending | undefined,
+): Promise<Finished> {
+  for (;;) {
+    const [run] = await engine.storage.getRuns([runId]);
+    if (run === undefined) return { result: "missing" };
+    if (isFinal(run.status)) return { result: "final", run };
+    const signals = await engine.storage.listSignals(runId);
+    const now = await engine.rawStorage.now();
+    engine.storeClock.observe(now);
+    const ending = endingOf(run, now);
+    if (ending === undefined) return { result: "final", run };
+    const answer = await engine.queue.submit(
+      outsiderWrite(engine, run, ending, now, endSignals(run, signals)),
+    );
+    if (answer.result === "ok") {
+      engine.runEnded(runId);
+      engine.outsiderEnded(run, ending, now);
+      return { result: "ended", run: { ...run, status: ending.status } };
+    }
+    if (answer.result === "missing") return { result: "missing" };
+  }
+}
+
+function outsiderWrite(
+  engine: Engine,
+  run: RunRecord,
+  ending: Ending,
+  now: number,
+  signals: NonNullable<RunWrite["signals"]>,
+): RunWrite {
+  const hook = hookOf(ending.status);
+  const hooks =
+    isInternal(run.jobId) || !engine.hasHook(run.jobId, hook) ? [] : [hookRun(run, hook, now)];
+  return {
+    runId: run.id,
+    writeId: engine.writeIds.next(),
+    guard: { statuses: openStatuses, inbox: run.inbox },
+    run: finalPatch(ending, now),
+    ...(signals.length === 0 ? undefined : { signals }),
+    ...(hooks.length === 0 ? undefined : { runs: hooks }),
+  };
+}

@@ -1,0 +1,85 @@
+import { durationMs } from "../../core/duration.js";
+import { ConfigError } from "../../core/errors.js";
+import type { Io, OnError, Task, TaskOptions } from "../../core/io.js";
+import type { Key } from "../../core/key.js";
+import { assertOptions } from "../../core/options.js";
+import { resolveRetry } from "../../core/retry.js";
+import type { TaskRecord } from "../../core/storage.js";
+import type { Scope } from "../scope.js";
+import { TaskRun } from "../task-run.js";
+
+export type TaskCallback = (task: Task, io: Io) => unknown;
+
+const optionNames = [
+  "name",
+  "icon",
+  "description",
+  "properties",
+  "params",
+  "style",
+  "redact",
+  "retry",
+  "timeout",
+  "delayUntil",
+  "noop",
+  "parseOutput",
+  "mode",
+];
+
+export function runTask<T>(
+  scope: Scope,
+  key: Key,
+  callback: TaskCallback,
+  options: TaskOptions<T> = {},
+  onError?: OnError,
+): Promise<T> {
+  const problem = problemOf(callback, options);
+  if (problem !== undefined) return rejected(problem);
+  const { engine } = scope.execution;
+  const decode = (record: TaskRecord): unknown => {
+    const output = record.output === null ? undefined : engine.codec.decode(record.output);
+    const { parseOutput } = options;
+    if (parseOutput === undefined) return output;
+    return output instanceof Promise ? output.then(parseOutput) : parseOutput(output);
+  };
+  return scope.execution.call<T>(scope, key, "task", decode, (op, earlier) => {
+    new TaskRun(op, key, callback, options, onError).begin(earlier);
+  });
+}
+
+/** A rejection that does not end the process when nobody awaits it. */
+export function rejected(error: unknown): Promise<never> {
+  const rejection = Promise.reject(error);
+  rejection.catch(() => {});
+  return rejection;
+}
+
+function problemOf(callback: unknown, options: TaskOptions): unknown {
+  try {
+    if (typeof callback !== "function" && options.noop !== true) {
+      throw new ConfigError(
+        "OPTION_INVALID",
+        `runTask takes a callback as its second argument, got ${typeof callback}.`,
+      );
+    }
+    assertOptions(options, optionNames, "runTask");
+    if (options.timeout !== undefined) durationMs(options.timeout, "timeout of runTask");
+    if (options.retry !== undefined && options.retry !== false) resolveRetry(options.retry);
+    if (options.delayUntil !== undefined && Number.isNaN(new Date(options.delayUntil).getTime())) {
+      throw new ConfigError("OPTION_INVALID", "delayUntil of runTask is an invalid Date.");
+    }
+    if (
+      options.mode !== undefined &&
+      options.mode !== "at-least-once" &&
+      options.mode !== "at-most-once"
+    ) {
+      throw new ConfigError(
+        "OPTION_INVALID",
+        `mode of runTask is "${options.mode}". Use "at-least-once" or "at-most-once".`,
+      );
+    }
+    return undefined;
+  } catch (error) {
+    return error;
+  }
+}

@@ -1,0 +1,157 @@
+import { toErrorRecord } from "../core/error-record.js";
+import { ConfigError, RunError } from "../core/errors.js";
+import { isInternal } from "../core/final.js";
+import type { RunHandle } from "../core/run.js";
+import { isFinal, openStatuses } from "../core/run-status.js";
+import type { NewRun, RunRecord, RunWrite } from "../core/storage.js";
+import { type Admission, admit } from "./admission.js";
+import { encodeValue } from "./encode.js";
+import type { Engine } from "./engine.js";
+import { finishRun } from "./finish-run.js";
+import { newId } from "./ids.js";
+import { createKeyedRun, payloadInvalid } from "./start-runs.js";
+
+export interface CancelResult {
+  /** False: it had ended before. */
+  readonly canceled: boolean;
+}
+
+export interface CancelManyResult {
+  readonly canceledRunIds: readonly string[];
+  /** Ended before the cancel got to them. */
+  readonly finishedRunIds: readonly string[];
+}
+
+export function runNotFound(id: string): RunError {
+  return new RunError(
+    "RUN_NOT_FOUND",
+    `There is no run "${id}" in this storage. Check the id; finished runs go with purge.`,
+  );
+}
+
+export async function cancelRun(engine: Engine, id: string): Promise<CancelResult> {
+  const error = toErrorRecord(new RunError("RUN_CANCELED", `Run ${id} was cancelled.`));
+  const { result } = await finishRun(engine, id, () => ({ status: "CANCELED", error }));
+  if (result === "missing") throw runNotFound(id);
+  return { canceled: result === "ended" };
+}
+
+/** Every open run of a job or an event, page by page. */
+export async function cancelRunsOf(
+  engine: Engine,
+  which: { readonly jobId: string } | { readonly eventId: string },
+): Promise<CancelManyResult> {
+  const canceledRunIds: string[] = [];
+  const finishedRunIds: string[] = [];
+  let cursor: string | undefined;
+  do {
+    const page = await engine.rawStorage.listRuns({
+      statuses: [...openStatuses, "QUEUED"],
+      limit: 200,
+      ...("jobId" in which ? { jobIds: [which.jobId] } : which),
+      ...(cursor === undefined ? undefined : { cursor }),
+    });
+    for (const { id } of page.runs) {
+      const { canceled } = await cancelRun(engine, id);
+      (canceled ? canceledRunIds : finishedRunIds).push(id);
+    }
+    cursor = page.nextCursor;
+  } while (cursor !== undefined);
+  return { canceledRunIds, finishedRunIds };
+}
+
+/** The same run goes on: completed tasks are kept, failed ones are tried afresh. A blocked run is tried at once. */
+export async function retryRun(engine: Engine, id: string): Promise<void> {
+  for (;;) {
+    const [run] = await engine.storage.getRuns([id]);
+    if (run === undefined || isInternal(run.jobId)) throw runNotFound(id);
+    const now = await engine.rawStorage.now();
+    engine.storeClock.observe(now);
+    const { result } = await engine.queue.submit(retryWrite(engine, run, now));
+    if (result === "ok") return;
+    if (result === "missing") throw runNotFound(id);
+  }
+}
+
+function retryWrite(engine: Engine, run: RunRecord, now: number): RunWrite {
+  const base = {
+    runId: run.id,
+    writeId: engine.writeIds.next(),
+    release: { wakeAt: now, wakeSignals: 1 },
+  } as const;
+  if (run.blocked !== null) {
+    return {
+      ...base,
+      guard: { statuses: [run.status], inbox: run.inbox },
+      run: { status: "WAITING" },
+    };
+  }
+  if (!isFinal(run.status) || run.status === "COMPLETED") {
+    throw new RunError(
+      "RUN_NOT_FINAL",
+      `Run ${run.id} is ${run.status}; only a run that ended badly or is blocked can be retried. Use replayRun for a new run with the same payload.`,
+    );
+  }
+  return {
+    ...base,
+    guard: { statuses: [run.status] },
+    reopen: true,
+    run: {
+      status: "PENDING",
+      output: null,
+      error: null,
+      finishedAt: null,
+      stalls: 0,
+      // The first start stays on record; maxDuration counts anew from here.
+      deadlineAt:
+        run.startedAt === null || run.maxDurationMs === null ? null : now + run.maxDurationMs,
+      ...(run.status === "INVALID_PAYLOAD" ? { admitted: null } : undefined),
+    },
+  };
+}
+
+/** A new run with the same payload, or another one. */
+export async function replayRun(
+  engine: Engine,
+  id: string,
+  options: { readonly payload?: unknown } = {},
+): Promise<RunHandle> {
+  const [run] = await engine.storage.getRuns([id]);
+  if (run === undefined || isInternal(run.jobId)) throw runNotFound(id);
+  const job = engine.jobs.get(run.jobId);
+  const payload =
+    "payload" in options ? await encodeValue(engine, options.payload, "payload") : run.payload;
+  const admission = job === undefined ? undefined : await admitReplay(engine, run, payload ?? "");
+  const now = engine.storeClock.now();
+  const replay: NewRun = {
+    id: newId(now),
+    jobId: run.jobId,
+    version: job?.version ?? run.version,
+    status: "PENDING",
+    wakeAt: now,
+    payload,
+    admitted: admission?.admitted ?? null,
+    limitKeys: admission?.limitKeys ?? [],
+    priority: run.priority,
+    tags: run.tags,
+    maxDurationMs: run.maxDurationMs,
+    isTest: run.isTest,
+    meta: run.meta,
+    eventId: run.eventId,
+  };
+  const { id: created } = await createKeyedRun(engine, replay);
+  return { id: created };
+}
+
+async function admitReplay(
+  engine: Engine,
+  run: RunRecord,
+  payload: string,
+): Promise<Extract<Admission, { ok: true }>> {
+  const job = engine.jobs.get(run.jobId);
+  if (job === undefined)
+    throw new ConfigError("JOB_UNKNOWN", `This client has no job "${run.jobId}".`);
+  const admission = await admit(engine, job, await engine.codec.decode(payload));
+  if (!admission.ok) throw payloadInvalid(run.jobId, admission.issues);
+  return admission;
+}

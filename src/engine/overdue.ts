@@ -1,0 +1,35 @@
+import { toErrorRecord } from "../core/error-record.js";
+import { RunError } from "../core/errors.js";
+import type { Ending } from "../core/final.js";
+import type { RunRecord } from "../core/storage.js";
+import type { Engine } from "./engine.js";
+import { finishRun } from "./finish-run.js";
+
+/** Ends runs past their deadline, whoever holds them and whatever jobs this process knows (S11). */
+export async function finishOverdue(engine: Engine, runIds: readonly string[]): Promise<void> {
+  await Promise.all(runIds.map((runId) => finishRun(engine, runId, overdueEnding)));
+}
+
+function overdueEnding(run: RunRecord, now: number): Ending | undefined {
+  // The deadline may have been moved since it was listed.
+  if (run.deadlineAt === null || run.deadlineAt > now) return undefined;
+  if (run.startedAt === null) {
+    const message = `Run ${run.id} of job "${run.jobId}" did not start within its ttl. Raise the ttl, or start more workers.`;
+    return { status: "CANCELED", error: toErrorRecord(new RunError("RUN_EXPIRED", message)) };
+  }
+  const message = `Run ${run.id} of job "${run.jobId}" took longer than its maxDuration of ${run.maxDurationMs} ms. Raise maxDuration, or retry the run.`;
+  return { status: "TIMED_OUT", error: toErrorRecord(new RunError("RUN_TIMED_OUT", message)) };
+}
+
+/** The run of a job that dies or leaves again and again without recording anything (contract E10). */
+export function stalledEnding(run: RunRecord, openTasks: readonly string[]): Ending {
+  const open =
+    openTasks.length === 0
+      ? "no task was open"
+      : `open: ${openTasks.map((path) => `"${path}"`).join(", ")}`;
+  const message = `Run ${run.id} of job "${run.jobId}" ended ${run.stalls} executions in a row without recording anything (${open}). Look for what kills or blocks the process there, then retry the run.`;
+  return {
+    status: "TIMED_OUT",
+    error: toErrorRecord(new RunError("RUN_STALLED", message, { details: { openTasks } })),
+  };
+}

@@ -1,0 +1,111 @@
+import type { Clock } from "../core/clock.js";
+import { isPawlError, StorageError } from "../core/errors.js";
+import type { Storage } from "../core/storage.js";
+import { randomFraction } from "./ids.js";
+
+const LONGEST_PAUSE_MS = 2_000;
+
+/** Storage errors that time does not heal. */
+const LASTING = [
+  "STORAGE_CLOSED",
+  "STORAGE_NEWER",
+  "STORAGE_CORRUPT",
+  "STORAGE_INVALID",
+  "VALUE_TOO_LARGE",
+] as const;
+
+/**
+ * Repeats a storage call until it answers (contract E18): pauses grow to two
+ * seconds, jittered, on the injected clock. The call must carry an id of its
+ * own (writeId, claimId, createId), since its first answer may have been lost.
+ */
+export class Patience {
+  readonly #clock: Clock;
+  readonly #onTrouble: (error: unknown) => void;
+  #gaveUp: StorageError | undefined;
+  readonly #pauses = new Set<() => void>();
+
+  constructor(clock: Clock, onTrouble: (error: unknown) => void) {
+    this.#clock = clock;
+    this.#onTrouble = onTrouble;
+  }
+
+  async until<T>(call: () => Promise<T>): Promise<T> {
+    try {
+      return await call();
+    } catch (error) {
+      return await this.#again(call, error);
+    }
+  }
+
+  /** Ends all pauses; what still has no answer rejects. */
+  giveUp(): void {
+    this.#gaveUp = new StorageError(
+      "STORAGE_CLOSED",
+      "The client was stopped while the storage did not answer.",
+    );
+    for (const endPause of this.#pauses) endPause();
+  }
+
+  async #again<T>(call: () => Promise<T>, first: unknown): Promise<T> {
+    // p-retry is only loaded when something went wrong.
+    const { default: pRetry, AbortError } = await import("p-retry");
+    let failure = first;
+    const attempt = async (): Promise<T> => {
+      if (this.#gaveUp !== undefined) throw new AbortError(this.#gaveUp);
+      await this.#pause();
+      try {
+        return await call();
+      } catch (error) {
+        failure = error;
+        // p-retry takes a TypeError for a bug and gives up; here any failure may be the driver's.
+        throw new Error("storage call failed", { cause: error });
+      }
+    };
+    this.#report(first, AbortError);
+    return pRetry(attempt, {
+      retries: Number.POSITIVE_INFINITY,
+      minTimeout: 0,
+      maxTimeout: 0,
+      onFailedAttempt: () => this.#report(failure, AbortError),
+    });
+  }
+
+  #failures = 0;
+
+  #report(error: unknown, AbortError: new (error: Error) => Error): void {
+    if (LASTING.some((code) => isPawlError(error, code))) throw new AbortError(error as Error);
+    this.#failures++;
+    this.#onTrouble(error);
+  }
+
+  async #pause(): Promise<void> {
+    const longest = Math.min(LONGEST_PAUSE_MS, 10 * 2 ** Math.min(this.#failures, 10));
+    await new Promise<void>((resolve) => {
+      const end = () => {
+        this.#pauses.delete(end);
+        disarm();
+        resolve();
+      };
+      const disarm = this.#clock.setTimer(longest * (0.5 + randomFraction() / 2), end);
+      this.#pauses.add(end);
+    });
+    this.#failures = this.#gaveUp === undefined ? this.#failures : 0;
+  }
+}
+
+/** The calls of a storage that the engine makes under ids, made patient. */
+export function patientStorage(
+  storage: Storage,
+  patience: Patience,
+): Pick<Storage, "commit" | "createRuns" | "claimRuns" | "listTasks" | "listSignals" | "getRuns"> {
+  return {
+    commit: (writes) => patience.until(() => storage.commit(writes)),
+    createRuns: (elements) => patience.until(() => storage.createRuns(elements)),
+    claimRuns: (request) => patience.until(() => storage.claimRuns(request)),
+    listTasks: (runId, afterSeq, budget) =>
+      patience.until(() => storage.listTasks(runId, afterSeq, budget)),
+    listSignals: (runId) => patience.until(() => storage.listSignals(runId)),
+    getRuns: (ids) => patience.until(() => storage.getRuns(ids)),
+  };
+}

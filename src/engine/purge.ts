@@ -1,0 +1,35 @@
+import { type Duration, durationMs } from "../core/duration.js";
+import { assertOptions } from "../core/options.js";
+import type { Engine } from "./engine.js";
+import { nextMacrotask } from "./macrotask.js";
+
+export interface PurgeOptions {
+  /** Only runs that ended longer ago than this. */
+  readonly olderThan: Duration;
+  /** How long purged ids and idempotency keys stay remembered. Default 30 days. */
+  readonly dedupeRetention?: Duration;
+}
+
+const BATCH = 500;
+
+/** In batches, with a breath in between, so that traffic goes on. */
+export async function purge(engine: Engine, options: PurgeOptions): Promise<{ purged: number }> {
+  assertOptions(options, ["olderThan", "dedupeRetention"], "purge");
+  const olderThanMs = durationMs(options.olderThan, "olderThan of purge");
+  const retentionMs = durationMs(
+    options.dedupeRetention ?? { days: 30 },
+    "dedupeRetention of purge",
+  );
+  const now = await engine.rawStorage.now();
+  let total = 0;
+  for (;;) {
+    const { purged } = await engine.rawStorage.purge({
+      finishedBefore: now - olderThanMs,
+      dedupeUntil: now + retentionMs,
+      limit: BATCH,
+    });
+    total += purged;
+    if (purged < BATCH) return { purged: total };
+    await nextMacrotask();
+  }
+}

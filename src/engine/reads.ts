@@ -1,0 +1,107 @@
+import { ConfigError } from "../core/errors.js";
+import { assertInteger, assertOptions } from "../core/options.js";
+import type { Run } from "../core/run.js";
+import { type RunStatus, runStatuses } from "../core/run-status.js";
+import type { RunQuery, RunRecord } from "../core/storage.js";
+import type { Engine } from "./engine.js";
+import { viewRun, viewTasks } from "./run-view.js";
+
+export interface GetRunOptions {
+  /** With its tasks, as a tree. Default false. */
+  readonly tasks?: boolean;
+  /** Tasks with output, params and display fields. Default false. */
+  readonly taskDetails?: boolean;
+  /** `nextCursor` of the page before. */
+  readonly cursor?: string;
+  /** Tasks per page, 1 to 1000. Default: all up to 1000. */
+  readonly take?: number;
+}
+
+export interface RunFilter {
+  readonly jobId?: string | readonly string[];
+  readonly status?: RunStatus | readonly RunStatus[];
+  readonly tag?: string;
+  readonly eventId?: string;
+  readonly parentId?: string;
+  /** Created at or after. */
+  readonly from?: Date;
+  /** Created before. */
+  readonly to?: Date;
+  readonly cursor?: string;
+  /** 1 to 1000, default 20. */
+  readonly take?: number;
+}
+
+export interface RunList {
+  readonly runs: readonly Run[];
+  readonly nextCursor?: string;
+}
+
+const TASK_BYTES = 4 * 1024 * 1024;
+
+export async function getRun(
+  engine: Engine,
+  id: string,
+  options: GetRunOptions = {},
+): Promise<Run | undefined> {
+  assertOptions(options, ["tasks", "taskDetails", "cursor", "take"], "getRun");
+  const [run] = await engine.rawStorage.getRuns([id]);
+  if (run === undefined) return undefined;
+  const view = await viewRun(engine, run, await engine.rawStorage.now());
+  if (options.tasks !== true && options.taskDetails !== true) return view;
+  return { ...view, ...(await taskPage(engine, run, options)) };
+}
+
+async function taskPage(
+  engine: Engine,
+  run: RunRecord,
+  options: GetRunOptions,
+): Promise<Pick<Run, "tasks" | "nextCursor">> {
+  const { take = 1_000, cursor } = options;
+  assertInteger(take, "take of getRun", { min: 1, max: 1_000 });
+  const after = cursor === undefined ? 0 : Number(cursor);
+  assertInteger(after, "cursor of getRun", { min: 0 });
+  const page = await engine.rawStorage.listTasks(run.id, after, TASK_BYTES);
+  const records = page.tasks.slice(0, take);
+  const complete = page.complete && records.length === page.tasks.length;
+  const tasks = await viewTasks(engine, run, records, options.taskDetails === true);
+  return complete ? { tasks } : { tasks, nextCursor: String(records.at(-1)?.seq ?? after) };
+}
+
+export async function getRuns(engine: Engine, filter: RunFilter = {}): Promise<RunList> {
+  const page = await engine.rawStorage.listRuns(queryOf(filter));
+  const now = await engine.rawStorage.now();
+  const runs = await Promise.all(page.runs.map((run) => viewRun(engine, run, now)));
+  return page.nextCursor === undefined ? { runs } : { runs, nextCursor: page.nextCursor };
+}
+
+function queryOf(filter: RunFilter): RunQuery {
+  assertOptions(
+    filter,
+    ["jobId", "status", "tag", "eventId", "parentId", "from", "to", "cursor", "take"],
+    "getRuns",
+  );
+  const { jobId, status, tag, eventId, parentId, from, to, cursor, take = 20 } = filter;
+  assertInteger(take, "take of getRuns", { min: 1, max: 1_000 });
+  const statuses = typeof status === "string" ? [status] : status;
+  for (const name of statuses ?? []) assertStatus(name);
+  return {
+    limit: take,
+    ...(jobId === undefined ? undefined : { jobIds: typeof jobId === "string" ? [jobId] : jobId }),
+    ...(statuses === undefined ? undefined : { statuses }),
+    ...(tag === undefined ? undefined : { tag }),
+    ...(eventId === undefined ? undefined : { eventId }),
+    ...(parentId === undefined ? undefined : { parentId }),
+    ...(from === undefined ? undefined : { createdFrom: from.getTime() }),
+    ...(to === undefined ? undefined : { createdTo: to.getTime() }),
+    ...(cursor === undefined ? undefined : { cursor }),
+  };
+}
+
+function assertStatus(status: string): void {
+  if ((runStatuses as readonly string[]).includes(status)) return;
+  throw new ConfigError(
+    "OPTION_INVALID",
+    `There is no run status "${status}". Use one of ${runStatuses.join(", ")}.`,
+  );
+}

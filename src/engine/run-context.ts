@@ -1,0 +1,25 @@
+import type { Context } from "../core/context.js";
+import type { Execution } from "./execution.js";
+import { accountOf, eventOf } from "./run-meta.js";
+
+export function contextOf(execution: Execution): Context {
+  const { run, engine, abort } = execution;
+  const account = accountOf(run);
+  return {
+    run: {
+      id: run.id,
+      isTest: run.isTest,
+      startedAt: new Date(run.startedAt ?? run.createdAt),
+      attempt: run.generation,
+      executionCount: run.executionCount,
+      isRetry: run.generation > 1,
+      tags: run.tags,
+      ...(run.parentId === null ? undefined : { parentId: run.parentId }),
+    },
+    job: { id: run.jobId, version: run.version },
+    event: eventOf(engine, run),
+    ...(account === undefined ? undefined : { account }),
+    ...engine.surroundings,
+    signal: abort.signal,
+  };
+}

@@ -1,0 +1,40 @@
+import type { EventContext } from "../core/context.js";
+import type { RunRecord } from "../core/storage.js";
+import type { Engine } from "./engine.js";
+
+/** What a run keeps beside its columns; opaque to the storage. Absent parts have their defaults. */
+export interface RunMeta {
+  readonly eventName?: string;
+  /** Epoch ms. */
+  readonly eventTimestamp?: number;
+  /** Encoded by the codec. */
+  readonly eventContext?: string;
+  readonly accountId?: string;
+}
+
+export function encodeMeta(meta: RunMeta): string | null {
+  const text = JSON.stringify(meta);
+  return text === "{}" ? null : text;
+}
+
+export function decodeMeta(text: string | null): RunMeta {
+  return text === null ? {} : (JSON.parse(text) as RunMeta);
+}
+
+/** Name of the event that an invoke counts as. */
+export const INVOKE_EVENT = "invoke";
+
+export function eventOf(engine: Engine, run: RunRecord): EventContext {
+  const meta = decodeMeta(run.meta);
+  return {
+    id: run.eventId ?? run.id,
+    name: meta.eventName ?? INVOKE_EVENT,
+    context: meta.eventContext === undefined ? {} : engine.codec.decode(meta.eventContext),
+    timestamp: new Date(meta.eventTimestamp ?? run.createdAt),
+  };
+}
+
+export function accountOf(run: RunRecord): { id: string; metadata: unknown } | undefined {
+  const { accountId } = decodeMeta(run.meta);
+  return accountId === undefined ? undefined : { id: accountId, metadata: undefined };
+}

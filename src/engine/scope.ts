@@ -1,0 +1,86 @@
+import type { Execution } from "./execution.js";
+
+/**
+ * Where a key is looked up: the run itself (path "") or the callback of a task.
+ * Keeps the books on whether its code is busy or only waits for io calls.
+ */
+export class Scope {
+  readonly execution: Execution;
+  readonly path: string;
+  /** Generation and attempts of all enclosing tasks: effects and failed children belong to one of these. */
+  readonly tag: string;
+  /** Why io calls are refused in here, if they are. */
+  readonly forbidden: string | undefined;
+  readonly parent: Scope | undefined;
+  /** A task's callback: what it does is not repeated by a replay once it is recorded. */
+  readonly isTask: boolean;
+  readonly #keys = new Set<string>();
+  readonly #children = new Set<Scope>();
+  #openOps = 0;
+  #active = false;
+  #closed = false;
+
+  constructor(
+    execution: Execution,
+    path: string,
+    tag: string,
+    {
+      parent,
+      isTask = false,
+      forbidden,
+    }: { parent?: Scope; isTask?: boolean; forbidden?: string | undefined } = {},
+  ) {
+    this.execution = execution;
+    this.path = path;
+    this.tag = tag;
+    this.parent = parent;
+    this.isTask = isTask;
+    this.forbidden = forbidden;
+    if (parent !== undefined) parent.#children.add(this);
+  }
+
+  /** False if the key was used before in this scope. */
+  useKey(path: string): boolean {
+    if (this.#keys.has(path)) return false;
+    this.#keys.add(path);
+    return true;
+  }
+
+  /** True once `waitForAny` was decided against this branch, or above it. */
+  get isClosed(): boolean {
+    return this.#closed || (this.parent?.isClosed ?? false);
+  }
+
+  enter(): void {
+    this.#active = true;
+    if (this.#openOps === 0) this.execution.busyScopes++;
+  }
+
+  exit(): void {
+    if (this.parent !== undefined) this.parent.#children.delete(this);
+    if (!this.#active) return;
+    this.#active = false;
+    if (this.#openOps === 0) this.execution.busyScopes--;
+  }
+
+  get isBusy(): boolean {
+    return this.#active && this.#openOps === 0;
+  }
+
+  opBegins(): void {
+    if (this.#active && this.#openOps === 0) this.execution.busyScopes--;
+    this.#openOps++;
+  }
+
+  opEnds(): void {
+    this.#openOps--;
+    if (this.#active && this.#openOps === 0) this.execution.busyScopes++;
+  }
+
+  /** Nothing in here or below counts or settles any more. */
+  closeTree(): void {
+    this.exit();
+    this.#closed = true;
+    for (const child of this.#children) child.closeTree();
+  }
+}

@@ -1,0 +1,188 @@
+import { durationMs } from "../core/duration.js";
+import { encodeErrorRecord, toErrorRecord } from "../core/error-record.js";
+import { ConfigError } from "../core/errors.js";
+import {
+  DEFAULT_SOURCE,
+  nameOf,
+  type SendEvent,
+  type SendEventOptions,
+  type SentEvent,
+} from "../core/event.js";
+import { assertText } from "../core/key.js";
+import { assertOptions, describe } from "../core/options.js";
+import type { CreateGroup, NewRun } from "../core/storage.js";
+import { type Admission, admit } from "./admission.js";
+import { encodeValue } from "./encode.js";
+import type { Engine } from "./engine.js";
+import { newId } from "./ids.js";
+import { REGISTRY_KEY, type Registration } from "./registry.js";
+import { encodeMeta } from "./run-meta.js";
+import { createRefused, payloadInvalid } from "./start-runs.js";
+
+/** Internal job of events: their ids are remembered by it. */
+export const EVENT_JOB = "$event";
+
+interface PreparedEvent {
+  readonly id: string;
+  readonly name: string;
+  readonly source: string;
+  readonly payload: string;
+  readonly meta: string;
+  readonly now: number;
+  readonly wakeAt: number;
+}
+
+/**
+ * Stores the events and the runs they start, all or nothing. An id that was
+ * sent before adds nothing, whoever sent it.
+ */
+export async function sendEvents(
+  engine: Engine,
+  events: readonly SendEvent[],
+  options: SendEventOptions = {},
+): Promise<readonly SentEvent[]> {
+  assertOptions(options, ["deliverAt", "deliverAfter", "accountId"], "sendEvent");
+  const prepared = await Promise.all(events.map((event) => prepare(engine, event, options)));
+  await engine.registry.ensureLoaded();
+  for (;;) {
+    const version = engine.registry.version;
+    const groups = await Promise.all(prepared.map((event) => groupOf(engine, event)));
+    const result = await engine.queue.create({
+      createId: engine.writeIds.next(),
+      groups,
+      expect: [{ key: REGISTRY_KEY, version }],
+    });
+    if (result.result === "ok") {
+      return Promise.all(
+        result.groups.map(async ({ first, further }, index) => {
+          const id = prepared[index]?.id ?? "";
+          return {
+            id,
+            runIds: first.created ? further.map((run) => run.id) : await runIdsOf(engine, id),
+          };
+        }),
+      );
+    }
+    if (result.result !== "conflict") throw createRefused(result);
+    // A job was registered meanwhile: it must hear this event, too.
+    await engine.registry.reload();
+  }
+}
+
+async function prepare(
+  engine: Engine,
+  event: SendEvent,
+  options: SendEventOptions,
+): Promise<PreparedEvent> {
+  if (typeof event !== "object" || event === null) {
+    throw new ConfigError(
+      "EVENT_INVALID",
+      `sendEvent takes { name, payload?, … }, got ${describe(event)}.`,
+    );
+  }
+  assertOptions(event, ["name", "payload", "id", "source", "context", "timestamp"], "sendEvent");
+  const name = nameOf(event.name);
+  const now = engine.storeClock.now();
+  if (event.id !== undefined) assertText(event.id, "event id", { maxBytes: 512 });
+  const timestamp = event.timestamp === undefined ? now : event.timestamp.getTime();
+  if (Number.isNaN(timestamp))
+    throw new ConfigError("EVENT_INVALID", `The timestamp of event "${name}" is an invalid Date.`);
+  return {
+    id: event.id ?? newId(now),
+    name,
+    source: event.source ?? DEFAULT_SOURCE,
+    payload: await encodeValue(engine, event.payload, `payload of event "${name}"`),
+    meta:
+      encodeMeta({
+        eventName: name,
+        eventTimestamp: timestamp,
+        ...(event.context === undefined
+          ? undefined
+          : { eventContext: await encodeValue(engine, event.context, "event context") }),
+        ...(options.accountId === undefined ? undefined : { accountId: options.accountId }),
+      }) ?? "",
+    now,
+    wakeAt: deliveryTime(options, now),
+  };
+}
+
+function deliveryTime({ deliverAt, deliverAfter }: SendEventOptions, now: number): number {
+  if (deliverAt !== undefined) {
+    const at = new Date(deliverAt).getTime();
+    if (Number.isNaN(at))
+      throw new ConfigError("OPTION_INVALID", "deliverAt of sendEvent is an invalid Date.");
+    return Math.max(now, at);
+  }
+  return deliverAfter === undefined
+    ? now
+    : now + durationMs(deliverAfter, "deliverAfter of sendEvent");
+}
+
+async function groupOf(engine: Engine, event: PreparedEvent): Promise<CreateGroup> {
+  const listeners = engine.registry.listeners(event.name, event.source);
+  if (listeners.length === 0) engine.warnOnce(`event ${event.name}`, unheard(event));
+  return {
+    first: eventRun(event),
+    further: await Promise.all(listeners.map((job) => heardRun(engine, event, job))),
+  };
+}
+
+function eventRun(event: PreparedEvent): NewRun {
+  return {
+    id: eventRunId(event.id),
+    jobId: EVENT_JOB,
+    version: "0.0.0",
+    status: "COMPLETED",
+    wakeAt: null,
+    payload: event.payload,
+    eventId: event.id,
+    meta: event.meta,
+  };
+}
+
+export function eventRunId(eventId: string): string {
+  return `${EVENT_JOB}/${eventId}`;
+}
+
+/** The run of one job that hears the event. A payload it cannot take makes a run that says so. */
+async function heardRun(
+  engine: Engine,
+  event: PreparedEvent,
+  registered: Registration,
+): Promise<NewRun> {
+  const definition = engine.jobs.get(registered.id);
+  const run: NewRun = {
+    id: newId(event.now),
+    jobId: registered.id,
+    version: definition?.version ?? registered.version,
+    status: "PENDING",
+    wakeAt: event.wakeAt,
+    payload: event.payload,
+    maxDurationMs: registered.maxDurationMs,
+    eventId: event.id,
+    meta: event.meta,
+  };
+  if (definition === undefined) return run;
+  let admission: Admission;
+  try {
+    admission = await admit(engine, definition, await engine.codec.decode(event.payload));
+  } catch (error) {
+    return { ...run, status: "FAILED", error: encodeErrorRecord(toErrorRecord(error)) };
+  }
+  if (admission.ok) {
+    const { admitted, tags, limitKeys, priority } = admission;
+    return { ...run, admitted, tags, limitKeys, priority };
+  }
+  const error = toErrorRecord(payloadInvalid(registered.id, admission.issues));
+  return { ...run, status: "INVALID_PAYLOAD", error: encodeErrorRecord(error) };
+}
+
+async function runIdsOf(engine: Engine, eventId: string): Promise<readonly string[]> {
+  const { runs } = await engine.rawStorage.listRuns({ eventId, limit: 1_000 });
+  return runs.map((run) => run.id).reverse();
+}
+
+function unheard({ name, source }: PreparedEvent): string {
+  const from = source === DEFAULT_SOURCE ? "" : ` from source "${source}"`;
+  return `No job hears the event "${name}"${from}. It is stored; check the name, or start the client that has the job.`;
+}

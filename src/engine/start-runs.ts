@@ -1,0 +1,218 @@
+import { fingerprintOf } from "../core/derived-id.js";
+import { durationMs } from "../core/duration.js";
+import { ConfigError, PayloadError, RunError, StorageError } from "../core/errors.js";
+import type { InvokeOptions } from "../core/io.js";
+import type { AnyJob } from "../core/job.js";
+import { assertPriority } from "../core/job-options.js";
+import { assertText } from "../core/key.js";
+import { assertOptions, describe } from "../core/options.js";
+import type { CreatedRun, CreateResult, NewRun } from "../core/storage.js";
+import { type Admission, admit, checkedTags, maxDurationMsOf } from "./admission.js";
+import { encodeValue } from "./encode.js";
+import type { Engine } from "./engine.js";
+import { encodeMeta, type RunMeta } from "./run-meta.js";
+
+const optionNames = [
+  "idempotencyKey",
+  "idempotencyKeyTTL",
+  "delay",
+  "runAt",
+  "priority",
+  "tags",
+  "accountId",
+  "context",
+  "isTest",
+  "ttl",
+];
+
+export interface RunIdentity {
+  readonly id: string;
+  readonly parentId?: string;
+  readonly parentPath?: string;
+}
+
+/**
+ * A run to be made by an invoke. Everything that can be wrong is found here,
+ * before anything is stored.
+ */
+export async function newInvokedRun(
+  engine: Engine,
+  target: AnyJob | string,
+  payload: unknown,
+  options: InvokeOptions,
+  identity: RunIdentity,
+): Promise<NewRun> {
+  assertOptions(options, optionNames, "invoke");
+  const job = await resolveJob(engine, target);
+  if (!job.enabled) {
+    throw new ConfigError(
+      "JOB_DISABLED",
+      `Job "${job.id}" is disabled: no new runs. Set enabled: true to invoke it.`,
+    );
+  }
+  const now = engine.storeClock.now();
+  const text = await encodeValue(engine, payload, `payload of job "${job.id}"`);
+  const admission =
+    job.definition === undefined ? undefined : await admitInvoke(engine, job.definition, text);
+  const schedule = scheduleOf(options, now);
+  return {
+    ...identity,
+    jobId: job.id,
+    version: job.version,
+    status: "PENDING",
+    payload: text,
+    admitted: admission?.admitted ?? null,
+    wakeAt: schedule.wakeAt,
+    priority: options.priority ?? admission?.priority ?? 0,
+    limitKeys: admission?.limitKeys ?? [],
+    tags: [...(admission?.tags ?? []), ...checkedTags(options.tags ?? [])],
+    deadlineAt: schedule.deadlineAt,
+    maxDurationMs: job.maxDurationMs,
+    isTest: options.isTest ?? false,
+    meta: await metaOf(engine, options),
+    ...idempotency(options, text, now),
+  };
+}
+
+interface ResolvedJob {
+  readonly id: string;
+  readonly version: string;
+  readonly enabled: boolean;
+  readonly maxDurationMs: number | null;
+  /** Absent in a process without the job's code: the first claimer admits. */
+  readonly definition: AnyJob | undefined;
+}
+
+async function resolveJob(engine: Engine, target: AnyJob | string): Promise<ResolvedJob> {
+  const id = typeof target === "string" ? target : target?.id;
+  if (typeof id !== "string") {
+    throw new ConfigError(
+      "OPTION_INVALID",
+      `invoke takes a job or its id first, got ${describe(target)}.`,
+    );
+  }
+  const definition = engine.jobs.get(id);
+  if (definition !== undefined) {
+    return {
+      id,
+      version: definition.version,
+      enabled: definition.enabled,
+      maxDurationMs: maxDurationMsOf(definition),
+      definition,
+    };
+  }
+  await engine.registry.ensureLoaded();
+  if (engine.registry.get(id) === undefined) await engine.registry.reload();
+  const registered = engine.registry.get(id);
+  if (registered === undefined) {
+    const known = [
+      ...new Set([...engine.jobs.all().map((job) => job.id), ...engine.registry.ids()]),
+    ];
+    throw new ConfigError(
+      "JOB_UNKNOWN",
+      `No process has registered a job "${id}" in this storage. ${known.length === 0 ? "None is registered yet." : `Known jobs: ${known.slice(0, 20).join(", ")}.`} Attach it to this client, or start the worker that has it.`,
+    );
+  }
+  return { ...registered, definition: undefined };
+}
+
+/** An invoke answers a bad payload with an error; nothing is stored. */
+async function admitInvoke(
+  engine: Engine,
+  job: AnyJob,
+  text: string,
+): Promise<Extract<Admission, { ok: true }>> {
+  const admission = await admit(engine, job, await engine.codec.decode(text));
+  if (admission.ok) return admission;
+  throw payloadInvalid(job.id, admission.issues);
+}
+
+export function payloadInvalid(jobId: string, issues: PayloadError["issues"]): PayloadError {
+  const [first] = issues;
+  const where =
+    first === undefined ? "" : ` ${first.path.join(".") || "payload"}: ${first.message}`;
+  return new PayloadError(
+    "PAYLOAD_INVALID",
+    `The payload does not fit the schema of job "${jobId}".${where}${issues.length > 1 ? ` (and ${issues.length - 1} more, see issues)` : ""}`,
+    { details: { issues: issues.map(({ path, message }) => ({ path, message })) } },
+  );
+}
+
+function scheduleOf(
+  options: InvokeOptions,
+  now: number,
+): { wakeAt: number; deadlineAt: number | null } {
+  if (options.priority !== undefined) assertPriority(options.priority, "invoke");
+  let wakeAt = now;
+  if (options.runAt !== undefined) {
+    wakeAt = new Date(options.runAt).getTime();
+    if (Number.isNaN(wakeAt))
+      throw new ConfigError("OPTION_INVALID", "runAt of invoke is an invalid Date.");
+  } else if (options.delay !== undefined) {
+    wakeAt = now + durationMs(options.delay, "delay of invoke");
+  }
+  const deadlineAt =
+    options.ttl === undefined ? null : now + durationMs(options.ttl, "ttl of invoke");
+  return { wakeAt: Math.max(now, wakeAt), deadlineAt };
+}
+
+async function metaOf(engine: Engine, options: InvokeOptions): Promise<string | null> {
+  if (options.accountId === undefined && options.context === undefined) return null;
+  const meta: RunMeta = {
+    ...(options.accountId === undefined ? undefined : { accountId: options.accountId }),
+    ...(options.context === undefined
+      ? undefined
+      : { eventContext: await encodeValue(engine, options.context, "context of invoke") }),
+  };
+  return encodeMeta(meta);
+}
+
+function idempotency(options: InvokeOptions, payload: string, now: number): Partial<NewRun> {
+  const { idempotencyKey, idempotencyKeyTTL } = options;
+  if (idempotencyKey === undefined) return {};
+  assertText(idempotencyKey, "idempotencyKey", { maxBytes: 512 });
+  return {
+    idempotencyKey,
+    fingerprint: fingerprintOf(payload),
+    ...(idempotencyKeyTTL === undefined
+      ? undefined
+      : { idempotencyExpiresAt: now + durationMs(idempotencyKeyTTL, "idempotencyKeyTTL") }),
+  };
+}
+
+/** Creates a run by itself, or finds the one that has its idempotency key. */
+export async function createKeyedRun(engine: Engine, run: NewRun): Promise<CreatedRun> {
+  const result = await engine.queue.create({
+    createId: engine.writeIds.next(),
+    groups: [{ first: run }],
+  });
+  const created = firstOf(result);
+  if (
+    !created.created &&
+    run.fingerprint !== undefined &&
+    created.fingerprint !== run.fingerprint
+  ) {
+    throw new RunError(
+      "IDEMPOTENCY_CONFLICT",
+      `The idempotency key ${describe(run.idempotencyKey)} of job "${run.jobId}" belongs to run ${created.id}, which has another payload. Use another key for another payload.`,
+      { details: { runId: created.id } },
+    );
+  }
+  return created;
+}
+
+function firstOf(result: CreateResult): CreatedRun {
+  if (result.result === "ok" && result.groups[0] !== undefined) return result.groups[0].first;
+  throw createRefused(result);
+}
+
+export function createRefused(result: CreateResult): StorageError {
+  const reason = result.result === "rejected" ? result.reason : `the answer was "${result.result}"`;
+  return new StorageError(
+    "STORAGE_FAILED",
+    `The storage did not take the new run: ${reason}. Nothing was stored.`,
+    {
+      cause: result.result === "rejected" ? result.cause : undefined,
+    },
+  );
+}

@@ -1,0 +1,76 @@
+import { isNonRetriable, isPawlError, retryAfterOf } from "../core/errors.js";
+import type { Io, OnError, OnErrorResult, Task } from "../core/io.js";
+import { type ResolvedRetry, resolveRetry, retryDelayMs } from "../core/retry.js";
+import { randomFraction } from "./ids.js";
+
+interface Failure {
+  readonly error: unknown;
+  readonly task: Task;
+  readonly io: Io;
+  readonly onError: OnError | undefined;
+  /** undefined: nobody asked for retries. */
+  readonly retry: ResolvedRetry | undefined;
+  readonly failedAttempts: number;
+  readonly now: number;
+}
+
+export interface RetryDecision {
+  readonly error: unknown;
+  /** undefined: the task has failed for good. */
+  readonly retryAt?: number;
+}
+
+/** What follows a failed attempt: the error's own wish, then `onError`, then `retry`. Attempts stay bounded. */
+export async function decideRetry(failure: Failure): Promise<RetryDecision> {
+  const decision = await askOnError(failure);
+  if (decision.retryAt === undefined && !decision.skip) {
+    const asked = retryAfterOf(decision.error);
+    if (asked !== undefined) return boundedRetryAt(failure, decision.error, asked.getTime());
+  }
+  if (decision.skip || isNonRetriable(decision.error) || isUnstorable(decision.error))
+    return { error: decision.error };
+  if (decision.retryAt !== undefined)
+    return boundedRetryAt(failure, decision.error, decision.retryAt);
+  const retry = failure.retry ?? resolveRetry(undefined);
+  const delay = retryDelayMs(retry, failure.failedAttempts, randomFraction);
+  return delay === undefined
+    ? { error: decision.error }
+    : { error: decision.error, retryAt: failure.now + delay };
+}
+
+interface Decision {
+  readonly error: unknown;
+  readonly retryAt?: number;
+  readonly skip?: boolean;
+}
+
+async function askOnError({ error, task, io, onError }: Failure): Promise<Decision> {
+  if (onError === undefined) return { error };
+  let answer: OnErrorResult;
+  try {
+    answer = await onError(error, task, io);
+  } catch (thrown) {
+    return { error: thrown };
+  }
+  if (answer === undefined || answer === null) return { error };
+  if (answer instanceof Error) return { error: answer };
+  if ("skipRetrying" in answer && answer.skipRetrying) return { error, skip: true };
+  if ("retryAt" in answer)
+    return { error: answer.error ?? error, retryAt: answer.retryAt.getTime() };
+  return { error };
+}
+
+/** Asking for a time is asking for retries: without `retry` its default limit bounds the attempts. */
+function boundedRetryAt(
+  { retry, failedAttempts }: Failure,
+  error: unknown,
+  retryAt: number,
+): RetryDecision {
+  const limit = (retry ?? resolveRetry({})).limit;
+  return failedAttempts >= limit ? { error } : { error, retryAt };
+}
+
+/** A value that cannot be stored will not be storable at the next attempt either. */
+function isUnstorable(error: unknown): boolean {
+  return isPawlError(error, "VALUE_NOT_SERIALIZABLE") || isPawlError(error, "VALUE_TOO_LARGE");
+}

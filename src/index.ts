@@ -1,0 +1,95 @@
+// Clients and jobs
+
+// For adapters and tests
+export type { Clock } from "./core/clock.js";
+// Values and errors
+export { type Codec, defaultCodec } from "./core/codec.js";
+export type { Context, Environment, EventContext, Organization, Project } from "./core/context.js";
+export type { Duration } from "./core/duration.js";
+export {
+  ConfigError,
+  type ErrorCode,
+  errorCodes,
+  isPawlError,
+  NonRetriableError,
+  PawlError,
+  PayloadError,
+  type PayloadIssue,
+  RetryAfterError,
+  RunError,
+  StorageError,
+  TaskError,
+  TaskInterruptedError,
+  WaitTimeoutError,
+} from "./core/errors.js";
+
+// Triggers and events
+export {
+  defineEvent,
+  type EventDefinition,
+  type EventName,
+  type EventPayload,
+  type SendEvent,
+  type SendEventOptions,
+  type SentEvent,
+} from "./core/event.js";
+export type { Integration, Integrations, IoWith } from "./core/integration.js";
+// Inside a run
+export type {
+  BatchItem,
+  InvokeAndWaitOptions,
+  InvokeOptions,
+  Io,
+  Logger,
+  OnError,
+  OnErrorResult,
+  ParallelOptions,
+  Task,
+  TaskOptions,
+} from "./core/io.js";
+export {
+  type AnyJob,
+  type ConcurrencyLimit,
+  defineJob,
+  type Hook,
+  type Job,
+  type JobInput,
+  type JobOptions,
+  type JobOutput,
+  type KeyedConcurrencyLimit,
+  type LogLevel,
+} from "./core/job.js";
+export type { Key } from "./core/key.js";
+export { type RetryOptions, retry } from "./core/retry.js";
+// Runs as they are read
+export type {
+  AttemptView,
+  DisplayProperty,
+  InvokeResult,
+  Run,
+  RunHandle,
+  RunNotification,
+  RunSummary,
+  TaskStyle,
+  TaskView,
+  TaskViewStatus,
+} from "./core/run.js";
+export { type FinalStatus, finalStatuses, type RunStatus, runStatuses } from "./core/run-status.js";
+export type { Schema, SchemaInput, SchemaOutput, StandardSchema } from "./core/schema.js";
+export type { Storage } from "./core/storage.js";
+export {
+  eventTrigger,
+  invokeTrigger,
+  type Trigger,
+  type TriggerData,
+  type TriggerExample,
+} from "./core/trigger.js";
+export { createClient } from "./create-client.js";
+export type { Client, RunRef } from "./engine/client.js";
+export type { ClientOptions } from "./engine/client-options.js";
+export type { ClientEventName, ClientEvents } from "./engine/emitter.js";
+export type { Caps } from "./engine/engine.js";
+export type { CancelManyResult, CancelResult } from "./engine/manage-runs.js";
+export type { PurgeOptions } from "./engine/purge.js";
+export type { GetRunOptions, RunFilter, RunList } from "./engine/reads.js";
+export type { WaitForRunOptions } from "./engine/wait-for-run.js";

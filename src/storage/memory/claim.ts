@@ -1,0 +1,159 @@
+import { isFinal } from "../../core/run-status.js";
+import { type ClaimedRun, type ClaimRequest, type ClaimResult, NEVER } from "../../core/storage.js";
+import type { MemoryData } from "./data.js";
+import { isSuspect, type Lane, laneBefore } from "./due.js";
+import { Heap } from "./heap.js";
+import type { RunRow } from "./run-row.js";
+import { taskRecord, taskSize } from "./task-table.js";
+
+const overdueLimit = 100;
+
+export function claim(data: MemoryData, request: ClaimRequest, now: number): ClaimResult {
+  data.slots.expire(now);
+  const overdue = data.deadlines.top((timer) => timer.at <= now, overdueLimit);
+  const picked = again(data, request, now) ?? pick(data, request, now);
+  const answer = new Answer(request.taskBudget);
+  return {
+    now,
+    runs: picked.rows.map((row) => answer.add(row, picked.kept.has(row))),
+    nextDue: picked.nextDue,
+    overdue: overdue.map((timer) => timer.row.id),
+  };
+}
+
+interface Picked {
+  readonly rows: readonly RunRow[];
+  readonly kept: ReadonlySet<RunRow>;
+  readonly nextDue: number | null;
+}
+
+/** What a repeated claim took at first and still holds. */
+function again(data: MemoryData, { claimId }: ClaimRequest, now: number): Picked | undefined {
+  const ticket = data.tickets.get(claimId);
+  const isHeld = (row: RunRow) => row.ticket === ticket && (row.leaseUntil ?? 0) > now;
+  const rows = ticket?.rows.filter(isHeld) ?? [];
+  if (ticket === undefined || rows.length === 0) return undefined;
+  return { rows, kept: ticket.kept, nextDue: now };
+}
+
+function pick(data: MemoryData, request: ClaimRequest, now: number): Picked {
+  const taking = new Taking(data, request, now);
+  if (request.only === undefined) return taking.inOrder();
+  return taking.exactly(request.only);
+}
+
+/** One claim while it takes runs. */
+class Taking {
+  readonly #data: MemoryData;
+  readonly #request: ClaimRequest;
+  readonly #now: number;
+  readonly #rows: RunRow[] = [];
+  readonly #kept = new Set<RunRow>();
+  #suspects: number;
+  /** A limit was saturated. */
+  #passedOver = false;
+
+  constructor(data: MemoryData, request: ClaimRequest, now: number) {
+    this.#data = data;
+    this.#request = request;
+    this.#now = now;
+    this.#suspects = request.suspects;
+  }
+
+  exactly(ids: readonly string[]): Picked {
+    for (const id of new Set(ids)) {
+      const row = this.#data.identities.run(id);
+      if (row === undefined || this.#rows.length >= this.#request.limit) continue;
+      const isFree = !isFinal(row.status) && (row.leaseUntil ?? 0) <= this.#now;
+      const isKnown = this.#request.jobIds.includes(row.jobId);
+      if (isFree && isKnown && this.#mayTake(isSuspect(row), row.limitKeys)) this.#take(row);
+    }
+    return this.#picked(this.#lanes().some((lane) => this.#mayTake(lane.suspect, lane.limitKeys)));
+  }
+
+  inOrder(): Picked {
+    const lanes = new Heap<Lane>(laneBefore);
+    for (const lane of this.#lanes()) lanes.push(lane);
+    for (let lane = lanes.pop(); lane !== undefined; lane = lanes.pop()) {
+      // Slots and suspects only get fewer during a claim: what is passed over once stays so.
+      if (!this.#mayTake(lane.suspect, lane.limitKeys)) continue;
+      const row = lane.peek();
+      if (row === undefined) continue;
+      if (this.#rows.length >= this.#request.limit) return this.#picked(true);
+      this.#take(row);
+      if (lane.size > 0) lanes.push(lane);
+    }
+    return this.#picked(false);
+  }
+
+  #lanes(): Lane[] {
+    const jobIds = new Set(this.#request.jobIds);
+    return [...jobIds].flatMap((jobId) => [...this.#data.due.due(jobId, this.#now)]);
+  }
+
+  #mayTake(suspect: boolean, limitKeys: readonly string[]): boolean {
+    if (suspect && this.#suspects <= 0) return false;
+    const isFree = this.#data.slots.areFree(limitKeys, this.#request.limits);
+    this.#passedOver ||= !isFree;
+    return isFree;
+  }
+
+  #take(row: RunRow): void {
+    const { workerId, leaseMs } = this.#request;
+    if (isSuspect(row)) this.#suspects -= 1;
+    this.#data.due.remove(row);
+    if (row.leaseUntil !== null) {
+      const highestSeq = row.tasks?.highestSeq ?? 0;
+      row.stalls = highestSeq > row.lastSeq ? 0 : row.stalls + 1;
+      row.lastSeq = highestSeq;
+      this.#data.letGo(row, this.#now);
+    }
+    if (row.workerId !== workerId) row.keep = false;
+    if (row.keep) this.#kept.add(row);
+    this.#data.hold(row, workerId, this.#now, leaseMs);
+    this.#data.due.place(row, this.#now);
+    this.#rows.push(row);
+  }
+
+  #picked(more: boolean): Picked {
+    const { claimId } = this.#request;
+    const rows = this.#rows;
+    const kept = this.#kept;
+    if (rows.length > 0) {
+      const ticket = { claimId, rows, kept, held: rows.length };
+      this.#data.tickets.set(claimId, ticket);
+      for (const row of rows) row.ticket = ticket;
+    }
+    return { rows, kept, nextDue: more ? this.#now : this.#nextDue() };
+  }
+
+  #nextDue(): number | null {
+    const instants = this.#request.jobIds.map((jobId) => this.#data.due.nextDue(jobId));
+    if (this.#passedOver) instants.push(this.#data.slots.nextExpiry());
+    const next = instants.reduce<number>((a, b) => Math.min(a, b ?? NEVER), NEVER);
+    return next === NEVER ? null : next;
+  }
+}
+
+/** Fills the task budget run by run. */
+class Answer {
+  #budget: number;
+
+  constructor(budget: number) {
+    this.#budget = budget;
+  }
+
+  add(row: RunRow, kept: boolean): ClaimedRun {
+    const known = row.tasks?.highestSeq ?? 0;
+    const tasks = kept || row.tasks === null ? [] : row.tasks.page(0, this.#budget, 0);
+    for (const task of tasks) this.#budget -= taskSize(task);
+    return {
+      run: row.record(),
+      signals: row.signals === null ? [] : row.listSignals(),
+      tasks: tasks.map(taskRecord),
+      tasksComplete: (tasks[tasks.length - 1]?.seq ?? 0) === known,
+      kept,
+      logCounts: kept || row.log === null ? {} : row.log.counts(),
+    };
+  }
+}

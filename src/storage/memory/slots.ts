@@ -1,0 +1,60 @@
+import { Heap } from "./heap.js";
+import type { RunRow, Timer } from "./run-row.js";
+
+export function timerBefore(a: Timer, b: Timer): boolean {
+  return a.at < b.at;
+}
+
+/** Counts, per limit key, the runs with a live lease (S7). */
+export class Slots {
+  readonly #leases = new Heap<Timer>(timerBefore);
+  readonly #used = new Map<string, number>();
+
+  take(row: RunRow): void {
+    if (row.limitKeys.length === 0 || row.leaseUntil === null) return;
+    row.slot = { heapIndex: -1, at: row.leaseUntil, row };
+    this.#leases.push(row.slot);
+    for (const key of row.limitKeys) this.#used.set(key, (this.#used.get(key) ?? 0) + 1);
+  }
+
+  /** Answers whether there was anything to free. */
+  free(row: RunRow): boolean {
+    if (row.slot === null) return false;
+    this.#leases.remove(row.slot);
+    row.slot = null;
+    for (const key of row.limitKeys) {
+      const used = (this.#used.get(key) ?? 0) - 1;
+      if (used > 0) this.#used.set(key, used);
+      else this.#used.delete(key);
+    }
+    return true;
+  }
+
+  extend(row: RunRow): void {
+    if (row.slot === null || row.leaseUntil === null) return;
+    row.slot.at = row.leaseUntil;
+    this.#leases.reorder(row.slot);
+  }
+
+  /** Frees the slots of leases that have run out. */
+  expire(now: number): void {
+    let first = this.#leases.peek();
+    while (first !== undefined && first.at <= now) {
+      this.free(first.row);
+      first = this.#leases.peek();
+    }
+  }
+
+  /** When the first slot is free for certain, if its holder dies. */
+  nextExpiry(): number | null {
+    return this.#leases.peek()?.at ?? null;
+  }
+
+  areFree(limitKeys: readonly string[], limits: Readonly<Record<string, number>>): boolean {
+    return limitKeys.every((key) => {
+      const limitId = key.split("/", 1)[0] ?? key;
+      if (!Object.hasOwn(limits, limitId)) return true;
+      return (this.#used.get(key) ?? 0) < (limits[limitId] ?? 0);
+    });
+  }
+}

@@ -1,0 +1,196 @@
+import { isFinal } from "../../core/run-status.js";
+import type { CommitOutcome, CommitResult, LogLine, RunWrite } from "../../core/storage.js";
+import type { RunCreator } from "./create.js";
+import type { SqlValue } from "./driver.js";
+import { Effects } from "./effects.js";
+import { Refusal, reasonOf } from "./failure.js";
+import { changesRun, objectionTo, planChange } from "./run-change.js";
+import { deleteTags } from "./run-insert.js";
+import type { RunHead } from "./run-row.js";
+import { TaskWriter } from "./task-writer.js";
+import { packText, packTextOrNull } from "./text.js";
+import type { RunGuardRow, Transaction } from "./transaction.js";
+import type { ValueStore } from "./values.js";
+
+/** The guarded write (contract S1 to S5, S12). */
+export class Committer {
+  readonly #transaction: Transaction;
+  readonly #creator: RunCreator;
+  readonly #values: ValueStore;
+  readonly #tasks: TaskWriter;
+  readonly #effects: Effects;
+
+  constructor(transaction: Transaction, creator: RunCreator, values: ValueStore) {
+    this.#transaction = transaction;
+    this.#creator = creator;
+    this.#values = values;
+    this.#tasks = new TaskWriter(transaction);
+    this.#effects = new Effects(transaction);
+  }
+
+  apply(write: RunWrite): CommitResult {
+    const recordsOnly = hasRecordsOnly(write);
+    const guard = recordsOnly
+      ? this.#transaction.guard(write.runId)
+      : this.#transaction.head(write.runId);
+    if (guard === undefined) return missing;
+    const verdict = this.#verdict(write, guard);
+    if (verdict !== undefined)
+      return answer(this.#isRepeat(write, guard.rk) ? "ok" : verdict, guard);
+    if (recordsOnly) return this.#records(write, guard);
+    const head = this.#transaction.head(write.runId);
+    if (head === undefined) return missing;
+    const objection = objectionTo(write, head);
+    const asExpected = this.#valuesAsExpected(write);
+    const sure = objection === undefined && asExpected && hasTasks(write);
+    if (!sure && this.#isRepeat(write, head.rk)) return answer("ok", head);
+    if (!asExpected) return answer("conflict", head);
+    if (objection !== undefined) return { ...answer("rejected", head), reason: objection };
+    return this.#everything(write, head);
+  }
+
+  refused(write: RunWrite, cause: unknown): CommitResult {
+    this.#transaction.forget();
+    const guard = this.#transaction.guard(write.runId);
+    this.#transaction.forget();
+    return {
+      ...(guard === undefined ? missing : answer("rejected", guard)),
+      result: "rejected",
+      reason: reasonOf(cause),
+      cause,
+    };
+  }
+
+  #verdict({ guard, reopen }: RunWrite, run: RunGuardRow): CommitOutcome | undefined {
+    if (isFinal(run.status) && reopen !== true) return "final";
+    if (guard.epoch !== undefined && guard.epoch !== run.epoch) return "fenced";
+    if (guard.statuses !== undefined && !guard.statuses.includes(run.status)) return "conflict";
+    return guard.inbox !== undefined && guard.inbox !== run.inbox ? "conflict" : undefined;
+  }
+
+  #isRepeat({ runId, writeId, tasks }: RunWrite, rk: number): boolean {
+    if (tasks !== undefined && tasks.length > 0) return this.#tasks.isRepeat(rk, tasks, writeId);
+    const head = this.#transaction.head(runId);
+    return head?.writeId === writeId || head?.sideWriteId === writeId;
+  }
+
+  #valuesAsExpected({ values }: RunWrite): boolean {
+    return (values ?? []).every(
+      ({ key, expected }) => expected === undefined || this.#values.versionOf(key) === expected,
+    );
+  }
+
+  #records(write: RunWrite, guard: RunGuardRow): CommitResult {
+    const outcome = this.#writeTasks(write, guard.rk);
+    if (typeof outcome === "object")
+      return { ...answer("rejected", guard), reason: outcome.reason };
+    if (outcome === "written") this.#writeLogs(write.logs, guard.rk, guard.epoch);
+    return answer("ok", guard);
+  }
+
+  /** What was written before a refusal can only be undone with the transaction. */
+  #writeTasks(
+    { runId, writeId, tasks = [] }: RunWrite,
+    rk: number,
+  ): "written" | "repeated" | { reason: string } {
+    let written = false;
+    for (const task of tasks) {
+      const outcome = this.#tasks.write(rk, runId, task, writeId);
+      if (outcome === "repeated") return outcome;
+      if (typeof outcome === "object") {
+        if (written) throw new Refusal(outcome.reason);
+        return outcome;
+      }
+      written = true;
+    }
+    return "written";
+  }
+
+  #everything(write: RunWrite, head: RunHead): CommitResult {
+    const { rk, id } = head;
+    const outcome = this.#writeTasks(write, rk);
+    if (outcome === "repeated") return answer("ok", head);
+    if (typeof outcome === "object") return { ...answer("rejected", head), reason: outcome.reason };
+    if (write.signalsRead !== undefined) this.#effects.markRead(id, write.signalsRead);
+    const leaseRefused = this.#writeRun(write, head);
+    this.#writeLogs(write.logs, rk, write.guard.epoch ?? head.epoch);
+    for (const value of write.values ?? []) this.#values.write(value);
+    for (const run of write.runs ?? []) {
+      if (run.lease !== undefined || (run.idempotencyKey ?? null) !== null) {
+        throw new Refusal(
+          `Run ${run.id} is made by another run: it takes no idempotency key and no lease.`,
+        );
+      }
+      this.#creator.createChild(run);
+    }
+    for (const signal of write.signals ?? []) this.#effects.signal(signal);
+    for (const watch of write.watches ?? []) this.#effects.watch(id, watch);
+    return leaseRefused ? { ...answer("ok", head), leaseRefused } : answer("ok", head);
+  }
+
+  #writeRun(write: RunWrite, head: RunHead): boolean {
+    const { database } = this.#transaction;
+    const needsNow = changesRun(write) || write.leaseUntil !== undefined;
+    const { columns, leaseRefused } = planChange(write, head, needsNow ? this.#transaction.now : 0);
+    if (columns.has("lease_until") && head.leaseUntil !== null) this.#transaction.noteLease();
+    if (write.run?.tags !== undefined) this.#writeTags(head.rk, write.run.tags);
+    const changed = new Map<string, SqlValue>(columns);
+    if (write.signalsRead !== undefined) changed.set("unread", head.unread);
+    if (changed.size > 0) {
+      const set = [...changed.keys()].map((column) => `${column} = ?`).join(", ");
+      database.run(`update pawl_runs set ${set} where rk = ?`, [...changed.values(), head.rk]);
+    }
+    return leaseRefused;
+  }
+
+  /** Before the run row changes, which tells the old tags. */
+  #writeTags(rk: number, tags: readonly string[]): void {
+    const { database } = this.#transaction;
+    deleteTags(database, rk);
+    for (const tag of tags)
+      database.run("insert or ignore into pawl_tags (tag, rk) values (?, ?)", [tag, rk]);
+  }
+
+  #writeLogs(logs: readonly LogLine[] | undefined, rk: number, epoch: number): void {
+    for (const { ordinal, at, stream, path, level, message, data } of logs ?? []) {
+      this.#transaction.database.run(
+        "insert or ignore into pawl_logs (rk, epoch, ordinal, at, stream, path, level, message, data) values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        [rk, epoch, ordinal, at, stream, path, level, packText(message), packTextOrNull(data)],
+      );
+    }
+  }
+}
+
+const missing: CommitResult = {
+  result: "missing",
+  epoch: 0,
+  status: "PENDING",
+  inbox: 0,
+  leaseUntil: null,
+};
+
+function answer(
+  result: CommitOutcome,
+  { epoch, status, inbox, leaseUntil }: RunGuardRow,
+): CommitResult {
+  return { result, epoch, status, inbox, leaseUntil };
+}
+
+function hasTasks({ tasks }: RunWrite): boolean {
+  return tasks !== undefined && tasks.length > 0;
+}
+
+function hasRecordsOnly(write: RunWrite): boolean {
+  return (
+    hasTasks(write) &&
+    write.run === undefined &&
+    write.release === undefined &&
+    write.leaseUntil === undefined &&
+    write.signalsRead === undefined &&
+    write.signals === undefined &&
+    write.watches === undefined &&
+    write.runs === undefined &&
+    write.values === undefined &&
+    write.reopen === undefined
+  );
+}

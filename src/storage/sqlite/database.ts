@@ -1,0 +1,90 @@
+import type { Connection, Driver, Row, SqlValue, Statement } from "./driver.js";
+
+export type Durability = "full" | "relaxed";
+
+const none: readonly SqlValue[] = [];
+
+/** One connection with its prepared statements. Everything on it is synchronous. */
+export class Database {
+  readonly path: string;
+  readonly #connection: Connection;
+  readonly #statements = new Map<string, Statement>();
+  readonly #begin: Statement;
+  readonly #commit: Statement;
+
+  constructor(driver: Driver, path: string) {
+    this.path = path;
+    this.#connection = driver.open(path);
+    // Waiting inside SQLite would block the event loop; busy calls are repeated from outside.
+    this.#connection.exec("pragma busy_timeout = 0");
+    this.#begin = this.#connection.prepare("begin immediate");
+    this.#commit = this.#connection.prepare("commit");
+  }
+
+  /** May be busy while another process switches the same new file to the write-ahead log. */
+  configure(durability: Durability): void {
+    this.exec("pragma journal_mode = wal");
+    this.exec(`pragma synchronous = ${durability === "full" ? "full" : "normal"}`);
+    // Without it the log keeps the size that its largest burst gave it.
+    this.exec("pragma journal_size_limit = 67108864");
+    this.exec("pragma cache_size = -16000");
+  }
+
+  exec(sql: string): void {
+    this.#connection.exec(sql);
+  }
+
+  /** Statements are prepared once: pass constant texts, or ones from a small set. */
+  statement(sql: string): Statement {
+    let statement = this.#statements.get(sql);
+    if (statement === undefined) {
+      statement = this.#connection.prepare(sql);
+      this.#statements.set(sql, statement);
+    }
+    return statement;
+  }
+
+  get(sql: string, values = none): Row | undefined {
+    return this.statement(sql).get(values);
+  }
+
+  all(sql: string, values = none): Row[] {
+    return this.statement(sql).all(values);
+  }
+
+  run(sql: string, values = none): number {
+    return this.statement(sql).run(values);
+  }
+
+  begin(): void {
+    this.#begin.run(none);
+  }
+
+  commit(): void {
+    this.#commit.run(none);
+  }
+
+  /** SQLite has already rolled back after some errors, a full disk among them. */
+  rollback(): void {
+    try {
+      this.#connection.exec("rollback");
+    } catch {}
+  }
+
+  transaction<T>(work: () => T): T {
+    this.begin();
+    try {
+      const result = work();
+      this.commit();
+      return result;
+    } catch (error) {
+      this.rollback();
+      throw error;
+    }
+  }
+
+  close(): void {
+    this.#statements.clear();
+    this.#connection.close();
+  }
+}

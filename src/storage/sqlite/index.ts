@@ -1,0 +1,61 @@
+import type { Clock } from "../../core/clock.js";
+import { ConfigError, describeValue } from "../../core/errors.js";
+import { assertOptions } from "../../core/options.js";
+import type { Storage } from "../../core/storage.js";
+import { type DriverName, driverNames } from "./driver.js";
+import { SqliteStorage } from "./storage.js";
+
+export interface SqliteOptions {
+  /** A file, made if it does not exist, or ":memory:". It may hold tables of the application's as well. */
+  readonly path: string;
+  /**
+   * A driver's name, or its `Database` class or module. Without it, the first that is there:
+   * node:sqlite, libsql, better-sqlite3; bun:sqlite on Bun.
+   */
+  readonly driver?: DriverName | object;
+  /**
+   * "full" (default): what was answered as stored survives a loss of power, at one flush to disk per commit.
+   * "relaxed": commits are about ten times faster, but a loss of power, not a mere crash of the process, may take
+   * back the last ones that were answered as stored. Tasks whose record is lost run again. The file stays sound.
+   */
+  readonly durability?: "full" | "relaxed";
+  /** For tests. Default: the client's clock. */
+  readonly clock?: Clock;
+}
+
+const optionNames = ["path", "driver", "durability", "clock"];
+
+/**
+ * Keeps everything in one SQLite file, which any number of processes on one machine may share.
+ * Nothing is opened before the client starts.
+ * @example createClient({ id: "shop", storage: sqlite("shop.db") })
+ */
+export function sqlite(pathOrOptions: string | SqliteOptions): Storage {
+  const options = typeof pathOrOptions === "string" ? { path: pathOrOptions } : pathOrOptions;
+  assertOptions(options, optionNames, "sqlite");
+  const { path, driver, durability = "full", clock } = options;
+  if (typeof path !== "string" || path === "" || path.includes("\0")) {
+    throw invalid("path", "the path of a file", path);
+  }
+  if (durability !== "full" && durability !== "relaxed") {
+    throw invalid("durability", '"full" or "relaxed"', durability);
+  }
+  const known = typeof driver === "string" && (driverNames as readonly string[]).includes(driver);
+  const given = (typeof driver === "object" && driver !== null) || typeof driver === "function";
+  if (driver !== undefined && !known && !given) {
+    throw invalid(
+      "driver",
+      `one of ${driverNames.join(", ")}, or a driver's Database class`,
+      driver,
+    );
+  }
+  return new SqliteStorage({ path, driver, durability, clock });
+}
+
+function invalid(option: string, expected: string, value: unknown): ConfigError {
+  return new ConfigError(
+    "OPTION_INVALID",
+    `The option "${option}" of sqlite must be ${expected}, got ${describeValue(value)}.`,
+    { details: { option } },
+  );
+}

@@ -1,0 +1,161 @@
+import { StorageError } from "../../core/errors.js";
+import {
+  type DatabaseConstructor,
+  type Driver,
+  type DriverName,
+  driverNames,
+  driverOf,
+  type StatementStyle,
+} from "./driver.js";
+
+/** A driver's `Database` class, or the module that exports it. */
+export type DriverSource = DriverName | object;
+
+interface RuntimeProcess {
+  readonly version?: string;
+  readonly versions?: { readonly node?: string; readonly bun?: string };
+  cwd?(): string;
+  getBuiltinModule?(name: string): unknown;
+}
+
+type Require = ((name: string) => unknown) & { resolve(name: string): string };
+
+interface ModuleBuiltin {
+  createRequire(from: string): Require;
+}
+
+interface FileBuiltin {
+  readFileSync(path: string, encoding: "utf8"): string;
+}
+
+/**
+ * Finds drivers at run time only. Nothing here is an import that a bundler can
+ * follow, so an application bundles without any driver installed; the builtins
+ * come from `process.getBuiltinModule`, which also works in a bundle that was
+ * turned into CommonJS.
+ */
+export class DriverFinder {
+  readonly #process: RuntimeProcess;
+  readonly #problems: string[] = [];
+
+  constructor(runtime: RuntimeProcess = process) {
+    this.#process = runtime;
+  }
+
+  find(source: DriverSource | undefined): Driver {
+    if (source === undefined) return this.#findAny();
+    if (typeof source !== "string") return driverFromModule(source);
+    const driver = this.#byName(source as DriverName);
+    if (driver !== undefined) return driver;
+    throw this.#missing(`The SQLite driver ${source} cannot be loaded.`);
+  }
+
+  #findAny(): Driver {
+    for (const name of driverNames) {
+      const driver = this.#byName(name);
+      if (driver !== undefined) return driver;
+    }
+    throw this.#missing("No SQLite driver was found.");
+  }
+
+  #byName(name: DriverName): Driver | undefined {
+    if (name === "node:sqlite" || name === "bun:sqlite") return this.#builtin(name);
+    const require = this.#requires().find((candidate) => resolves(candidate, name));
+    if (require === undefined) return undefined;
+    if (name === "better-sqlite3") this.#checkBetterSqlite(require);
+    try {
+      return driverFromModule(require(name) as object, name);
+    } catch (error) {
+      // Installed without its binary, for another platform, …: the next driver may do.
+      this.#problems.push(`${name}: ${error instanceof Error ? error.message : String(error)}`);
+      return undefined;
+    }
+  }
+
+  #builtin(name: "node:sqlite" | "bun:sqlite"): Driver | undefined {
+    const bun = this.#process.versions?.bun !== undefined;
+    if (bun !== (name === "bun:sqlite")) return undefined;
+    const loaded = bun ? this.#requires()[0]?.(name) : this.#process.getBuiltinModule?.(name);
+    return typeof loaded === "object" && loaded !== null
+      ? driverFromModule(loaded, name)
+      : undefined;
+  }
+
+  /** From where the library (or the bundle it is in) lies, and from where the process runs. */
+  #requires(): Require[] {
+    const builtin = this.#process.getBuiltinModule?.("node:module") as ModuleBuiltin | undefined;
+    const here = import.meta.url as string | undefined;
+    const from = [here, `${this.#process.cwd?.() ?? ""}/package.json`];
+    return from.flatMap((place) => (builtin && place ? [builtin.createRequire(place)] : []));
+  }
+
+  /** better-sqlite3 13 ends a process on Node 20 with a segmentation fault as soon as it is used. */
+  #checkBetterSqlite(require: Require): void {
+    const version = this.#versionOf(require, "better-sqlite3");
+    if (version === undefined || major(version) < 13 || major(this.#process.version) >= 22) return;
+    throw new StorageError(
+      "DRIVER_UNSUPPORTED",
+      `better-sqlite3 ${version} crashes on Node ${this.#process.version}; run "npm install better-sqlite3@12" or "npm install libsql", or update Node.`,
+      { details: { driver: "better-sqlite3", version } },
+    );
+  }
+
+  #versionOf(require: Require, name: string): string | undefined {
+    try {
+      const files = this.#process.getBuiltinModule?.("node:fs") as FileBuiltin;
+      const text = files.readFileSync(require.resolve(`${name}/package.json`), "utf8");
+      return String((JSON.parse(text) as { version?: unknown }).version);
+    } catch {
+      return undefined;
+    }
+  }
+
+  #missing(what: string): StorageError {
+    const runtime = this.#process.versions?.bun
+      ? "Bun"
+      : `Node ${this.#process.version ?? ""}`.trim();
+    const tried = this.#problems.length === 0 ? "" : ` Tried: ${this.#problems.join("; ")}.`;
+    return new StorageError(
+      "DRIVER_MISSING",
+      `${what} On ${runtime} run "npm install libsql", or use a Node that has node:sqlite (22.13 or later).${tried}`,
+    );
+  }
+}
+
+function resolves(require: Require, name: string): boolean {
+  try {
+    require.resolve(name);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function major(version: string | undefined): number {
+  return Number.parseInt((version ?? "").replace(/^v/, ""), 10);
+}
+
+/** Recognises what was passed by what it has: a module of one of the four, or its class. */
+function driverFromModule(source: object, name?: string): Driver {
+  const exported = source as { DatabaseSync?: unknown; Database?: unknown; default?: unknown };
+  const found = [exported, exported.DatabaseSync, exported.Database, exported.default].find(
+    isClass,
+  );
+  if (found === undefined) {
+    throw new StorageError(
+      "DRIVER_UNSUPPORTED",
+      `The driver option is neither one of ${driverNames.join(", ")} nor a Database class of theirs.`,
+    );
+  }
+  return driverOf(name ?? found.name, styleOf(found), found);
+}
+
+function isClass(value: unknown): value is DatabaseConstructor {
+  return typeof value === "function" && typeof value.prototype?.prepare === "function";
+}
+
+function styleOf(Database: DatabaseConstructor): StatementStyle {
+  const has = (name: string): boolean => name in (Database.prototype as object);
+  if (has("pragma")) return "array";
+  return has("createSession") || Database.name === "DatabaseSync" ? "node" : "bun";
+}

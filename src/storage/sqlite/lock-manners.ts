@@ -1,0 +1,49 @@
+import type { Database } from "./database.js";
+import { firstNumber } from "./text.js";
+
+const LONGEST_STREAK_MS = 20;
+const FREE_FOR_MS = 5;
+
+/**
+ * SQLite's write lock is unfair: who retries every few milliseconds never gets
+ * in between the batches of a process that writes back to back. So a process
+ * that has seen another one write leaves the lock free for a moment from time
+ * to time. What tells it is the data version, which changes when another
+ * connection commits; it serves as the hint of new work, too.
+ */
+export class LockManners {
+  readonly #database: Database;
+  readonly #onOthersWrote: () => void;
+  #version: number | undefined;
+  #shared = false;
+  #streakFrom = Number.NEGATIVE_INFINITY;
+  #lastRelease = Number.NEGATIVE_INFINITY;
+
+  constructor(database: Database, onOthersWrote: () => void) {
+    this.#database = database;
+    this.#onOthersWrote = onOthersWrote;
+  }
+
+  look(): void {
+    const version = firstNumber(this.#database.get("pragma data_version"));
+    const changed = this.#version !== undefined && version !== this.#version;
+    this.#version = version;
+    if (!changed) return;
+    this.#shared = true;
+    this.#onOthersWrote();
+  }
+
+  /** For how many milliseconds the lock must stay free before the next batch. */
+  pauseBefore(): number {
+    if (!this.#shared) this.look();
+    const now = performance.now();
+    const freeFor = now - this.#lastRelease;
+    if (freeFor >= FREE_FOR_MS) this.#streakFrom = now;
+    if (!this.#shared || now - this.#streakFrom < LONGEST_STREAK_MS) return 0;
+    return FREE_FOR_MS - freeFor;
+  }
+
+  released(): void {
+    this.#lastRelease = performance.now();
+  }
+}

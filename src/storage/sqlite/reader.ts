@@ -1,0 +1,118 @@
+import {
+  NEVER,
+  type RunRecord,
+  type Signal,
+  type StoredLogLine,
+  type TaskPage,
+  type TaskRecord,
+} from "../../core/storage.js";
+import type { Database } from "./database.js";
+import { recordColumns, recordOf } from "./run-row.js";
+import { taskBytes, taskColumns, taskOf } from "./task-row.js";
+import { firstNumber, RowReader } from "./text.js";
+
+const selectRun = `select ${recordColumns} from pawl_runs where id = ?`;
+const selectTasks = `select ${taskColumns} from pawl_tasks where rk = ? and seq > ? order by seq limit ?`;
+
+const FIRST_PAGE = 16;
+const LARGEST_PAGE = 1_024;
+
+/** Ordinals of one epoch lie below this, so that one number tells both. */
+const ORDINALS = 2 ** 24;
+
+/** Reads of single runs and what belongs to them. */
+export class RunReader {
+  readonly #database: Database;
+
+  constructor(database: Database) {
+    this.#database = database;
+  }
+
+  run(id: string): RunRecord | undefined {
+    const row = this.#database.get(selectRun, [id]);
+    return row === undefined ? undefined : recordOf(row);
+  }
+
+  rowKey(id: string): number | undefined {
+    return firstNumber(this.#database.get("select rk from pawl_runs where id = ?", [id]));
+  }
+
+  /**
+   * Reads on until the budget is spent. A driver answers all rows of a query at
+   * once, and a single output may have megabytes: so pages start small and grow
+   * with what the rows so far turned out to take.
+   */
+  tasks(rk: number, afterSeq: number, byteBudget: number, atLeast = 1): TaskPage {
+    const tasks: TaskRecord[] = [];
+    let left = byteBudget;
+    let last = afterSeq;
+    let page = FIRST_PAGE;
+    for (;;) {
+      const rows = this.#database.all(selectTasks, [rk, last, page]);
+      for (const row of rows) {
+        const task = taskOf(row);
+        left -= taskBytes(task);
+        if (left < 0 && tasks.length >= atLeast) return { tasks, complete: false };
+        tasks.push(task);
+        last = task.seq;
+      }
+      if (rows.length < page) return { tasks, complete: true };
+      const average = Math.max(1, (byteBudget - left) / tasks.length);
+      page = Math.max(FIRST_PAGE, Math.min(LARGEST_PAGE, page * 4, Math.ceil(left / average) + 1));
+    }
+  }
+
+  signals(rk: number): Signal[] {
+    const rows = this.#database.all(
+      "select id, topic, ref from pawl_signals where rk = ? and unread = 1 order by position",
+      [rk],
+    );
+    return rows.map((row) => {
+      const read = new RowReader(row);
+      return { id: read.string(), topic: read.string(), ref: read.textOrNull() };
+    });
+  }
+
+  logCounts(rk: number): Record<string, number> {
+    const counts: Record<string, number> = {};
+    for (const row of this.#database.all(
+      "select stream, count(*) from pawl_logs where rk = ? group by stream",
+      [rk],
+    )) {
+      const read = new RowReader(row);
+      const stream = read.string();
+      // Streams are named by users: "__proto__" is a name like any other.
+      Object.defineProperty(counts, stream, {
+        value: read.number(),
+        enumerable: true,
+        configurable: true,
+        writable: true,
+      });
+    }
+    return counts;
+  }
+
+  logs(rk: number, page: { after?: number; limit: number }): StoredLogLine[] {
+    const after = page.after ?? -1;
+    const epoch = Math.floor(after / ORDINALS);
+    const rows = this.#database.all(
+      "select epoch, ordinal, stream, path, level, message, data, at from pawl_logs " +
+        "where rk = ? and (epoch, ordinal) > (?, ?) order by epoch, ordinal limit ?",
+      [rk, epoch, after < 0 ? NEVER : after - epoch * ORDINALS, page.limit],
+    );
+    return rows.map((row) => {
+      const read = new RowReader(row);
+      const line = { epoch: read.number(), ordinal: read.number() };
+      return {
+        ...line,
+        position: line.epoch * ORDINALS + line.ordinal,
+        stream: read.string(),
+        path: read.string(),
+        level: read.string(),
+        message: read.text(),
+        data: read.textOrNull(),
+        at: read.number(),
+      };
+    });
+  }
+}

@@ -1,0 +1,146 @@
+import { isFinal } from "../../core/run-status.js";
+import { NEVER, type RunPatch, type RunWrite } from "../../core/storage.js";
+import type { SqlValue } from "./driver.js";
+import { rankOf } from "./rank.js";
+import type { RunHead } from "./run-row.js";
+import { packStrings, packTextOrNull } from "./text.js";
+
+type Columns = Map<string, SqlValue>;
+
+/** Columns that are set as they come. The others follow from several things: see `planChange`. */
+const plainColumns = {
+  version: "version",
+  executionCount: "execution_count",
+  stalls: "stalls",
+  lastSeq: "last_seq",
+  deadlineAt: "deadline_at",
+  maxDurationMs: "max_duration_ms",
+} as const satisfies Partial<Record<keyof RunPatch, string>>;
+
+const textColumns = {
+  payload: "payload",
+  admitted: "admitted",
+  output: "output",
+  error: "error",
+  blocked: "blocked",
+  meta: "meta",
+  state: "state",
+} as const satisfies Partial<Record<keyof RunPatch, string>>;
+
+export interface RunChange {
+  /** Empty if the write leaves the run row as it is. */
+  readonly columns: ReadonlyMap<string, SqlValue>;
+  readonly leaseRefused: boolean;
+}
+
+/** Whether the write decides about the run itself; else it only carries things for others. */
+export function changesRun(write: RunWrite): boolean {
+  return write.run !== undefined || write.release !== undefined || write.reopen === true;
+}
+
+/** Why the contract does not allow such a write, if it does not. */
+export function objectionTo(write: RunWrite, head: RunHead): string | undefined {
+  const { guard, run, release } = write;
+  const staysOpen = !isFinal(run?.status ?? head.status);
+  if (guard.epoch === undefined && changesRun(write) && staysOpen && release === undefined) {
+    return "A write that is not the holder's and leaves the run open needs a release.";
+  }
+  const added = run?.limitKeys?.some((key) => !head.limitKeys.includes(key)) ?? false;
+  if (added && staysOpen && release === undefined) {
+    return "A limit key cannot be added to a run that stays leased.";
+  }
+  return undefined;
+}
+
+/** Says what changes in the run row and brings `head` to that state. */
+export function planChange(write: RunWrite, head: RunHead, now: number): RunChange {
+  const columns: Columns = new Map();
+  if (changesRun(write)) {
+    applyPatch(write.run ?? {}, head, columns);
+    applyStatus(write, head, columns, now);
+    columns.set("write_id", write.writeId);
+    head.writeId = write.writeId;
+  }
+  const leaseRefused =
+    write.leaseUntil !== undefined && extendLease(write.leaseUntil, head, columns, now);
+  if (!changesRun(write) && (write.tasks ?? []).length === 0) {
+    columns.set("side_write_id", write.writeId);
+    head.sideWriteId = write.writeId;
+  }
+  return { columns, leaseRefused };
+}
+
+function applyPatch(patch: RunPatch, head: RunHead, columns: Columns): void {
+  for (const [name, column] of Object.entries(plainColumns)) {
+    const value = patch[name as keyof typeof plainColumns];
+    if (value !== undefined) columns.set(column, value);
+  }
+  for (const [name, column] of Object.entries(textColumns)) {
+    const value = patch[name as keyof typeof textColumns];
+    if (value !== undefined) columns.set(column, packTextOrNull(value));
+  }
+  if (patch.tags !== undefined) columns.set("tags", packStrings(patch.tags));
+  if (patch.limitKeys !== undefined) {
+    columns.set("limit_keys", packStrings(patch.limitKeys));
+    head.limitKeys = patch.limitKeys;
+  }
+  if (patch.priority !== undefined) {
+    columns.set("priority", patch.priority);
+    head.priority = patch.priority;
+  }
+  if (patch.startedAt !== undefined) {
+    columns.set("started_at", patch.startedAt);
+    head.startedAt = patch.startedAt;
+  }
+  if (patch.priority === undefined && patch.startedAt === undefined) return;
+  const internal = head.jobId.startsWith("$");
+  head.rank = rankOf({ internal, priority: head.priority, started: head.startedAt !== null });
+  columns.set("rank", head.rank);
+}
+
+function applyStatus(write: RunWrite, head: RunHead, columns: Columns, now: number): void {
+  const { guard, run, release } = write;
+  const wasFinal = isFinal(head.status);
+  const status = run?.status ?? head.status;
+  const final = isFinal(status);
+  const outsider = guard.epoch === undefined;
+  if (status !== head.status) columns.set("status", status);
+  head.status = status;
+  if (outsider || release !== undefined || wasFinal) columns.set("epoch", ++head.epoch);
+  if (wasFinal) columns.set("generation", ++head.generation);
+  if (final) columns.set("deadline_at", null).set("finished_at", run?.finishedAt ?? now);
+  else if (wasFinal || run?.finishedAt !== undefined)
+    columns.set("finished_at", run?.finishedAt ?? null);
+  if (!final && release === undefined) return;
+  columns.set("lease_until", null).set("claim_id", null);
+  head.leaseUntil = null;
+  const kept = !final && !outsider && release?.keep === true;
+  columns.set("kept_by", kept ? head.workerId : null);
+  head.wakeAt = final ? null : (release?.wakeAt ?? null);
+  head.wakeSignals = final ? 0 : (release?.wakeSignals ?? 0);
+  head.dueAt = final ? null : NEVER;
+  head.dueAt = dueAtOf(head, now);
+  columns
+    .set("wake_at", head.wakeAt)
+    .set("wake_signals", head.wakeSignals)
+    .set("due_at", head.dueAt);
+}
+
+/** Contract S8, for a run that nobody holds. Once due it stays due, at the instant it became so. */
+export function dueAtOf(head: RunHead, now: number): number | null {
+  if (isFinal(head.status)) return null;
+  const timed = head.wakeAt ?? NEVER;
+  const signaled = head.wakeSignals > 0 && head.unread >= head.wakeSignals;
+  return signaled ? Math.min(timed, head.dueAt ?? NEVER, now) : timed;
+}
+
+/** Answers true if the lease has lapsed and its slot may have been given away (contract S2). */
+function extendLease(until: number, head: RunHead, columns: Columns, now: number): boolean {
+  if (head.leaseUntil === null) return false;
+  if (head.leaseUntil <= now && head.limitKeys.length > 0) return true;
+  if (until <= head.leaseUntil) return false;
+  head.leaseUntil = until;
+  head.dueAt = until;
+  columns.set("lease_until", until).set("due_at", until);
+  return false;
+}

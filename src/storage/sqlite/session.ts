@@ -1,0 +1,60 @@
+import type { Clock } from "../../core/clock.js";
+import { Claimer } from "./claim.js";
+import { Committer } from "./commit.js";
+import { RunCreator } from "./create.js";
+import type { Database } from "./database.js";
+import { Hints } from "./hints.js";
+import { RunLister } from "./list.js";
+import { LockManners } from "./lock-manners.js";
+import { Purger } from "./purge.js";
+import { RunReader } from "./reader.js";
+import { StoreClock } from "./store-clock.js";
+import { Transaction } from "./transaction.js";
+import { ValueStore } from "./values.js";
+import { WriteQueue } from "./write-queue.js";
+
+/** An open file with everything that works on it. */
+export class Session {
+  readonly database: Database;
+  readonly clock: StoreClock;
+  readonly hints = new Hints();
+  readonly manners: LockManners;
+  readonly queue: WriteQueue;
+  readonly reader: RunReader;
+  readonly lister: RunLister;
+  readonly values: ValueStore;
+  readonly creator: RunCreator;
+  readonly committer: Committer;
+  readonly claimer: Claimer;
+  readonly purger: Purger;
+
+  constructor(database: Database, clock: Clock) {
+    this.database = database;
+    this.clock = new StoreClock(clock, database);
+    this.manners = new LockManners(database, () => this.hints.tell());
+    const transaction = new Transaction(database, this.clock);
+    this.queue = new WriteQueue(database, transaction, this.manners);
+    this.reader = new RunReader(database);
+    this.lister = new RunLister(database);
+    this.values = new ValueStore(database);
+    this.creator = new RunCreator(transaction, this.values);
+    this.committer = new Committer(transaction, this.creator, this.values);
+    this.claimer = new Claimer(transaction, this.reader);
+    this.purger = new Purger(transaction);
+  }
+
+  /**
+   * A first commit of this process, which shows that the file can be written
+   * to, and shows others that they are not alone (see LockManners).
+   */
+  register(): void {
+    this.database.transaction(() => this.clock.mark(this.clock.now()));
+    this.manners.look();
+  }
+
+  async close(): Promise<void> {
+    this.hints.stop();
+    await this.queue.drained();
+    this.database.close();
+  }
+}

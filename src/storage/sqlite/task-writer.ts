@@ -1,0 +1,91 @@
+import type { TaskWrite } from "../../core/storage.js";
+import {
+  insertPlainTask,
+  insertTask,
+  isPlain,
+  plainTaskValues,
+  replaceTask,
+  taskValues,
+} from "./task-row.js";
+import { RowReader } from "./text.js";
+import type { Transaction } from "./transaction.js";
+
+/** `repeated`: this very write is there already. */
+export type TaskOutcome = "written" | "repeated" | { readonly reason: string };
+
+/** Writes task records; a completed one never changes (contract S3, S5). */
+export class TaskWriter {
+  readonly #transaction: Transaction;
+
+  constructor(transaction: Transaction) {
+    this.#transaction = transaction;
+  }
+
+  /** One statement in the common case; looks for the reason only if nothing was written. */
+  write(rk: number, runId: string, task: TaskWrite, writeId: string): TaskOutcome {
+    const { database } = this.#transaction;
+    if (task.replaces !== undefined) return this.#replace(rk, runId, task, writeId);
+    const changed = isPlain(task)
+      ? database.run(insertPlainTask, plainTaskValues(rk, task, writeId))
+      : database.run(insertTask, taskValues(rk, task, writeId));
+    if (changed === 0) return this.#whyNot(rk, task, writeId);
+    if (task.topics !== undefined) this.#listen(rk, runId, task);
+    return "written";
+  }
+
+  /** True if a record of this write is there. */
+  isRepeat(rk: number, tasks: readonly TaskWrite[], writeId: string): boolean {
+    return tasks.some(({ seq }) => this.#writeAt(rk, seq) === writeId);
+  }
+
+  #replace(rk: number, runId: string, task: TaskWrite, writeId: string): TaskOutcome {
+    const { database } = this.#transaction;
+    const replaced = task.replaces ?? 0;
+    const values = [...taskValues(rk, task, writeId), rk, replaced, task.path];
+    if (database.run(replaceTask, values) === 0) return this.#whyNot(rk, task, writeId);
+    database.run("delete from pawl_topics where rk = ? and path = ?", [rk, task.path]);
+    this.#listen(rk, runId, task);
+    return "written";
+  }
+
+  #listen(rk: number, runId: string, { status, topics, path }: TaskWrite): void {
+    if (status !== "WAITING") return;
+    for (const topic of topics ?? []) {
+      this.#transaction.database.run(
+        "insert or ignore into pawl_topics (topic, run_id, path, rk) values (?, ?, ?, ?)",
+        [topic, runId, path, rk],
+      );
+    }
+  }
+
+  #writeAt(rk: number, seq: number): string | undefined {
+    const row = this.#transaction.database.get(
+      "select write_id from pawl_tasks where rk = ? and seq = ?",
+      [rk, seq],
+    );
+    return row === undefined ? undefined : new RowReader(row).string();
+  }
+
+  #whyNot(rk: number, task: TaskWrite, writeId: string): TaskOutcome {
+    const present = this.#writeAt(rk, task.seq);
+    if (present === writeId) return "repeated";
+    if (present !== undefined) return { reason: `Seq ${task.seq} was written by another write.` };
+    const row = this.#transaction.database.get(
+      "select seq, status from pawl_tasks where rk = ? and path = ?",
+      [rk, task.path],
+    );
+    if (row === undefined) {
+      return {
+        reason:
+          task.replaces === undefined
+            ? `Task ${task.path} lacks a value.`
+            : `There is no record ${task.path} to replace.`,
+      };
+    }
+    const read = new RowReader(row);
+    const seq = read.number();
+    return {
+      reason: `Task ${task.path} is recorded with seq ${seq} as ${read.string()} and cannot be replaced by this write.`,
+    };
+  }
+}

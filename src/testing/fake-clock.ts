@@ -1,0 +1,69 @@
+import type { Clock } from "../core/clock.js";
+import { type Duration, durationMs } from "../core/duration.js";
+
+interface Timer {
+  readonly at: number;
+  readonly callback: () => void;
+}
+
+/** Time that only moves when a test says so. */
+export class FakeClock implements Clock {
+  #now: number;
+  #monotonic = 0;
+  readonly #timers = new Set<Timer>();
+
+  constructor(start: Date | number = Date.UTC(2026, 0, 1)) {
+    this.#now = Number(start);
+  }
+
+  now(): number {
+    return this.#now;
+  }
+
+  monotonic(): number {
+    return this.#monotonic;
+  }
+
+  setTimer(delayMs: number, callback: () => void): () => void {
+    const timer = { at: this.#monotonic + delayMs, callback };
+    this.#timers.add(timer);
+    return () => this.#timers.delete(timer);
+  }
+
+  /** Moves time on, years if need be, and fires what becomes due on the way, in order. */
+  advance(duration: Duration): void {
+    const end = this.#monotonic + durationMs(duration, "advance");
+    for (let next = this.#next(end); next !== undefined; next = this.#next(end)) {
+      this.#timers.delete(next);
+      this.#moveTo(next.at);
+      next.callback();
+    }
+    this.#moveTo(end);
+  }
+
+  /** A step of the wall clock alone, as NTP or a person makes it; monotonic time and timers do not notice. */
+  jump(duration: Duration | { readonly backMs: number }): void {
+    this.#now +=
+      typeof duration === "object" && "backMs" in duration
+        ? -duration.backMs
+        : durationMs(duration, "jump");
+  }
+
+  #next(end: number): Timer | undefined {
+    let first: Timer | undefined;
+    for (const timer of this.#timers) {
+      if (timer.at <= end && (first === undefined || timer.at < first.at)) first = timer;
+    }
+    return first;
+  }
+
+  #moveTo(monotonic: number): void {
+    const step = Math.max(0, monotonic - this.#monotonic);
+    this.#monotonic += step;
+    this.#now += step;
+  }
+}
+
+export function fakeClock(start?: Date | number): FakeClock {
+  return new FakeClock(start);
+}

@@ -1,0 +1,1 @@
+export { FakeClock, fakeClock } from "./fake-clock.js";

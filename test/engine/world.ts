@@ -1,0 +1,98 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, describe } from "vitest";
+import type { AnyJob, Client, ClientOptions, Storage } from "../../src/index.js";
+import { createClient } from "../../src/index.js";
+import { memory } from "../../src/storage/memory/index.js";
+import { sqlite } from "../../src/storage/sqlite/index.js";
+import { FakeClock } from "../../src/testing/fake-clock.js";
+
+/** One store, one clock and any number of clients (workers) on it. */
+export class World {
+  readonly clock = new FakeClock();
+  readonly troubles: unknown[] = [];
+  readonly #open: () => Storage;
+  readonly #maxParked: number;
+  readonly #clients: Client[] = [];
+
+  constructor(open: () => Storage, maxParked: number) {
+    this.#open = open;
+    this.#maxParked = maxParked;
+  }
+
+  /** A second handle on the same data: another process, as far as the store can tell. */
+  storage(): Storage {
+    return this.#open();
+  }
+
+  client(options: Omit<ClientOptions, "clock"> & { jobs?: readonly AnyJob[] } = {}): Client {
+    const client = createClient({
+      storage: this.storage(),
+      clock: this.clock,
+      maxParked: this.#maxParked,
+      onError: (error) => this.troubles.push(error),
+      ...options,
+    });
+    this.#clients.push(client);
+    return client;
+  }
+
+  async close(): Promise<void> {
+    for (const client of this.#clients) await client.stop({ timeout: 0 });
+  }
+}
+
+const stores: { name: string; make: () => { open: () => Storage; remove: () => void } }[] = [
+  {
+    name: "memory",
+    make: () => {
+      const storage = memory();
+      return { open: () => shared(storage), remove: () => {} };
+    },
+  },
+  {
+    name: "sqlite",
+    make: () => {
+      const folder = mkdtempSync(join(tmpdir(), "pawl-test-"));
+      return {
+        open: () => sqlite(join(folder, "test.db")),
+        remove: () => rmSync(folder, { recursive: true, force: true }),
+      };
+    },
+  },
+];
+
+/** Several clients share one memory store: closing one must not close it for the others. */
+function shared(storage: Storage): Storage {
+  return new Proxy(storage, {
+    get(target, name) {
+      if (name === "close") return async () => {};
+      const value: unknown = Reflect.get(target, name);
+      return typeof value === "function" ? value.bind(target) : value;
+    },
+  });
+}
+
+/** Registers the tests for both adapters, with executions kept in memory and with none kept. */
+export function describeEngine(title: string, tests: (world: () => World) => void): void {
+  for (const { name, make } of stores) {
+    for (const maxParked of [0, 1000]) {
+      describe(`${title} (${name}, maxParked ${maxParked})`, () => {
+        let current: { world: World; remove: () => void } | undefined;
+        afterEach(async () => {
+          await current?.world.close();
+          current?.remove();
+          current = undefined;
+        });
+        tests(() => {
+          if (current === undefined) {
+            const { open, remove } = make();
+            current = { world: new World(open, maxParked), remove };
+          }
+          return current.world;
+        });
+      });
+    }
+  }
+}

@@ -1,0 +1,82 @@
+import { fileURLToPath } from "node:url";
+import { defineConfig } from "vitest/config";
+
+const fromRoot = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
+
+/** Tests import the library by its public names and get the sources. */
+const sources = {
+  "pawl/memory": fromRoot("src/storage/memory/index.ts"),
+  "pawl/sqlite": fromRoot("src/storage/sqlite/index.ts"),
+  "pawl/testing": fromRoot("src/testing/index.ts"),
+  "pawl/adapter-kit": fromRoot("src/adapter-kit/index.ts"),
+  pawl: fromRoot("src/index.ts"),
+};
+
+/** These run against the built package; `scripts/ensure-build.mjs` builds it if it is out of date. */
+const builtPackage = ["test/package/**/*.test.ts", "test/examples/**/*.test.ts"];
+const processKills = ["test/kill/**/*.test.ts"];
+const simulation = ["test/sim/**/*.test.ts"];
+
+/** CI reads these files for its last line: one for each npm script that runs tests. */
+const scriptName = (process.env.npm_lifecycle_event ?? "vitest").replaceAll(":", "-");
+const resultFile = `.test-results/${scriptName}.json`;
+
+export default defineConfig({
+  test: {
+    reporters: process.env.CI ? ["default", ["json", { outputFile: resultFile }]] : ["default"],
+    pool: "forks",
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
+    passWithNoTests: true,
+    coverage: {
+      provider: "v8",
+      include: ["src/**/*.ts"],
+      exclude: ["src/cli/bin.ts"],
+      reporter: ["text-summary", "html", "json-summary"],
+      thresholds: {
+        statements: 95,
+        branches: 95,
+        functions: 95,
+        lines: 95,
+        "src/core/**": { statements: 100, branches: 100, functions: 100, lines: 100 },
+      },
+    },
+    projects: [
+      {
+        extends: true,
+        resolve: { alias: sources },
+        test: {
+          name: "unit",
+          include: ["test/**/*.test.ts"],
+          exclude: [...builtPackage, ...processKills, ...simulation],
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: "types",
+          include: [],
+          typecheck: {
+            enabled: true,
+            only: true,
+            include: ["test/types/**/*.test-d.ts"],
+            tsconfig: "tsconfig.json",
+          },
+        },
+      },
+      {
+        extends: true,
+        test: { name: "dist", include: builtPackage, globalSetup: "scripts/ensure-build.mjs" },
+      },
+      {
+        extends: true,
+        test: { name: "kill", include: processKills, globalSetup: "scripts/ensure-build.mjs" },
+      },
+      {
+        extends: true,
+        resolve: { alias: sources },
+        test: { name: "sim", include: simulation },
+      },
+    ],
+  },
+});

@@ -59,8 +59,8 @@ export {
   type StorageTestOptions,
   type TestContext,
   type TestRunner,
-  type TestStore,
   testStorage,
 } from "./test-storage.js";
+export type { TestStore } from "./test-store.js";
 // What the engine does when a storage fails:
 export { type Fault, type FaultKind, type StorageMethod, withFaults } from "./with-faults.js";

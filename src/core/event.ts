@@ -38,10 +38,14 @@ export type EventName = string | EventDefinition;
 export type EventPayload<N> =
   N extends EventDefinition<infer S> ? (S extends Schema ? SchemaInput<S> : unknown) : unknown;
 
-/** An event to send. */
-export interface SendEvent<N extends EventName = EventName> {
+/** An event to send. Its payload may only be left out if the event's schema takes undefined. */
+export type SendEvent<N extends EventName = EventName> = EventFields<N> &
+  (undefined extends EventPayload<N>
+    ? { readonly payload?: EventPayload<N> }
+    : { readonly payload: EventPayload<N> });
+
+interface EventFields<N extends EventName> {
   readonly name: N;
-  readonly payload?: EventPayload<N>;
   /** Accepted once; a second event with this id is ignored. Default: a fresh ULID. */
   readonly id?: string;
   /** Only triggers with the same source hear it. Default "pawl". */

@@ -51,6 +51,7 @@ export interface TaskOptions<T = unknown> {
 /** What `onError` may decide: nothing, another error, another time, or the end. */
 export type OnErrorResult =
   | undefined
+  // biome-ignore lint/suspicious/noConfusingVoidType: a callback that only logs has no return statement.
   | void
   | Error
   | { readonly retryAt: Date; readonly error?: unknown }
@@ -62,10 +63,12 @@ export type OnError = (
   io: Io,
 ) => OnErrorResult | Promise<OnErrorResult>;
 
-/** Makes a callback whose result cannot be stored a compile error that says so. */
-export type Storable<T> = T extends (...args: never) => unknown
-  ? "A task cannot return a function: what it returns is stored."
-  : unknown;
+/** Makes a callback whose result cannot be stored a compile error that says so. `never` and `any` pass. */
+export type Storable<T> = unknown extends T
+  ? unknown
+  : [Extract<T, (...args: never) => unknown>] extends [never]
+    ? unknown
+    : "A task cannot return a function: what it returns is stored.";
 
 export interface InvokeOptions {
   /** Scoped to the job: a second invoke with it gets the first run. */

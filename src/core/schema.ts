@@ -21,9 +21,7 @@ export interface StandardIssue {
 
 /** What zod 3 and its relatives offer. */
 export interface SafeParseSchema<Output = unknown> {
-  safeParse(
-    value: unknown,
-  ):
+  safeParse(value: unknown):
     | { success: true; data: Output }
     | {
         success: false;

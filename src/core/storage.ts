@@ -1,5 +1,41 @@
 import type { Clock } from "./clock.js";
 import type { RunStatus, StoredStatus } from "./run-status.js";
+import type {
+  LogLine,
+  RunRecord,
+  Signal,
+  StoredLogLine,
+  StoredValue,
+  TaskRecord,
+} from "./storage-records.js";
+import type { CommitResult, NewRun, RunWrite } from "./storage-writes.js";
+
+export {
+  type LogLine,
+  NEVER,
+  type RunRecord,
+  type Signal,
+  type StoredLogLine,
+  type StoredValue,
+  type TaskRecord,
+  type TaskStatus,
+  WATCH_TOPIC,
+  type WatchRef,
+} from "./storage-records.js";
+
+export type {
+  CommitOutcome,
+  CommitResult,
+  NewRun,
+  NewSignal,
+  Release,
+  RunGuard,
+  RunPatch,
+  RunWrite,
+  TaskWrite,
+  ValueWrite,
+  Watch,
+} from "./storage-writes.js";
 
 /**
  * The storage contract: what an adapter promises and the engine relies on.
@@ -135,12 +171,6 @@ export interface Storage {
 
 export const SPEC_VERSION = 1;
 
-/** Topic of a watch in the inbox of the run that is watched. */
-export const WATCH_TOPIC = "$watch";
-
-/** `dueAt` of a run that no instant makes due. */
-export const NEVER = 9_007_199_254_740_991;
-
 export interface StorageEnvironment {
   /** Used by stores that have no clock of their own. */
   readonly clock: Clock;
@@ -154,87 +184,6 @@ export interface StorageCapabilities {
   readonly maxElementBytes: number;
   readonly maxElementTasks: number;
   readonly maxValueBytes: number;
-}
-
-/** One durable instance of a job. */
-export interface RunRecord {
-  readonly id: string;
-  readonly jobId: string;
-  readonly version: string;
-  readonly status: StoredStatus;
-  /** Raised by claim and release and by every write that is not the holder's. */
-  readonly epoch: number;
-  /** Raised by `reopen`. Starts at 1. */
-  readonly generation: number;
-  /** The holder, or the last one. */
-  readonly workerId: string | null;
-  readonly leaseUntil: number | null;
-  /** null: final. NEVER: no instant makes it due. While leased: `leaseUntil`. */
-  readonly dueAt: number | null;
-  readonly deadlineAt: number | null;
-  readonly maxDurationMs: number | null;
-  readonly priority: number;
-  /** `<limit id>/<value>`; a limit id has no "/". */
-  readonly limitKeys: readonly string[];
-  /** As it was sent. */
-  readonly payload: string | null;
-  /** As `run` gets it; null until admitted. */
-  readonly admitted: string | null;
-  readonly output: string | null;
-  readonly error: string | null;
-  /** Why the run is blocked, while it is (contract E14). */
-  readonly blocked: string | null;
-  readonly executionCount: number;
-  readonly stalls: number;
-  /** Highest task seq at the last release or claim over a lapsed lease. */
-  readonly lastSeq: number;
-  /** Signals and watches ever added. */
-  readonly inbox: number;
-  readonly tags: readonly string[];
-  readonly eventId: string | null;
-  readonly parentId: string | null;
-  readonly parentPath: string | null;
-  readonly idempotencyKey: string | null;
-  readonly fingerprint: string | null;
-  readonly isTest: boolean;
-  readonly createdAt: number;
-  readonly startedAt: number | null;
-  readonly finishedAt: number | null;
-  /** Engine data that nobody queries: event, source, account, … */
-  readonly meta: string | null;
-  /** State of an internal run. */
-  readonly state: string | null;
-}
-
-/** A run to be made. `wakeAt` null: no instant makes it due. */
-export interface NewRun {
-  readonly id: string;
-  readonly jobId: string;
-  readonly version: string;
-  /** A final status makes a run that is over at once (an invalid payload, a delivered event). */
-  readonly status: StoredStatus;
-  readonly wakeAt: number | null;
-  readonly payload: string | null;
-  readonly admitted?: string | null;
-  readonly output?: string | null;
-  readonly error?: string | null;
-  readonly priority?: number;
-  readonly limitKeys?: readonly string[];
-  readonly tags?: readonly string[];
-  readonly deadlineAt?: number | null;
-  readonly maxDurationMs?: number | null;
-  readonly eventId?: string | null;
-  readonly parentId?: string | null;
-  readonly parentPath?: string | null;
-  readonly idempotencyKey?: string | null;
-  /** When the idempotency key may be used for a new run; undefined: never. */
-  readonly idempotencyExpiresAt?: number | null;
-  readonly fingerprint?: string | null;
-  readonly isTest?: boolean;
-  readonly meta?: string | null;
-  readonly state?: string | null;
-  /** Created as held by this worker and EXECUTING, with epoch 1. */
-  readonly lease?: { readonly workerId: string; readonly leaseMs: number };
 }
 
 export interface CreateGroup {
@@ -324,91 +273,9 @@ export interface ClaimedRun {
   readonly logCounts: Readonly<Record<string, number>>;
 }
 
-export type TaskStatus = "RUNNING" | "WAITING" | "COMPLETED" | "FAILED" | "CANCELED";
-
-/** What is remembered of one task (or wait, child, …): see `kind`. */
-export interface TaskRecord {
-  readonly path: string;
-  readonly seq: number;
-  readonly kind: string;
-  readonly status: TaskStatus;
-  /** Attempts that ended. */
-  readonly attempts: number;
-  readonly output: string | null;
-  readonly error: string | null;
-  readonly startedAt: number;
-  readonly finishedAt: number | null;
-  /** When an open wait or retry is due. */
-  readonly wakeAt: number | null;
-  /** Engine data: display fields, attempt history, … */
-  readonly data: string | null;
-  /** Topics an open event wait listens to, and its filter. */
-  readonly topics?: readonly string[];
-  readonly filter?: string | null;
-}
-
-export interface TaskWrite extends TaskRecord {
-  /** The seq of the record with this path that this one replaces (S3). */
-  readonly replaces?: number;
-}
-
 export interface TaskPage {
   readonly tasks: readonly TaskRecord[];
   readonly complete: boolean;
-}
-
-export interface Signal {
-  readonly id: string;
-  readonly topic: string;
-  readonly ref: string | null;
-}
-
-export interface NewSignal extends Signal {
-  readonly runId: string;
-}
-
-/** Asks that `signal` be sent to the writing run when `targetId` ends. */
-export interface Watch {
-  readonly targetId: string;
-  readonly signalId: string;
-  readonly topic: string;
-}
-
-/** `ref` of a watch in the target's inbox: the JSON of this. Its signal id is `<watcherId> <signalId>`. */
-export interface WatchRef {
-  readonly watcherId: string;
-  readonly signalId: string;
-  readonly topic: string;
-}
-
-export interface LogLine {
-  /** Unique with (run, epoch): a repeat is ignored. */
-  readonly ordinal: number;
-  /** Task path and attempt that wrote it; lines are counted by it. */
-  readonly stream: string;
-  readonly path: string;
-  readonly level: string;
-  readonly message: string;
-  readonly data: string | null;
-  readonly at: number;
-}
-
-export interface StoredLogLine extends LogLine {
-  /** Position in the run's log, ascending. */
-  readonly position: number;
-  readonly epoch: number;
-}
-
-export interface StoredValue {
-  readonly value: string;
-  readonly version: number;
-}
-
-export interface ValueWrite {
-  readonly key: string;
-  /** null deletes. */
-  readonly value: string | null;
-  readonly expected?: number;
 }
 
 export interface ValueResult {
@@ -417,103 +284,6 @@ export interface ValueResult {
   readonly version: number;
   /** The value that is there now, if the comparison failed. */
   readonly value?: string;
-}
-
-export interface RunGuard {
-  /** Present: the holder writes. Absent: an outsider, whose write raises the epoch and ends the lease. */
-  readonly epoch?: number;
-  readonly statuses?: readonly StoredStatus[];
-  readonly inbox?: number;
-}
-
-/** Columns of the run to set; what is left out stays. */
-export interface RunPatch {
-  readonly status?: StoredStatus;
-  readonly version?: string;
-  readonly priority?: number;
-  readonly limitKeys?: readonly string[];
-  readonly tags?: readonly string[];
-  readonly payload?: string | null;
-  readonly admitted?: string | null;
-  readonly output?: string | null;
-  readonly error?: string | null;
-  readonly blocked?: string | null;
-  readonly executionCount?: number;
-  readonly stalls?: number;
-  readonly lastSeq?: number;
-  readonly deadlineAt?: number | null;
-  readonly maxDurationMs?: number | null;
-  readonly startedAt?: number | null;
-  readonly finishedAt?: number | null;
-  readonly meta?: string | null;
-  readonly state?: string | null;
-}
-
-/** Gives the lease back and says what makes the run due again (S8). */
-export interface Release {
-  /** null: no instant does. */
-  readonly wakeAt: number | null;
-  readonly wakeSignals: number;
-  /** The worker keeps the execution in memory. */
-  readonly keep?: boolean;
-}
-
-/**
- * All that one decision changes, durable together or not at all.
- *
- * A write whose `run.status` is final ends the lease, the deadline and `dueAt`
- * by itself. An outsider's write (no `guard.epoch`) that leaves the run open
- * needs a `release`, which says when it is due again; one that has neither
- * `run` nor `release` (signals, watches, values only) leaves epoch and lease.
- */
-export interface RunWrite {
-  readonly runId: string;
-  readonly writeId: string;
-  readonly guard: RunGuard;
-  readonly tasks?: readonly TaskWrite[];
-  readonly run?: RunPatch;
-  readonly signalsRead?: readonly string[];
-  readonly signals?: readonly NewSignal[];
-  readonly watches?: readonly Watch[];
-  /** Idempotent on id. Never with idempotency keys, never leased. */
-  readonly runs?: readonly NewRun[];
-  readonly logs?: readonly LogLine[];
-  /** A comparison that fails makes the whole element a `conflict`. */
-  readonly values?: readonly ValueWrite[];
-  /** Extends the lease to this instant; never shortens it. */
-  readonly leaseUntil?: number;
-  readonly release?: Release;
-  /** Lets the write change a final run; raises the generation (S3). */
-  readonly reopen?: boolean;
-}
-
-/**
- * In the order in which they are decided: `missing`, `ok` for a repeated
- * writeId, `final` (the run is over and the write does not reopen it),
- * `fenced`, `conflict`, `rejected`, `ok`. `busy`: somebody holds the row at
- * this moment, nothing was decided, send it again.
- */
-export type CommitOutcome =
-  | "ok"
-  | "fenced"
-  | "conflict"
-  | "final"
-  | "missing"
-  | "busy"
-  | "rejected";
-
-export interface CommitResult {
-  readonly result: CommitOutcome;
-  /** The run's state after the call. 0, "PENDING" and 0 for a missing run. */
-  readonly epoch: number;
-  readonly status: StoredStatus;
-  readonly inbox: number;
-  readonly leaseUntil: number | null;
-  /** The lease had lapsed and could not be extended (S2). */
-  readonly leaseRefused?: boolean;
-  readonly pending?: boolean;
-  readonly reason?: string;
-  readonly cause?: unknown;
 }
 
 export interface WaitingPage {

@@ -25,7 +25,12 @@ export interface TriggerExample {
 
 type InputOf<S, Otherwise> = S extends Schema ? SchemaInput<S> : Otherwise;
 type OutputOf<S, Otherwise> = S extends Schema ? SchemaOutput<S> : Otherwise;
-type SchemaOfName<N> = N extends EventDefinition<infer S> ? S : undefined;
+/** Of several names: the schema that all of them have; of names without one: none. */
+type SchemaOfName<N> = N extends readonly (infer Each)[]
+  ? SchemaOfName<Each>
+  : N extends EventDefinition<infer S>
+    ? S
+    : undefined;
 
 /**
  * Starts a run for each event of this name (or any of these names) and source.
@@ -57,10 +62,7 @@ export function eventTrigger<
       "eventTrigger got an empty list of names. Name at least one event.",
     );
   }
-  const inherited = given
-    .map((name) => (typeof name === "string" ? undefined : name.schema))
-    .find((s) => s !== undefined);
-  const schema = options.schema ?? inherited;
+  const schema = options.schema ?? schemaOfNames(given);
   if (schema !== undefined) assertSchema(schema, `eventTrigger "${nameOf(given[0] ?? "")}"`);
   const data: TriggerData = {
     type: "event",
@@ -84,6 +86,18 @@ export function invokeTrigger<S extends Schema | undefined = undefined>(
   if (options.schema !== undefined) assertSchema(options.schema, "invokeTrigger");
   const data: TriggerData = { type: "invoke" };
   return Object.freeze({ data, schema: options.schema, examples: options.examples ?? [] });
+}
+
+/** A trigger parses with one schema, whichever of its events comes. */
+function schemaOfNames(names: readonly (string | EventDefinition)[]): Schema | undefined {
+  const schemas = new Set(
+    names.map((name) => (typeof name === "string" ? undefined : name.schema)),
+  );
+  if (schemas.size === 1) return [...schemas][0];
+  throw new ConfigError(
+    "TRIGGER_INVALID",
+    `The events ${names.map((name) => `"${nameOf(name)}"`).join(", ")} have different schemas. Give eventTrigger a schema that fits all of them, such as a union.`,
+  );
 }
 
 function isList<T>(value: T | readonly T[]): value is readonly T[] {

@@ -143,17 +143,14 @@ class BoundIo implements Io {
   }
 }
 
-/** The run's `io`: it belongs to whatever task of this execution the calling code runs in. */
-export function rootIo(execution: Execution): Io {
+/** The run's `io` belongs to whatever task of this execution the calling code runs in, a callback's to that task. */
+export function boundIo(scope: Scope): Io {
+  const { execution } = scope;
+  if (scope !== execution.root) return withIntegrations(execution, () => scope);
   return withIntegrations(execution, () => {
-    const scope = currentScope();
-    return scope?.execution === execution ? scope : execution.root;
+    const current = currentScope();
+    return current?.execution === execution ? current : scope;
   });
-}
-
-/** The `io` that a callback gets: always that task's. */
-export function scopedIo(scope: Scope): Io {
-  return withIntegrations(scope.execution, () => scope);
 }
 
 function withIntegrations(execution: Execution, scope: () => Scope): Io {
@@ -161,7 +158,18 @@ function withIntegrations(execution: Execution, scope: () => Scope): Io {
   const { integrations } = execution.job.options;
   if (integrations === undefined) return io;
   for (const key of Object.keys(integrations)) {
-    Object.defineProperty(io, key, { enumerable: true, get: () => execution.integration(key, io) });
+    Object.defineProperty(io, key, {
+      enumerable: true,
+      get: () => integrationOf(execution, key, io),
+    });
   }
   return io;
+}
+
+function integrationOf(execution: Execution, key: string, io: Io): unknown {
+  const { integrations, job } = execution;
+  if (!integrations.has(key)) {
+    integrations.set(key, job.options.integrations?.[key]?.cloneForRun(io, key));
+  }
+  return integrations.get(key);
 }

@@ -1,5 +1,3 @@
-import { defaultCodec } from "../core/codec.js";
-import { defaultSurroundings } from "../core/context.js";
 import { type Duration, durationMs } from "../core/duration.js";
 import { ConfigError, RunError } from "../core/errors.js";
 import type { EventName, SendEvent, SendEventOptions, SentEvent } from "../core/event.js";
@@ -20,15 +18,14 @@ import { assertInteger, assertOptions } from "../core/options.js";
 import type { Run, RunHandle } from "../core/run.js";
 import type { RunStatus } from "../core/run-status.js";
 import type { Storage } from "../core/storage.js";
-import { maxDurationMsOf } from "./admission.js";
 import { currentScope } from "./async-context.js";
 import { type ClientOptions, checkClientOptions } from "./client-options.js";
 import { assertJobIsNew, leavePlace, takePlace } from "./client-places.js";
 import { invokeRun } from "./direct-start.js";
-import { type ClientEventName, clientEventNames, Emitter, type Listener } from "./emitter.js";
-import { defaultCaps, Engine } from "./engine.js";
+import { type ClientEventName, clientEventNames, type Listener } from "./emitter.js";
+import type { Engine } from "./engine.js";
+import { engineOf } from "./engine-of.js";
 import { explainRun } from "./explain.js";
-import { JobTable } from "./job-table.js";
 import {
   type CancelManyResult,
   type CancelResult,
@@ -38,10 +35,9 @@ import {
   retryRun,
 } from "./manage-runs.js";
 import { type PurgeOptions, purge } from "./purge.js";
+import { Readiness } from "./readiness.js";
 import { type GetRunOptions, getRun, getRuns, type RunFilter, type RunList } from "./reads.js";
-import { registrationOf } from "./registry.js";
 import { sendEvents } from "./send-events.js";
-import { systemClock } from "./system-clock.js";
 import { type WaitForRunOptions, waitForRun } from "./wait-for-run.js";
 import { Worker } from "./worker.js";
 
@@ -55,48 +51,23 @@ export class Client {
   readonly id: string | undefined;
   readonly #engine: Engine;
   readonly #worker: Worker;
-  readonly #ownsStorage: boolean;
+  readonly #readiness: Readiness;
   readonly #withdrawals: (() => void)[] = [];
-  #ready: Promise<void> | undefined;
-  #registering: Promise<void> = Promise.resolve();
-  #stopped = false;
   #keepAlive: (() => void) | undefined;
 
   constructor(options: ClientOptions, storage: Storage) {
     checkClientOptions(options);
     this.id = options.id;
-    this.#ownsStorage = options.storage === undefined;
-    const output = (line: string) => console.error(line);
-    const onTrouble =
-      options.onError ??
-      ((error: unknown) =>
-        output(`pawl: ${error instanceof Error ? error.message : String(error)}`));
-    const { environment, organization, project } = { ...defaultSurroundings, ...defined(options) };
-    this.#engine = new Engine({
-      storage,
-      clock: options.clock ?? systemClock,
-      codec: options.codec ?? defaultCodec,
-      leaseMs: options.leaseMs ?? 30_000,
-      pollMs: options.pollMs ?? 1_000,
-      maxParked: options.maxParked ?? 1_000,
-      executionLimitMs: options.executionLimitMs,
-      retry: options.retry,
-      logLevel: options.logLevel ?? "info",
-      caps: { ...defaultCaps, ...options.caps },
-      surroundings: { environment, organization, project },
-      jobs: new JobTable(),
-      emitter: new Emitter(onTrouble),
-      onTrouble,
-      output,
-    });
+    this.#engine = engineOf(options, storage);
     this.#worker = new Worker(this.#engine, options.concurrency ?? 100);
     this.#engine.onEndedFromOutside = (runId, reason) =>
       this.#worker.endedFromOutside(runId, reason);
+    this.#readiness = new Readiness(this.#engine, () => {
+      if (options.storage === undefined) this.#engine.warnOnce("memory", MEMORY_WARNING);
+    });
     takePlace(this, options.reload ?? false);
     for (const job of options.jobs ?? []) this.attach(job);
   }
-
-  // ---- jobs
 
   /** `defineJob` and `attach` in one. */
   defineJob<Input, Payload, Output, I extends Integrations = Record<never, never>>(
@@ -117,7 +88,18 @@ export class Client {
           this.invoke(job, payload as never, options as InvokeOptions),
       }),
     );
-    if (this.#worker.isRunning) void this.#register().then(() => this.#worker.claimSoon());
+    this.#readiness.jobsChanged();
+    if (this.#worker.isRunning) void this.#registerLate();
+  }
+
+  /** A job that joins a started client is heard of without waiting for the next call. */
+  async #registerLate(): Promise<void> {
+    try {
+      await this.#readiness.ensure();
+      this.#worker.claimSoon();
+    } catch (error) {
+      this.#engine.onTrouble(error);
+    }
   }
 
   /** True while a job of this id would collide. */
@@ -135,15 +117,13 @@ export class Client {
 
   /** Forgets the registration of a job that no process has any more: events start no runs of it. */
   async removeJob(jobId: string): Promise<void> {
-    await this.#prepare();
+    await this.#readiness.ensure();
     await this.#engine.registry.remove(jobId);
   }
 
-  // ---- life
-
   /** Executes runs in this process until `stop`. Keeps the process alive; installs no signal handler. */
   async start(): Promise<void> {
-    await this.#prepare();
+    await this.#readiness.ensure();
     this.#keepAlive ??= this.#engine.clock.setTimer(KEEP_ALIVE_MS, () => {});
     await this.#worker.start();
   }
@@ -154,8 +134,8 @@ export class Client {
    */
   async stop(options: { readonly timeout?: Duration } = {}): Promise<void> {
     assertOptions(options, ["timeout"], "stop");
-    if (this.#stopped) return;
-    this.#stopped = true;
+    if (this.#readiness.isStopped) return;
+    this.#readiness.stop();
     const timeoutMs =
       options.timeout === undefined
         ? DEFAULT_STOP_TIMEOUT_MS
@@ -170,11 +150,9 @@ export class Client {
 
   /** Executes all that is due now, then resolves: for tests and for hosts driven by cron. */
   async drain(): Promise<void> {
-    await this.#prepare();
+    await this.#readiness.ensure();
     await this.#worker.drain();
   }
-
-  // ---- events and runs
 
   async sendEvent<const N extends EventName>(
     event: SendEvent<N>,
@@ -191,7 +169,7 @@ export class Client {
     options?: SendEventOptions,
   ): Promise<readonly SentEvent[]> {
     this.#refuseInRun("sendEvent");
-    await this.#prepare();
+    await this.#readiness.ensure();
     const sent = await sendEvents(this.#engine, events, options);
     this.#worker.claimSoon();
     return sent;
@@ -204,7 +182,7 @@ export class Client {
     options: InvokeOptions = {},
   ): Promise<RunHandle<JobOutput<J>>> {
     this.#refuseInRun("invoke");
-    if (this.#ready === undefined || !this.#isPrepared) await this.#prepare();
+    await this.#readiness.ensure();
     return { id: await invokeRun(this.#engine, this.#worker, job, payload, options) };
   }
 
@@ -212,13 +190,13 @@ export class Client {
     run: RunRef<Output>,
     options?: GetRunOptions,
   ): Promise<Run<Output> | undefined> {
-    await this.#prepare();
+    await this.#readiness.ensure();
     return (await getRun(this.#engine, idOf(run), options)) as Run<Output> | undefined;
   }
 
   /** Newest first. */
   async getRuns(filter?: RunFilter): Promise<RunList> {
-    await this.#prepare();
+    await this.#readiness.ensure();
     return getRuns(this.#engine, filter);
   }
 
@@ -230,33 +208,33 @@ export class Client {
     run: RunRef<Output>,
     options?: WaitForRunOptions,
   ): Promise<Run<Output>> {
-    await this.#prepare();
+    await this.#readiness.ensure();
     return (await waitForRun(this.#engine, idOf(run), options)) as Run<Output>;
   }
 
   /** After it resolves, nothing more of the run is recorded. A finished run stays as it is. */
   async cancelRun(run: RunRef): Promise<CancelResult> {
     this.#refuseInRun("cancelRun");
-    await this.#prepare();
+    await this.#readiness.ensure();
     return cancelRun(this.#engine, idOf(run));
   }
 
   async cancelRunsForJob(jobId: string): Promise<CancelManyResult> {
     this.#refuseInRun("cancelRunsForJob");
-    await this.#prepare();
+    await this.#readiness.ensure();
     return cancelRunsOf(this.#engine, { jobId });
   }
 
   async cancelRunsForEvent(eventId: string): Promise<CancelManyResult> {
     this.#refuseInRun("cancelRunsForEvent");
-    await this.#prepare();
+    await this.#readiness.ensure();
     return cancelRunsOf(this.#engine, { eventId });
   }
 
   /** Lets a run that ended badly go on: completed tasks are kept, failed ones are tried afresh. */
   async retryRun<Output = unknown>(run: RunRef<Output>): Promise<RunHandle<Output>> {
     this.#refuseInRun("retryRun");
-    await this.#prepare();
+    await this.#readiness.ensure();
     await retryRun(this.#engine, idOf(run));
     this.#worker.claimSoon();
     return { id: idOf(run) };
@@ -269,7 +247,7 @@ export class Client {
   ): Promise<RunHandle<Output>> {
     this.#refuseInRun("replayRun");
     assertOptions(options, ["payload"], "replayRun");
-    await this.#prepare();
+    await this.#readiness.ensure();
     const handle = await replayRun(this.#engine, idOf(run), options);
     this.#worker.claimSoon();
     return handle as RunHandle<Output>;
@@ -277,19 +255,19 @@ export class Client {
 
   /** Why it is not moving, in one sentence. undefined for an unknown id. */
   async explainRun(run: RunRef): Promise<string | undefined> {
-    await this.#prepare();
+    await this.#readiness.ensure();
     return explainRun(this.#engine, idOf(run));
   }
 
   /** Deletes runs that ended before `olderThan` ago. Event ids and idempotency keys stay remembered for `dedupeRetention`. */
   async purge(options: PurgeOptions): Promise<{ purged: number }> {
-    await this.#prepare();
+    await this.#readiness.ensure();
     return purge(this.#engine, options);
   }
 
   /** Number of runs by status. */
   async stats(): Promise<{ runs: Partial<Record<RunStatus, number>> }> {
-    await this.#prepare();
+    await this.#readiness.ensure();
     return { runs: await this.#engine.rawStorage.countRuns() };
   }
 
@@ -304,57 +282,6 @@ export class Client {
     return this.#engine.emitter.on(event, listener);
   }
 
-  // ---- getting ready
-
-  #isPrepared = false;
-
-  /** Opens the storage and makes the jobs known, before the first call that needs it. */
-  async #prepare(): Promise<void> {
-    if (this.#stopped) {
-      throw new ConfigError(
-        "CLIENT_STOPPED",
-        "This client was stopped. Create a new one with createClient.",
-      );
-    }
-    this.#ready ??= this.#open();
-    try {
-      await this.#ready;
-    } catch (error) {
-      this.#ready = undefined;
-      throw error;
-    }
-    await this.#register();
-    this.#isPrepared = true;
-  }
-
-  async #open(): Promise<void> {
-    const { rawStorage, clock, storeClock } = this.#engine;
-    await rawStorage.init({ clock });
-    storeClock.observe(await rawStorage.now());
-    if (this.#ownsStorage) {
-      this.#engine.warnOnce(
-        "memory",
-        'createClient got no storage: runs are kept in memory and are gone when the process ends. Pass storage: sqlite("app.db").',
-      );
-    }
-  }
-
-  #register(): Promise<void> {
-    const { jobs, registry } = this.#engine;
-    if (jobs.takeChanged()) {
-      const registrations = jobs.all().map((job) => registrationOf(job, maxDurationMsOf(job)));
-      this.#isPrepared = false;
-      this.#registering = this.#registering
-        .then(() => registry.register(registrations))
-        .catch((error) => {
-          jobs.registrationFailed();
-          throw error;
-        });
-      this.#registering.catch(() => {});
-    }
-    return this.#registering;
-  }
-
   /** A replay of `run` would repeat the call. */
   #refuseInRun(method: string): void {
     const scope = currentScope();
@@ -366,20 +293,12 @@ export class Client {
   }
 }
 
+const MEMORY_WARNING =
+  'createClient got no storage: runs are kept in memory and are gone when the process ends. Pass storage: sqlite("app.db").';
+
 /** Timers of the worker alone may be far away. */
 const KEEP_ALIVE_MS = 365 * 86_400_000;
 
 function idOf(run: RunRef): string {
   return typeof run === "string" ? run : run.id;
-}
-
-function defined(
-  options: ClientOptions,
-): Pick<ClientOptions, "environment" | "organization" | "project"> {
-  const { environment, organization, project } = options;
-  return {
-    ...(environment === undefined ? undefined : { environment }),
-    ...(organization === undefined ? undefined : { organization }),
-    ...(project === undefined ? undefined : { project }),
-  };
 }

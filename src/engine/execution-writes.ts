@@ -14,6 +14,18 @@ export interface Block {
   readonly pauseMs: number;
 }
 
+/** Records alone: the run row stays as it is, unless a third of the lease has passed (S12). */
+export function recordsWrite(execution: Execution, pending: PendingWrite): RunWrite {
+  const { lease, runId, engine, epoch } = execution;
+  const write: RunWrite = {
+    runId,
+    writeId: engine.writeIds.next(),
+    guard: { epoch },
+    ...pending.parts(),
+  };
+  return lease.wantsExtension ? lease.extend(write) : write;
+}
+
 /** Records the waits and gives the run back until one of them is due. */
 export function parkWrite(execution: Execution, pending: PendingWrite): RunWrite {
   for (const op of execution.ops.values()) op.waiting?.parkRecord?.();
@@ -53,15 +65,16 @@ export function finalWrite(execution: Execution, ending: Ending, pending: Pendin
   const { run, engine } = execution;
   const now = engine.storeClock.now();
   const hook = hookOf(ending.status);
-  if (execution.job.options[hook] !== undefined) pending.runs.push(hookRun(run, hook, now));
+  const hooks = execution.job.options[hook] === undefined ? [] : [hookRun(run, hook, now)];
   const signals = endSignals(run, execution.inbox.watches);
   return {
     runId: run.id,
     writeId: engine.writeIds.next(),
     guard: { epoch: execution.epoch, inbox: execution.inbox.count },
     ...pending.parts(),
+    ...(hooks.length === 0 ? undefined : { runs: [...pending.runs, ...hooks] }),
     ...(signals.length === 0 ? undefined : { signals }),
-    run: { ...pending.patch, ...finalPatch(ending, now), lastSeq: execution.seq },
+    run: { ...pending.patch, ...finalPatch(ending, now), lastSeq: execution.writer.seq },
   };
 }
 
@@ -86,7 +99,7 @@ function progress(execution: Execution, reason?: LeaveReason): RunPatch {
   const { run } = execution;
   const limitWithoutRecord = reason?.kind === "limit" && !execution.progressed;
   return {
-    lastSeq: execution.seq,
+    lastSeq: execution.writer.seq,
     stalls: execution.progressed ? 0 : run.stalls + (limitWithoutRecord ? 1 : 0),
     ...(run.blocked === null ? undefined : { blocked: null, error: null }),
   };

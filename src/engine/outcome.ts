@@ -1,6 +1,7 @@
 import { decodeErrorRecord, fromErrorRecord } from "../core/error-record.js";
 import type { Execution } from "./execution.js";
 import { notificationOf } from "./notification.js";
+import type { Op } from "./op.js";
 
 /** What this process tells after an execution's last commit. */
 export function executionOver(execution: Execution, purpose: "final" | "release"): void {
@@ -37,6 +38,18 @@ export function executionOver(execution: Execution, purpose: "final" | "release"
     );
   }
   warnUnvisited(execution);
+}
+
+/** Tells listeners of a task's final record. */
+export function taskEnded({ engine, runId, run }: Execution, { path, record }: Op): void {
+  if (record === undefined) return;
+  const event = { runId, jobId: run.jobId, path, attempts: record.attempts };
+  if (record.status === "COMPLETED") {
+    engine.emitter.emit("taskCompleted", event);
+  } else if (engine.emitter.hears("taskFailed") && record.error !== null) {
+    const error = fromErrorRecord(decodeErrorRecord(record.error));
+    engine.emitter.emit("taskFailed", { ...event, error });
+  }
 }
 
 function lastFailedTask(execution: Execution): string {

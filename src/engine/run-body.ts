@@ -1,7 +1,6 @@
 import { toErrorRecord } from "../core/error-record.js";
 import type { Ending } from "../core/final.js";
 import { runInScope } from "./async-context.js";
-import { rootIo } from "./bound-io.js";
 import { encodeValue } from "./encode.js";
 import type { Execution } from "./execution.js";
 import { contextOf } from "./run-context.js";
@@ -13,7 +12,7 @@ export async function callRun(execution: Execution): Promise<Ending> {
     const payload = await engine.admittedPayload(run);
     const context = contextOf(execution);
     const output = await runInScope(root, () =>
-      job.options.run(payload, rootIo(execution), context),
+      job.options.run(payload, execution.host.ioOf(root), context),
     );
     return { status: "COMPLETED", output: await encodeValue(engine, output, "output of run") };
   } catch (error) {

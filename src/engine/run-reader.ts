@@ -36,7 +36,7 @@ export class RunReader {
   async #sendPage(requests: readonly Request[]): Promise<void> {
     try {
       const runs = await this.#storage.getRuns(requests.map(({ id }) => id));
-      requests.forEach(({ resolve }, index) => resolve(runs[index]));
+      for (const [index, { resolve }] of requests.entries()) resolve(runs[index]);
     } catch (error) {
       for (const { reject } of requests) reject(error);
     }

@@ -1,6 +1,6 @@
 import { durationMs } from "../core/duration.js";
 import { type ErrorRecord, encodeErrorRecord, toErrorRecord } from "../core/error-record.js";
-import { isPawlError, TaskError, TaskInterruptedError } from "../core/errors.js";
+import { TaskError, TaskInterruptedError } from "../core/errors.js";
 import type { OnError, TaskOptions } from "../core/io.js";
 import type { Key } from "../core/key.js";
 import { type ResolvedRetry, resolveRetry } from "../core/retry.js";
@@ -12,13 +12,14 @@ import {
   type TaskData,
 } from "../core/task-data.js";
 import { runInScope } from "./async-context.js";
-import { scopedIo } from "./bound-io.js";
 import { encodeValue } from "./encode.js";
 import type { Execution } from "./execution.js";
 import type { TaskCallback } from "./io/run-task.js";
 import type { Op } from "./op.js";
+import { taskEnded } from "./outcome.js";
 import { errorCaps } from "./run-body.js";
 import { Scope } from "./scope.js";
+import { displayData, hasDisplay } from "./task-display.js";
 import { decideRetry } from "./task-failure.js";
 import { TaskHandle } from "./task-handle.js";
 
@@ -153,7 +154,7 @@ export class TaskRun {
   }
 
   async #callCallback(task: TaskHandle, inner: Scope): Promise<unknown> {
-    return await runInScope(inner, () => this.#callback(task, scopedIo(inner)));
+    return await runInScope(inner, () => this.#callback(task, this.#execution.host.ioOf(inner)));
   }
 
   #armTimeout(task: TaskHandle, onTimeout: (error: TaskError) => void): (() => void) | undefined {
@@ -202,7 +203,7 @@ export class TaskRun {
       },
       "settle",
     );
-    this.#execution.taskEnded(this.#op);
+    taskEnded(this.#execution, this.#op);
   }
 
   #failed(error: unknown, task: TaskHandle, inner: Scope): void {
@@ -210,7 +211,7 @@ export class TaskRun {
       const decision = await decideRetry({
         error,
         task,
-        io: scopedIo(inner),
+        io: this.#execution.host.ioOf(inner),
         onError: this.#onError,
         retry: this.#retry,
         failedAttempts: this.#attempts + 1,
@@ -262,12 +263,16 @@ export class TaskRun {
       },
       "settle",
     );
-    this.#execution.taskEnded(this.#op);
+    taskEnded(this.#execution, this.#op);
   }
 
   /** Beside display fields, what tells later whether this unfinished record still counts. */
   #data(): string | null {
-    return encodeTaskData({ ...this.#display(), tag: this.#op.scope.tag, ...this.#historyData() });
+    return encodeTaskData({
+      ...displayData(this.#options),
+      tag: this.#op.scope.tag,
+      ...this.#historyData(),
+    });
   }
 
   #finalData(task: TaskHandle | undefined): string | null {
@@ -275,7 +280,7 @@ export class TaskRun {
     if (outputProperties === undefined && this.#history.length === 0 && !hasDisplay(this.#options))
       return null;
     return encodeTaskData({
-      ...this.#display(),
+      ...displayData(this.#options),
       ...(outputProperties === undefined ? undefined : { outputProperties }),
       ...this.#historyData(),
     });
@@ -283,40 +288,6 @@ export class TaskRun {
 
   #historyData(): TaskData | undefined {
     return this.#history.length === 0 ? undefined : { history: this.#history };
-  }
-
-  #display(): TaskData {
-    const { name, icon, description, style, properties, redact, params } = this.#options;
-    return {
-      ...(name === undefined ? undefined : { name }),
-      ...(icon === undefined ? undefined : { icon }),
-      ...(description === undefined ? undefined : { description }),
-      ...(style === undefined ? undefined : { style }),
-      ...(properties === undefined ? undefined : { properties }),
-      ...(redact === undefined ? undefined : { redact: redact.paths }),
-      ...(params === undefined ? undefined : { params: displayText(params) }),
-    };
-  }
-}
-
-function hasDisplay(options: TaskOptions): boolean {
-  return (
-    options.name !== undefined ||
-    options.params !== undefined ||
-    options.icon !== undefined ||
-    options.description !== undefined ||
-    options.style !== undefined ||
-    options.properties !== undefined ||
-    options.redact !== undefined
-  );
-}
-
-/** Display data must never fail a task. */
-function displayText(params: unknown): string {
-  try {
-    return JSON.stringify(params) ?? "null";
-  } catch (error) {
-    return JSON.stringify(isPawlError(error) ? error.message : "not shown: no JSON");
   }
 }
 

@@ -1,5 +1,5 @@
 import { has, same } from "./check.js";
-import { line, plain, task } from "./fixture.js";
+import { line, plain, task } from "./samples.js";
 import { topic } from "./topic.js";
 
 export const atomicity = topic("S1: an element is atomic and stands alone", {

@@ -4,7 +4,6 @@ import type {
   CommitResult,
   CreateElement,
   CreateResult,
-  LogLine,
   NewRun,
   NewSignal,
   RunRecord,
@@ -12,17 +11,15 @@ import type {
   Signal,
   Storage,
   TaskRecord,
-  TaskWrite,
 } from "../../core/storage.js";
 import type { ManualClock } from "../manual-clock.js";
-import type { TestStore } from "../test-storage.js";
+import type { TestStore } from "../test-store.js";
 import { present, same, that } from "./check.js";
+import { resend } from "./resend.js";
+import { plain } from "./samples.js";
 
 type Holder = Pick<RunRecord, "id" | "epoch">;
 type WriteParts = Partial<Omit<RunWrite, "runId">>;
-
-/** Far more often than any store says "busy" to a test. */
-const busyLimit = 10_000;
 
 /** One store under test, two instances on it, and what cases need to be short. */
 export class Fixture {
@@ -255,57 +252,4 @@ export class Fixture {
   async signalIds(runId: string, storage: Storage = this.a): Promise<string[]> {
     return (await storage.listSignals(runId)).map(({ id }) => id);
   }
-}
-
-/** A completed task, unless told otherwise. */
-export function task(path: string, seq: number, parts: Partial<TaskWrite> = {}): TaskWrite {
-  return {
-    path,
-    seq,
-    kind: "task",
-    status: "COMPLETED",
-    attempts: 1,
-    output: `"output of ${path}"`,
-    error: null,
-    startedAt: 1,
-    finishedAt: 2,
-    wakeAt: null,
-    data: null,
-    ...parts,
-  };
-}
-
-/** A task as it should be read, whichever way a store says "no topics". */
-export function plain({ topics, filter, replaces: _, ...record }: TaskWrite): TaskRecord {
-  return { ...record, topics: [...(topics ?? [])], filter: filter ?? null };
-}
-
-export function line(ordinal: number, parts: Partial<LogLine> = {}): LogLine {
-  return {
-    ordinal,
-    stream: "main",
-    path: "",
-    level: "INFO",
-    message: `line ${ordinal}`,
-    data: null,
-    at: 1,
-    ...parts,
-  };
-}
-
-async function resend<E, R extends { readonly result: string }>(
-  elements: readonly E[],
-  send: (elements: readonly E[]) => Promise<R[]>,
-): Promise<R[]> {
-  const results = [...(await send(elements))];
-  same(results.length, elements.length, "number of answers");
-  for (let round = 0; round < busyLimit; round += 1) {
-    const busy = results.flatMap(({ result }, index) => (result === "busy" ? [index] : []));
-    if (busy.length === 0) return results;
-    const answers = await send(busy.flatMap((index) => elements[index] ?? []));
-    busy.forEach((index, at) => {
-      results[index] = present(answers[at], "answer");
-    });
-  }
-  throw new Error("The store stays busy.");
 }

@@ -1,6 +1,6 @@
 import { openStatuses } from "../../core/run-status.js";
 import { has, same, that } from "./check.js";
-import { task } from "./fixture.js";
+import { task } from "./samples.js";
 import { topic } from "./topic.js";
 
 export const guards = topic("S2: every part of a guard holds when the element is durable", {

@@ -1,6 +1,6 @@
 import { finalStatuses } from "../../core/run-status.js";
 import { has, same, that } from "./check.js";
-import { plain, task } from "./fixture.js";
+import { plain, task } from "./samples.js";
 import { topic } from "./topic.js";
 
 export const immutability = topic("S3: what is completed or over never changes", {

@@ -1,5 +1,5 @@
 import { has, present, same } from "./check.js";
-import { line, task } from "./fixture.js";
+import { line, task } from "./samples.js";
 import { topic } from "./topic.js";
 
 export const repeats = topic("S4: what is sent again after a lost answer is recognised", {
@@ -133,7 +133,11 @@ export const repeats = topic("S4: what is sent again after a lost answer is reco
 
   async "a repeated claimId leaves out what is not held any more"(store) {
     const jobId = "job";
-    const [lost = "", kept = ""] = await store.createMany([{ jobId }, { jobId }, { jobId }]);
+    const [lost = "", kept = ""] = await store.createMany([
+      { jobId, wakeAt: 1 },
+      { jobId, wakeAt: 2 },
+      { jobId, wakeAt: 3 },
+    ]);
     const request = store.request({ jobIds: [jobId], limit: 2 });
     await store.a.claimRuns(request);
     await store.ok(store.outside(lost, { run: { status: "CANCELED", finishedAt: 1 } }));

@@ -1,5 +1,5 @@
 import { has, same } from "./check.js";
-import { plain, task } from "./fixture.js";
+import { plain, task } from "./samples.js";
 import { topic } from "./topic.js";
 
 export const sequence = topic("S5: every record carries a seq of its own", {

@@ -7,8 +7,8 @@ import type { AnyJob } from "../../core/job.js";
 import type { Key } from "../../core/key.js";
 import { assertInteger, assertOptions } from "../../core/options.js";
 import type { InvokeResult } from "../../core/run.js";
-import { type FinalStatus, isFinal } from "../../core/run-status.js";
-import type { RunRecord, Signal, TaskRecord } from "../../core/storage.js";
+import type { FinalStatus } from "../../core/run-status.js";
+import type { Signal, TaskRecord } from "../../core/storage.js";
 import { decodeTaskData, encodeTaskData } from "../../core/task-data.js";
 import type { Engine } from "../engine.js";
 import type { Op } from "../op.js";
@@ -77,9 +77,11 @@ function recordWaiting(
   // A run found by its idempotency key has another parent or none: ask to be told.
   if (mayBeForeign) {
     const topic = endTopic(childId);
-    execution
-      .pending()
-      .watches.push({ targetId: childId, signalId: `watch:${childId}:${op.path}`, topic });
+    execution.writer.pending.watches.push({
+      targetId: childId,
+      signalId: `watch:${childId}:${op.path}`,
+      topic,
+    });
   }
   execution.record(op, {
     status: "WAITING",
@@ -117,7 +119,7 @@ function childEnded(op: Op, childId: string, signal: Signal): void {
   void execution.hold(async () => {
     const child = await execution.engine.reader.read(childId);
     if (child === undefined) {
-      execution.pending().signalsRead.push(signal.id);
+      execution.writer.pending.signalsRead.push(signal.id);
       failOp(
         op,
         new RunError(
@@ -128,7 +130,7 @@ function childEnded(op: Op, childId: string, signal: Signal): void {
       );
       return;
     }
-    execution.pending().signalsRead.push(signal.id);
+    execution.writer.pending.signalsRead.push(signal.id);
     execution.record(
       op,
       {

@@ -55,7 +55,7 @@ export async function startChild(
     parentPath: op.path,
   });
   if (run.idempotencyKey === undefined || run.idempotencyKey === null) {
-    execution.pending().runs.push(run);
+    execution.writer.pending.runs.push(run);
     return id;
   }
   return (await createKeyedRun(execution.engine, run)).id;

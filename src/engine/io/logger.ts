@@ -46,7 +46,7 @@ function write(scope: Scope, level: LogLevel, message: string, data: unknown): v
     at: engine.storeClock.now(),
   });
   if (line === undefined) return;
-  execution.pending().logs.push(line);
+  execution.writer.pending.logs.push(line);
   engine.mirrorLog(execution, line);
 }
 

@@ -5,7 +5,6 @@ import { childPath, type Key } from "../../core/key.js";
 import type { TaskRecord } from "../../core/storage.js";
 import { encodeTaskData } from "../../core/task-data.js";
 import { runInScope } from "../async-context.js";
-import { scopedIo } from "../bound-io.js";
 import { encodeValue } from "../encode.js";
 import type { Op } from "../op.js";
 import { Scope } from "../scope.js";
@@ -49,7 +48,7 @@ async function runBranch(
   });
   scope.enter();
   try {
-    return { name, value: await runInScope(scope, () => branch(scopedIo(scope))) };
+    return { name, value: await runInScope(scope, () => branch(scope.execution.host.ioOf(scope))) };
   } catch (error) {
     return { name, error };
   } finally {

@@ -4,11 +4,6 @@ import type { Database } from "./database.js";
 import { Slots } from "./slots.js";
 import { firstNumber, RowReader } from "./text.js";
 
-export interface Candidate {
-  readonly rk: number;
-  readonly limitKeys: readonly string[];
-}
-
 const suspectStalls = 2;
 
 const selectRank = "select min(rank) from pawl_runs where due_at is not null and rank > ?";
@@ -44,8 +39,8 @@ export class ClaimScan {
   }
 
   /** At most `limit` due runs whose slots are free. */
-  due(limit: number): Candidate[] {
-    const found: Candidate[] = [];
+  due(limit: number): number[] {
+    const found: number[] = [];
     for (const rank of this.#ranks()) {
       this.#dueOfRank(rank, limit, found);
       if (found.length === limit) break;
@@ -54,8 +49,8 @@ export class ClaimScan {
   }
 
   /** These runs, as far as they are open, not leased, of a known job, and have a slot. */
-  named(ids: readonly string[], limit: number): Candidate[] {
-    const found: Candidate[] = [];
+  named(ids: readonly string[], limit: number): number[] {
+    const found: number[] = [];
     for (const id of new Set(ids)) {
       const row = this.#database.get(
         "select rk, limit_keys, stalls from pawl_runs where id = ? and due_at is not null " +
@@ -91,7 +86,7 @@ export class ClaimScan {
    * What is passed over once is left out by the statement from then on, so a
    * backlog behind a saturated key costs a look at the index per run, not a row.
    */
-  #dueOfRank(rank: number, limit: number, found: Candidate[]): void {
+  #dueOfRank(rank: number, limit: number, found: number[]): void {
     const seen = new Set<number>();
     for (;;) {
       const asked = limit - found.length + seen.size;
@@ -109,7 +104,7 @@ export class ClaimScan {
     }
   }
 
-  #consider(read: RowReader, found: Candidate[]): boolean {
+  #consider(read: RowReader, found: number[]): boolean {
     const rk = read.number();
     const limitKeys = read.strings();
     const suspect = read.number() >= suspectStalls;
@@ -121,7 +116,7 @@ export class ClaimScan {
     }
     this.#slots.take(limitKeys);
     if (suspect) this.#suspects--;
-    found.push({ rk, limitKeys });
+    found.push(rk);
     return true;
   }
 }

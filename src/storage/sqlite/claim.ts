@@ -1,111 +1,103 @@
-import type {
-  ClaimedRun,
-  ClaimRequest,
-  ClaimResult,
-  RunRecord,
-  Signal,
-} from "../../core/storage.js";
+import type { ClaimedRun, ClaimRequest, ClaimResult, RunRecord, Signal } from "../../core/storage.js";
 import { ClaimScan } from "./claim-scan.js";
+import type { Database } from "./database.js";
 import { isInternal, rankOf } from "./rank.js";
 import type { RunReader } from "./reader.js";
-import { recordColumns, recordOf } from "./run-row.js";
+import { headOfLeased, recordColumns, recordOf } from "./run-row.js";
+import type { StoreClock } from "./store-clock.js";
+import { taskBytes } from "./task-row.js";
 import { firstNumber, RowReader } from "./text.js";
 import type { Transaction } from "./transaction.js";
 
 const selectClaimed =
   "select rk from pawl_runs where claim_id = ? and worker_id = ? and lease_until > ? order by rank, due_at, rk";
 
-const selectTaken = `select ${recordColumns}, kept_by from pawl_runs where rk = ?`;
+const selectOverdue = "select id from pawl_runs where deadline_at <= ? order by deadline_at limit 100";
+
+const selectTaken = `select ${recordColumns}, kept_by, unread, write_id, side_write_id from pawl_runs where rk = ?`;
 
 const updateTaken =
   "update pawl_runs set epoch = ?, status = 'EXECUTING', worker_id = ?, lease_until = ?, due_at = ?, rank = ?, " +
   "started_at = ?, deadline_at = ?, execution_count = ?, stalls = ?, last_seq = ?, kept_by = null, claim_id = ? where rk = ?";
 
-/** Gives due runs to workers (contract S6, S7, S8, S10, S11). */
+/** What is left of `taskBudget`. */
+interface Budget {
+  bytes: number;
+}
+
+interface TakenRow {
+  readonly run: RunRecord;
+  readonly keptBy: string | null;
+  readonly rest: { readonly unread: number; readonly writeId: string | null; readonly sideWriteId: string | null };
+}
+
+/** Gives due runs to workers (contract S6, S7, S8, S11). */
 export class Claimer {
   readonly #transaction: Transaction;
+  readonly #database: Database;
   readonly #reader: RunReader;
+  readonly #clock: StoreClock;
 
-  constructor(transaction: Transaction, reader: RunReader) {
+  constructor(transaction: Transaction, reader: RunReader, clock: StoreClock) {
     this.#transaction = transaction;
+    this.#database = transaction.database;
     this.#reader = reader;
+    this.#clock = clock;
   }
 
-  /** Outside of a transaction. Answers if there is nothing to take, so that a worker at rest takes no lock. */
+  /** Answers if there is nothing to take, so that a worker at rest takes no lock. Outside of a transaction. */
   whenIdle(request: ClaimRequest): ClaimResult | undefined {
-    this.#transaction.begin();
-    const { database, now } = this.#transaction;
-    if (this.#claimedBefore(request).length > 0) return undefined;
-    const scan = new ClaimScan(database, request, now);
+    const now = this.#clock.now();
+    if (this.#claimedBefore(request, now).length > 0) return undefined;
+    const scan = new ClaimScan(this.#database, request, now);
     if (request.only !== undefined && scan.named(request.only, 1).length > 0) return undefined;
-    const due = scan.due(1);
-    if (due.length > 0 && request.only === undefined && request.limit > 0) return undefined;
-    return {
-      now,
-      runs: [],
-      nextDue: due.length > 0 ? now : scan.nextDue(),
-      overdue: this.#overdue(),
-    };
+    const due = scan.due(1).length > 0;
+    if (due && request.only === undefined && request.limit > 0) return undefined;
+    return this.#answer([], scan, now, due);
   }
 
   claim(request: ClaimRequest): ClaimResult {
-    const { database, now } = this.#transaction;
-    const scan = new ClaimScan(database, request, now);
-    const answer = (runs: readonly ClaimedRun[], more: boolean): ClaimResult => ({
-      now,
-      runs,
-      nextDue: more ? now : scan.nextDue(),
-      overdue: this.#overdue(),
-    });
-    const budget = { bytes: request.taskBudget };
-    const before = this.#claimedBefore(request);
+    const { now } = this.#transaction;
+    const scan = new ClaimScan(this.#database, request, now);
+    const budget: Budget = { bytes: request.taskBudget };
+    const before = this.#claimedBefore(request, now);
     if (before.length > 0) {
-      return answer(
-        before.map((rk) => this.#describe(rk, this.#record(rk).run, false, budget)),
-        scan.due(1).length > 0,
-      );
+      const held = before.map((rk) => this.#describe(rk, this.#record(rk).run, budget));
+      return this.#answer(held, scan, now, scan.due(1).length > 0);
     }
     const named = request.only === undefined ? undefined : scan.named(request.only, request.limit);
+    // One more than asked for tells whether the limit cuts anything off.
     const candidates = named ?? scan.due(request.limit + 1);
-    const runs = candidates
-      .slice(0, request.limit)
-      .map(({ rk }) => this.#take(rk, request, budget));
-    this.#transaction.forget();
-    return answer(
-      runs,
-      named === undefined ? candidates.length > request.limit : scan.due(1).length > 0,
-    );
+    const runs = candidates.slice(0, request.limit).map((rk) => this.#take(rk, request, budget));
+    const more = named === undefined ? candidates.length > request.limit : scan.due(1).length > 0;
+    return this.#answer(runs, scan, now, more);
   }
 
-  #claimedBefore({ claimId, workerId }: ClaimRequest): number[] {
-    const { database, now } = this.#transaction;
-    return database
-      .all(selectClaimed, [claimId, workerId, now])
-      .map((row) => firstNumber(row) ?? 0);
+  #answer(runs: readonly ClaimedRun[], scan: ClaimScan, now: number, more: boolean): ClaimResult {
+    const overdue = this.#database.all(selectOverdue, [now]).map((row) => new RowReader(row).string());
+    return { now, runs, nextDue: more ? now : scan.nextDue(), overdue };
   }
 
-  /** Of any job: whoever comes along ends them. */
-  #overdue(): string[] {
-    const { database, now } = this.#transaction;
-    const rows = database.all(
-      "select id from pawl_runs where deadline_at <= ? order by deadline_at limit 100",
-      [now],
-    );
-    return rows.map((row) => new RowReader(row).string());
+  #claimedBefore({ claimId, workerId }: ClaimRequest, now: number): number[] {
+    return this.#database.all(selectClaimed, [claimId, workerId, now]).map((row) => firstNumber(row) ?? 0);
   }
 
-  #record(rk: number): { run: RunRecord; keptBy: string | null } {
-    const row = this.#transaction.database.get(selectTaken, [rk]) ?? [];
-    return { run: recordOf(row), keptBy: new RowReader(row, row.length - 1).stringOrNull() };
+  #record(rk: number): TakenRow {
+    const row = this.#database.get(selectTaken, [rk]) ?? [];
+    const read = new RowReader(row, row.length - 4);
+    const keptBy = read.stringOrNull();
+    const rest = { unread: read.number(), writeId: read.stringOrNull(), sideWriteId: read.stringOrNull() };
+    return { run: recordOf(row), keptBy, rest };
   }
 
-  #take(rk: number, request: ClaimRequest, budget: { bytes: number }): ClaimedRun {
-    const { database, now } = this.#transaction;
-    const { run, keptBy } = this.#record(rk);
-    const kept = keptBy === request.workerId;
-    const leaseUntil = now + request.leaseMs;
+  #take(rk: number, request: ClaimRequest, budget: Budget): ClaimedRun {
+    const { now } = this.#transaction;
+    const row = this.#record(rk);
+    const { run } = row;
+    const kept = row.keptBy === request.workerId;
     const started = run.startedAt !== null;
-    const newDeadline = run.maxDurationMs === null ? null : now + run.maxDurationMs;
+    const leaseUntil = now + request.leaseMs;
+    const ownDeadline = run.maxDurationMs === null ? null : now + run.maxDurationMs;
     const taken: RunRecord = {
       ...run,
       ...(run.leaseUntil === null ? {} : this.#stallsOf(rk, run)),
@@ -115,59 +107,35 @@ export class Claimer {
       leaseUntil,
       dueAt: leaseUntil,
       startedAt: run.startedAt ?? now,
-      deadlineAt: started ? run.deadlineAt : newDeadline,
+      deadlineAt: started ? run.deadlineAt : ownDeadline,
       executionCount: run.executionCount + (kept ? 0 : 1),
     };
-    const rank = rankOf({ internal: isInternal(run.jobId), priority: run.priority, started: true });
-    const { epoch, startedAt, deadlineAt, executionCount, stalls, lastSeq, workerId } = taken;
-    database.run(updateTaken, [
-      epoch,
-      workerId,
-      leaseUntil,
-      leaseUntil,
-      rank,
-      startedAt,
-      deadlineAt,
-      executionCount,
-      stalls,
-      lastSeq,
-      request.claimId,
-      rk,
-    ]);
+    this.#write(rk, taken, request.claimId, row.rest);
+    if (started && !kept) return this.#describe(rk, taken, budget);
+    return { run: taken, signals: this.#signals(rk, taken), tasks: [], tasksComplete: true, kept, logCounts: {} };
+  }
+
+  #write(rk: number, taken: RunRecord, claimId: string, rest: TakenRow["rest"]): void {
+    const { epoch, workerId, leaseUntil, startedAt, deadlineAt, executionCount, stalls, lastSeq } = taken;
+    const rank = rankOf({ internal: isInternal(taken.jobId), priority: taken.priority, started: true });
+    const lease = [epoch, workerId, leaseUntil, leaseUntil, rank];
+    const counts = [startedAt, deadlineAt, executionCount, stalls, lastSeq];
+    this.#database.run(updateTaken, [...lease, ...counts, claimId, rk]);
+    this.#transaction.know(headOfLeased(rk, taken, { rank, ...rest }));
     this.#transaction.noteLease();
-    if (!started)
-      return {
-        run: taken,
-        signals: this.#signals(rk, run),
-        tasks: [],
-        tasksComplete: true,
-        kept,
-        logCounts: {},
-      };
-    return this.#describe(rk, taken, kept, budget);
   }
 
   /** The last holder did not come back: has it recorded anything (contract E10)? */
   #stallsOf(rk: number, run: RunRecord): { stalls: number; lastSeq: number } {
-    const { database } = this.#transaction;
-    const highest =
-      firstNumber(database.get("select max(seq) from pawl_tasks where rk = ?", [rk])) ?? 0;
+    const highest = firstNumber(this.#database.get("select max(seq) from pawl_tasks where rk = ?", [rk])) ?? 0;
     return { stalls: highest > run.lastSeq ? 0 : run.stalls + 1, lastSeq: highest };
   }
 
-  #describe(rk: number, run: RunRecord, kept: boolean, budget: { bytes: number }): ClaimedRun {
-    const signals = this.#signals(rk, run);
-    if (kept) return { run, signals, tasks: [], tasksComplete: true, kept, logCounts: {} };
+  #describe(rk: number, run: RunRecord, budget: Budget): ClaimedRun {
     const { tasks, complete } = this.#reader.tasks(rk, 0, Math.max(0, budget.bytes), 0);
-    for (const task of tasks) budget.bytes -= 100 + (task.output?.length ?? 0);
-    return {
-      run,
-      signals,
-      tasks,
-      tasksComplete: complete,
-      kept,
-      logCounts: this.#reader.logCounts(rk),
-    };
+    for (const task of tasks) budget.bytes -= taskBytes(task);
+    const logCounts = this.#reader.logCounts(rk);
+    return { run, signals: this.#signals(rk, run), tasks, tasksComplete: complete, kept: false, logCounts };
   }
 
   #signals(rk: number, { inbox }: RunRecord): Signal[] {

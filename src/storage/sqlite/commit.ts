@@ -5,7 +5,7 @@ import type { SqlValue } from "./driver.js";
 import { Effects } from "./effects.js";
 import { Refusal, reasonOf } from "./failure.js";
 import { changesRun, objectionTo, planChange } from "./run-change.js";
-import { deleteTags } from "./run-insert.js";
+import { deleteTags, insertTag } from "./run-insert.js";
 import type { RunHead } from "./run-row.js";
 import { TaskWriter } from "./task-writer.js";
 import { packText, packTextOrNull } from "./text.js";
@@ -50,9 +50,9 @@ export class Committer {
   }
 
   refused(write: RunWrite, cause: unknown): CommitResult {
-    this.#transaction.forget();
+    this.#transaction.forget(write.runId);
     const guard = this.#transaction.guard(write.runId);
-    this.#transaction.forget();
+    this.#transaction.forget(write.runId);
     return {
       ...(guard === undefined ? missing : answer("rejected", guard)),
       result: "rejected",

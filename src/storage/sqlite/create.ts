@@ -1,11 +1,5 @@
-import type {
-  CreatedRun,
-  CreateElement,
-  CreateGroup,
-  CreateResult,
-  NewRun,
-} from "../../core/storage.js";
-import { insertRun } from "./run-insert.js";
+import type { CreatedRun, CreateElement, CreateGroup, CreateResult, NewRun } from "../../core/storage.js";
+import { RunInserter } from "./run-insert.js";
 import { RowReader } from "./text.js";
 import type { Transaction } from "./transaction.js";
 import type { ValueStore } from "./values.js";
@@ -15,11 +9,17 @@ interface KnownRun {
   readonly createId: string | null;
 }
 
-const selectRun =
-  "select id, create_id, fingerprint, created_at, case when epoch = 1 then lease_until end from pawl_runs where id = ?";
-const selectTombstone =
-  "select id, create_id, fingerprint, created_at, null from pawl_tombstones where id = ?";
-const selectKey =
+interface CreatedGroup {
+  readonly first: CreatedRun;
+  readonly further: readonly CreatedRun[];
+}
+
+/** The second part is for runs that were purged. The lease is only told as long as it is the one of the creation. */
+const selectById =
+  "select id, create_id, fingerprint, created_at, case when epoch = 1 then lease_until end from pawl_runs where id = ? " +
+  "union all select id, create_id, fingerprint, created_at, null from pawl_tombstones where id = ?";
+
+const selectByKey =
   "select run_id, fingerprint, created_at from pawl_keys where job_id = ? and key = ? " +
   "and (expires_at is null or expires_at > ?) and (purged_until is null or purged_until > ?)";
 
@@ -27,130 +27,99 @@ const selectKey =
 export class RunCreator {
   readonly #transaction: Transaction;
   readonly #values: ValueStore;
+  readonly #inserter: RunInserter;
 
   constructor(transaction: Transaction, values: ValueStore) {
     this.#transaction = transaction;
     this.#values = values;
+    this.#inserter = new RunInserter(transaction);
   }
 
   create(element: CreateElement): CreateResult {
-    const repeated = this.#answerOfRepeat(element);
-    if (repeated !== undefined) return repeated;
-    for (const { key, version } of element.expect ?? []) {
-      if (this.#values.versionOf(key) !== version) return { result: "conflict" };
+    const { createId, groups, expect = [] } = element;
+    const [group] = groups;
+    // A lone group needs no look beforehand: that its first run is there shows when it is inserted.
+    if (group !== undefined && groups.length === 1 && expect.length === 0) {
+      return { result: "ok", groups: [this.#group(group, createId)] };
     }
-    const now = this.#creationTime();
-    return {
-      result: "ok",
-      groups: element.groups.map((group) => this.#group(group, element.createId, now)),
-    };
+    if (groups.some(({ first }) => this.#byId(first.id)?.createId === createId)) {
+      return { result: "ok", groups: this.#repeatedGroups(element) };
+    }
+    if (expect.some(({ key, version }) => this.#values.versionOf(key) !== version)) return { result: "conflict" };
+    return { result: "ok", groups: groups.map((each) => this.#group(each, createId)) };
   }
 
   /** For runs that another run makes; idempotent on the id. */
   createChild(run: NewRun): void {
-    if (this.#byId(run.id) === undefined)
-      insertRun(this.#transaction, run, null, this.#creationTime());
+    this.#inserter.insert(run, null);
   }
 
-  /**
-   * Newest first is by row number, so creation instants must rise with it,
-   * also when the processes' wall clocks differ.
-   */
-  #creationTime(): number {
-    const { database, now } = this.#transaction;
-    const latest = database.get("select created_at from pawl_runs order by rk desc limit 1")?.[0];
-    return typeof latest === "number" ? Math.max(latest, now) : now;
-  }
-
-  #group(
-    group: CreateGroup,
-    createId: string,
-    now: number,
-  ): { first: CreatedRun; further: CreatedRun[] } {
-    const first = this.#createOne(group.first, createId, now);
+  #group({ first: newFirst, further = [] }: CreateGroup, createId: string): CreatedGroup {
+    const first = this.#createOne(newFirst, createId);
     if (!first.created) return { first, further: [] };
-    return {
-      first,
-      further: (group.further ?? []).map((run) => this.#createOne(run, createId, now)),
-    };
+    return { first, further: further.map((run) => this.#createOne(run, createId)) };
   }
 
-  #createOne(run: NewRun, createId: string, now: number): CreatedRun {
-    const known = this.#byId(run.id)?.answer ?? this.#byKey(run, now);
-    if (known !== undefined) return known;
-    const inserted = insertRun(this.#transaction, run, createId, now);
-    const { idempotencyKey: key, fingerprint = null } = run;
+  #createOne(run: NewRun, createId: string): CreatedRun {
+    const { id, jobId, idempotencyKey: key, fingerprint = null } = run;
+    const keyed = key === undefined || key === null ? undefined : this.#byKey(jobId, key, this.#transaction.now);
+    if (keyed !== undefined && keyed.id !== id) return keyed;
+    const inserted = this.#inserter.insert(run, createId);
+    if (inserted === undefined) return this.#presentRun(id, createId);
+    const { createdAt, leaseUntil } = inserted;
     if (key !== undefined && key !== null) {
       this.#transaction.database.run(
         "insert or replace into pawl_keys (job_id, key, run_id, fingerprint, created_at, expires_at) values (?, ?, ?, ?, ?, ?)",
-        [run.jobId, key, run.id, fingerprint, now, run.idempotencyExpiresAt ?? null],
+        [jobId, key, id, fingerprint, createdAt, run.idempotencyExpiresAt ?? null],
       );
     }
-    return {
-      id: run.id,
-      created: true,
-      fingerprint,
-      createdAt: now,
-      leaseUntil: inserted?.leaseUntil ?? null,
-    };
+    return { id, created: true, fingerprint, createdAt, leaseUntil };
+  }
+
+  /** The same createId: the answer to the call that made it was lost. */
+  #presentRun(id: string, createId: string): CreatedRun {
+    const known = this.#byId(id);
+    if (known === undefined) throw new TypeError(`Run ${id} lacks a value.`);
+    return known.createId === createId ? { ...known.answer, created: true } : { ...known.answer, leaseUntil: null };
   }
 
   #byId(id: string): KnownRun | undefined {
-    const { database } = this.#transaction;
-    const row = database.get(selectRun, [id]) ?? database.get(selectTombstone, [id]);
+    const row = this.#transaction.database.get(selectById, [id, id]);
     if (row === undefined) return undefined;
     const read = new RowReader(row);
     const runId = read.string();
     const createId = read.stringOrNull();
-    const fingerprint = read.stringOrNull();
-    const createdAt = read.number();
-    const answer = { id: runId, created: false, fingerprint, createdAt, leaseUntil: null };
-    return { createId, answer: { ...answer, leaseUntil: read.numberOrNull() } };
+    const found = { id: runId, created: false, fingerprint: read.stringOrNull(), createdAt: read.number() };
+    return { createId, answer: { ...found, leaseUntil: read.numberOrNull() } };
   }
 
-  #byKey(run: NewRun, now: number): CreatedRun | undefined {
-    const { idempotencyKey: key } = run;
-    if (key === undefined || key === null) return undefined;
-    const row = this.#transaction.database.get(selectKey, [run.jobId, key, now, now]);
+  #byKey(jobId: string, key: string, now: number): CreatedRun | undefined {
+    const row = this.#transaction.database.get(selectByKey, [jobId, key, now, now]);
     if (row === undefined) return undefined;
     const read = new RowReader(row);
-    return {
-      id: read.string(),
-      created: false,
-      fingerprint: read.stringOrNull(),
-      createdAt: read.number(),
-      leaseUntil: null,
-    };
+    const found = { id: read.string(), created: false, fingerprint: read.stringOrNull() };
+    return { ...found, createdAt: read.number(), leaseUntil: null };
   }
 
-  /** Any run that this element made shows that it was there before. */
-  #answerOfRepeat(element: CreateElement): CreateResult | undefined {
-    const { createId, groups } = element;
-    const firsts = groups.map(({ first }) => this.#byId(first.id));
-    if (!firsts.some((known) => known?.createId === createId)) return undefined;
-    const asAtFirst = (known: KnownRun | undefined, run: NewRun): CreatedRun => {
-      if (known === undefined) return this.#byKey(run, 0) ?? missing(run);
-      return known.createId === createId
-        ? { ...known.answer, created: true }
-        : { ...known.answer, leaseUntil: null };
+  /** As at first: what the element made then is answered as made, each run once, and nothing is made. */
+  #repeatedGroups({ createId, groups }: CreateElement): CreatedGroup[] {
+    const answered = new Set<string>();
+    const again = (run: NewRun): CreatedRun => {
+      const known = this.#byId(run.id);
+      const keyed = known === undefined ? this.#byKey(run.jobId, run.idempotencyKey ?? "", 0) : undefined;
+      const present = known?.answer ?? keyed ?? missing(run);
+      const created = known?.createId === createId && !answered.has(present.id);
+      answered.add(present.id);
+      return created ? { ...present, created } : { ...present, leaseUntil: null };
     };
-    return {
-      result: "ok",
-      groups: groups.map((group, index) => {
-        const first = asAtFirst(firsts[index], group.first);
-        const further = first.created ? (group.further ?? []) : [];
-        return { first, further: further.map((run) => asAtFirst(this.#byId(run.id), run)) };
-      }),
-    };
+    return groups.map(({ first: newFirst, further = [] }) => {
+      const first = again(newFirst);
+      return { first, further: first.created ? further.map(again) : [] };
+    });
   }
 }
 
+/** Made long ago, ended, purged and forgotten. */
 function missing(run: NewRun): CreatedRun {
-  return {
-    id: run.id,
-    created: false,
-    fingerprint: run.fingerprint ?? null,
-    createdAt: 0,
-    leaseUntil: null,
-  };
+  return { id: run.id, created: false, fingerprint: run.fingerprint ?? null, createdAt: 0, leaseUntil: null };
 }

@@ -56,6 +56,10 @@ export class Database {
     return this.statement(sql).run(values);
   }
 
+  insert(sql: string, values: readonly SqlValue[]): number {
+    return this.statement(sql).insert(values);
+  }
+
   begin(): void {
     this.#begin.run(none);
   }

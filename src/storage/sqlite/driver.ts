@@ -5,8 +5,20 @@ export type Row = readonly SqlValue[];
 export interface Statement {
   /** Number of rows changed. Only for statements that answer no rows. */
   run(values: readonly SqlValue[]): number;
+  /** Row number of the inserted row, 0 if none was. */
+  insert(values: readonly SqlValue[]): number;
   get(values: readonly SqlValue[]): Row | undefined;
   all(values: readonly SqlValue[]): Row[];
+}
+
+interface RunInfo {
+  readonly changes: number;
+  readonly lastInsertRowid: number;
+}
+
+function insertedRow(info: unknown): number {
+  const { changes, lastInsertRowid } = info as RunInfo;
+  return changes === 0 ? 0 : lastInsertRowid;
 }
 
 export interface Connection {
@@ -59,7 +71,11 @@ class ArrayStatement implements Statement {
   }
 
   run(values: readonly SqlValue[]): number {
-    return (this.#native.run(values) as { changes: number }).changes;
+    return (this.#native.run(values) as RunInfo).changes;
+  }
+
+  insert(values: readonly SqlValue[]): number {
+    return insertedRow(this.#native.run(values));
   }
 
   get(values: readonly SqlValue[]): Row | undefined {
@@ -83,7 +99,11 @@ class NodeStatement implements Statement {
   }
 
   run(values: readonly SqlValue[]): number {
-    return (this.#native.run(...values) as { changes: number }).changes;
+    return (this.#native.run(...values) as RunInfo).changes;
+  }
+
+  insert(values: readonly SqlValue[]): number {
+    return insertedRow(this.#native.run(...values));
   }
 
   get(values: readonly SqlValue[]): Row | undefined {
@@ -109,7 +129,11 @@ class BunStatement implements Statement {
   }
 
   run(values: readonly SqlValue[]): number {
-    return (this.#native.run(...values) as { changes: number }).changes;
+    return (this.#native.run(...values) as RunInfo).changes;
+  }
+
+  insert(values: readonly SqlValue[]): number {
+    return insertedRow(this.#native.run(...values));
   }
 
   get(values: readonly SqlValue[]): Row | undefined {

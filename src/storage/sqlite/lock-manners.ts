@@ -24,18 +24,20 @@ export class LockManners {
     this.#onOthersWrote = onOthersWrote;
   }
 
-  look(): void {
-    const version = firstNumber(this.#database.get("pragma data_version"));
+  /** Answers the data version, which another connection's commit changes. */
+  look(): number {
+    const version = firstNumber(this.#database.get("pragma data_version")) ?? 0;
     const changed = this.#version !== undefined && version !== this.#version;
     this.#version = version;
-    if (!changed) return;
-    this.#shared = true;
-    this.#onOthersWrote();
+    if (changed) {
+      this.#shared = true;
+      this.#onOthersWrote();
+    }
+    return version;
   }
 
   /** For how many milliseconds the lock must stay free before the next batch. */
   pauseBefore(): number {
-    if (!this.#shared) this.look();
     const now = performance.now();
     const freeFor = now - this.#lastRelease;
     if (freeFor >= FREE_FOR_MS) this.#streakFrom = now;

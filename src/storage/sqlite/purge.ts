@@ -46,7 +46,7 @@ export class Purger {
       "delete from pawl_keys where (job_id, key) in (select job_id, key from pawl_keys where purged_until <= ? limit ?)",
       [now, limit],
     );
-    this.#transaction.forget();
+    this.#transaction.forgetAll();
     return ended.length;
   }
 }

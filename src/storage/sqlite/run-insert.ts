@@ -1,4 +1,4 @@
-import { isFinal } from "../../core/run-status.js";
+import { isFinal, type StoredStatus } from "../../core/run-status.js";
 import { NEVER, type NewRun } from "../../core/storage.js";
 import type { Database } from "./database.js";
 import type { SqlValue } from "./driver.js";
@@ -6,116 +6,153 @@ import { isInternal, rankOf } from "./rank.js";
 import { packStrings, packTextOrNull, RowReader } from "./text.js";
 import type { Transaction } from "./transaction.js";
 
-/** Columns that most runs leave empty are named only if they are set: binding a value costs more than a longer text. */
-function optionalColumns(run: NewRun): readonly (readonly [string, SqlValue | undefined])[] {
+/** How a run begins: for somebody's claim, in its creator's hands, or over at once. */
+interface Beginning {
+  readonly epoch: 0 | 1;
+  readonly status: StoredStatus;
+  readonly dueAt: number | null;
+  readonly leaseUntil: number | null;
+  readonly workerId: string | null;
+  readonly startedAt: number | null;
+  readonly finishedAt: number | null;
+  readonly deadlineAt: number | null;
+}
+
+/** A run with a limit key is never created leased: its slot is decided by a claim (contract S7). */
+function beginningOf(run: NewRun, now: number): Beginning {
+  const { lease, limitKeys = [], maxDurationMs, status } = run;
+  const none = { leaseUntil: null, workerId: null, startedAt: null, finishedAt: null, deadlineAt: null };
+  if (isFinal(status)) return { ...none, epoch: 0, status, dueAt: null, finishedAt: now };
+  if (lease === undefined || limitKeys.length > 0) {
+    return { ...none, epoch: 0, status, dueAt: run.wakeAt ?? NEVER, deadlineAt: run.deadlineAt ?? null };
+  }
+  const until = now + lease.leaseMs;
+  const deadlineAt = maxDurationMs === undefined || maxDurationMs === null ? null : now + maxDurationMs;
+  const held = { dueAt: until, leaseUntil: until, workerId: lease.workerId };
+  return { ...none, ...held, epoch: 1, status: "EXECUTING", startedAt: now, deadlineAt };
+}
+
+const requiredColumns = ["id", "job_id", "version", "status", "rank", "priority", "created_at", "epoch"];
+
+const optionalColumns = [
+  "create_id",
+  "due_at",
+  "lease_until",
+  "worker_id",
+  "started_at",
+  "finished_at",
+  "deadline_at",
+  "wake_at",
+  "max_duration_ms",
+  "limit_keys",
+  "tags",
+  "event_id",
+  "parent_id",
+  "parent_path",
+  "idempotency_key",
+  "fingerprint",
+  "meta",
+  "state",
+  "payload",
+  "admitted",
+  "output",
+  "error",
+];
+
+function optionalValues(run: NewRun, start: Beginning, createId: string | null): (SqlValue | undefined)[] {
   return [
-    ["limit_keys", packStrings(run.limitKeys)],
-    ["max_duration_ms", run.maxDurationMs],
-    ["event_id", run.eventId],
-    ["parent_id", run.parentId],
-    ["parent_path", run.parentPath],
-    ["idempotency_key", run.idempotencyKey],
-    ["fingerprint", run.fingerprint],
-    ["tags", packStrings(run.tags)],
-    ["meta", packTextOrNull(run.meta)],
-    ["state", packTextOrNull(run.state)],
-    ["payload", packTextOrNull(run.payload)],
-    ["admitted", packTextOrNull(run.admitted)],
-    ["output", packTextOrNull(run.output)],
-    ["error", packTextOrNull(run.error)],
+    createId,
+    start.dueAt,
+    start.leaseUntil,
+    start.workerId,
+    start.startedAt,
+    start.finishedAt,
+    start.deadlineAt,
+    start.leaseUntil === null ? run.wakeAt : null,
+    run.maxDurationMs,
+    packStrings(run.limitKeys),
+    packStrings(run.tags),
+    run.eventId,
+    run.parentId,
+    run.parentPath,
+    run.idempotencyKey,
+    run.fingerprint,
+    packTextOrNull(run.meta),
+    packTextOrNull(run.state),
+    packTextOrNull(run.payload),
+    packTextOrNull(run.admitted),
+    packTextOrNull(run.output),
+    packTextOrNull(run.error),
   ];
 }
 
-/** What the row starts with, for each way in which a run can begin. */
-function beginning(run: NewRun, now: number): readonly (readonly [string, SqlValue | undefined])[] {
-  const final = isFinal(run.status);
-  const { lease } = run;
-  if (lease !== undefined && !final && (run.limitKeys ?? []).length === 0) {
-    const until = now + lease.leaseMs;
-    const { maxDurationMs } = run;
-    return [
-      ["epoch", 1],
-      ["status", "EXECUTING"],
-      ["lease_until", until],
-      ["due_at", until],
-      ["worker_id", lease.workerId],
-      ["started_at", now],
-      ["execution_count", 1],
-      [
-        "deadline_at",
-        maxDurationMs === undefined || maxDurationMs === null ? null : now + maxDurationMs,
-      ],
-    ];
-  }
-  return [
-    ["epoch", 0],
-    ["status", run.status],
-    ["wake_at", run.wakeAt],
-    ["due_at", final ? null : (run.wakeAt ?? NEVER)],
-    ["execution_count", 0],
-    ["deadline_at", final ? null : run.deadlineAt],
-    ["finished_at", final ? now : null],
-  ];
+export interface InsertedRun {
+  readonly createdAt: number;
+  readonly leaseUntil: number | null;
 }
 
-/** Answers false if a run with this id exists, and the instant until which the new run is leased. */
-export function insertRun(
-  transaction: Transaction,
-  run: NewRun,
-  createId: string | null,
-  now: number,
-): { readonly leaseUntil: number | null } | undefined {
-  const names = [
-    "id",
-    "job_id",
-    "version",
-    "internal",
-    "rank",
-    "priority",
-    "is_test",
-    "created_at",
-  ];
-  const internal = isInternal(run.jobId);
-  const priority = run.priority ?? 0;
-  const start = beginning(run, now);
-  const leaseUntil = start.find(([name]) => name === "lease_until")?.[1] ?? null;
-  const rank = rankOf({ internal, priority, started: leaseUntil !== null });
-  const values: SqlValue[] = [
-    run.id,
-    run.jobId,
-    run.version,
-    internal ? 1 : 0,
-    rank,
-    priority,
-    run.isTest ? 1 : 0,
-    now,
-  ];
-  for (const [name, value] of [
-    ...start,
-    ["create_id", createId] as const,
-    ...optionalColumns(run),
-  ]) {
-    if (value === undefined || value === null) continue;
-    names.push(name);
-    values.push(value);
+/** Inserts runs with one statement each, which also sees to it that their ids are new. */
+export class RunInserter {
+  readonly #transaction: Transaction;
+  /** By the set of optional columns: each value that need not be bound makes it faster. */
+  readonly #statements = new Map<number, string>();
+
+  constructor(transaction: Transaction) {
+    this.#transaction = transaction;
   }
-  const { database } = transaction;
-  const sql =
-    `insert or ignore into pawl_runs (inbox, generation, wake_signals, unread, stalls, last_seq, ${names.join(", ")}) ` +
-    `values (0, 1, 0, 0, 0, 0${", ?".repeat(names.length)})`;
-  if (database.run(sql, values) === 0) return undefined;
-  if (run.tags !== undefined && run.tags.length > 0) insertTags(transaction, run.id, run.tags);
-  if (leaseUntil !== null) transaction.noteLease();
-  return { leaseUntil: leaseUntil as number | null };
+
+  /** Undefined if there is or was a run with this id. */
+  insert(run: NewRun, createId: string | null): InsertedRun | undefined {
+    const now = this.#transaction.creationTime();
+    const start = beginningOf(run, now);
+    const internal = isInternal(run.jobId);
+    const priority = run.priority ?? 0;
+    const rank = rankOf({ internal, priority, started: start.startedAt !== null });
+    const values: SqlValue[] = [run.id, run.jobId, run.version, start.status, rank, priority, now, start.epoch];
+    let shape = (internal ? 1 : 0) + (run.isTest ? 2 : 0);
+    let bit = 4;
+    for (const value of optionalValues(run, start, createId)) {
+      if (value !== undefined && value !== null) {
+        values.push(value);
+        shape += bit;
+      }
+      bit *= 2;
+    }
+    values.push(run.id);
+    const rk = this.#transaction.database.insert(this.#statement(shape), values);
+    if (rk === 0) return undefined;
+    for (const tag of run.tags ?? []) insertTag(this.#transaction.database, rk, tag);
+    if (start.leaseUntil !== null) this.#knowLeased(rk, run, start, rank);
+    return { createdAt: now, leaseUntil: start.leaseUntil };
+  }
+
+  /** The next that comes are its tasks, which then need not read it. */
+  #knowLeased(rk: number, run: NewRun, start: Beginning, rank: number): void {
+    const { id, jobId, priority = 0 } = run;
+    const { epoch, status, leaseUntil, dueAt, workerId, startedAt } = start;
+    const held = { epoch, status, leaseUntil, dueAt, workerId, startedAt };
+    const fresh = { inbox: 0, unread: 0, generation: 1, wakeAt: null, wakeSignals: 0, limitKeys: [] };
+    this.#transaction.know({ rk, id, jobId, priority, rank, ...held, ...fresh, writeId: null, sideWriteId: null });
+    this.#transaction.noteLease();
+  }
+
+  #statement(shape: number): string {
+    let sql = this.#statements.get(shape);
+    if (sql !== undefined) return sql;
+    const present = optionalColumns.filter((_, index) => Math.floor(shape / 2 ** (index + 2)) % 2 === 1);
+    const columns = [...requiredColumns, ...present];
+    sql =
+      `insert or ignore into pawl_runs (${columns.join(", ")}, execution_count, internal, is_test, ` +
+      "inbox, generation, wake_signals, unread, stalls, last_seq) " +
+      `select ${columns.map(() => "?").join(", ")}, ${present.includes("lease_until") ? 1 : 0}, ${shape % 2}, ` +
+      `${Math.floor(shape / 2) % 2}, 0, 1, 0, 0, 0, 0 where not exists (select 1 from pawl_tombstones where id = ?)`;
+    this.#statements.set(shape, sql);
+    return sql;
+  }
 }
 
-function insertTags(transaction: Transaction, runId: string, tags: readonly string[]): void {
-  for (const tag of new Set(tags)) {
-    transaction.database.run(
-      "insert or ignore into pawl_tags (tag, rk) select ?, rk from pawl_runs where id = ?",
-      [tag, runId],
-    );
-  }
+export function insertTag(database: Database, rk: number, tag: string): void {
+  database.run("insert or ignore into pawl_tags (tag, rk) values (?, ?)", [tag, rk]);
 }
 
 /** The index of tags is by tag, so a run's tags are told by its row. */

@@ -55,6 +55,17 @@ export function headOf(row: Row): RunHead {
   };
 }
 
+/** The head of a run that was just given to a holder: how it is woken matters again only after its release. */
+export function headOfLeased(
+  rk: number,
+  run: RunRecord,
+  rest: { rank: number; unread: number; writeId: string | null; sideWriteId: string | null },
+): RunHead {
+  const { id, epoch, status, inbox, leaseUntil, limitKeys, jobId, dueAt, generation, workerId, priority, startedAt } = run;
+  const held = { epoch, status, inbox, leaseUntil, limitKeys, dueAt, generation, workerId, priority, startedAt };
+  return { rk, id, jobId, ...held, ...rest, wakeAt: null, wakeSignals: 0 };
+}
+
 /** In the order in which `recordOf` reads them. */
 export const recordColumns =
   "rk, id, job_id, version, status, epoch, generation, worker_id, lease_until, due_at, deadline_at, max_duration_ms, " +

@@ -32,14 +32,14 @@ export class Session {
     this.database = database;
     this.clock = new StoreClock(clock, database);
     this.manners = new LockManners(database, () => this.hints.tell());
-    const transaction = new Transaction(database, this.clock);
-    this.queue = new WriteQueue(database, transaction, this.manners);
+    const transaction = new Transaction(database, this.clock, this.manners);
+    this.queue = new WriteQueue(transaction, this.manners);
     this.reader = new RunReader(database);
     this.lister = new RunLister(database);
     this.values = new ValueStore(database);
     this.creator = new RunCreator(transaction, this.values);
     this.committer = new Committer(transaction, this.creator, this.values);
-    this.claimer = new Claimer(transaction, this.reader);
+    this.claimer = new Claimer(transaction, this.reader, this.clock);
     this.purger = new Purger(transaction);
   }
 

@@ -88,9 +88,10 @@ export class RowReader {
   }
 }
 
-/** The column for an array of strings: null if empty, so that partial indexes can leave it out. */
+/** The column for a set of strings: null if empty, so that partial indexes can leave it out. */
 export function packStrings(strings: readonly string[] | undefined): string | null {
-  return strings === undefined || strings.length === 0 ? null : JSON.stringify(strings);
+  if (strings === undefined || strings.length === 0) return null;
+  return JSON.stringify(strings.length === 1 ? strings : [...new Set(strings)]);
 }
 
 /** For counts and keys: the only column of the only row. */

@@ -1,9 +1,9 @@
 import type { StoredStatus } from "../../core/run-status.js";
 import type { Database } from "./database.js";
+import type { LockManners } from "./lock-manners.js";
 import { headColumns, headOf, type RunHead } from "./run-row.js";
 import type { StoreClock } from "./store-clock.js";
-import { RowReader } from "./text.js";
-import type { TransactionState } from "./write-queue.js";
+import { firstNumber, RowReader } from "./text.js";
 
 /** All that a commit of task records reads of its run. */
 export interface RunGuardRow {
@@ -17,38 +17,70 @@ export interface RunGuardRow {
 const selectGuard = "select rk, epoch, status, inbox, lease_until from pawl_runs where id = ?";
 const selectHead = `select ${headColumns} from pawl_runs where id = ?`;
 
+/** Runs are kept until this many are known; then all are read anew. */
+const MOST_KNOWN = 10_000;
+
 /**
- * What the elements of one transaction share. Nobody else writes while it is
- * open, so a run that was read is known until the end; who changes a row in
- * another way than through its head must `forget` it.
+ * A write transaction, and what is known of runs. Nobody else writes while it
+ * is open, and the data version tells at its start whether another connection
+ * has written since the last one. If not, all runs are still as they were left,
+ * so in a process that has the file to itself a task record takes no read.
+ * Who changes a run in another way than through its head must `forget` it.
  */
-export class Transaction implements TransactionState {
+export class Transaction {
   readonly database: Database;
   readonly #clock: StoreClock;
+  readonly #manners: LockManners;
   readonly #guards = new Map<string, RunGuardRow>();
   readonly #heads = new Map<string, RunHead>();
+  #version: number | undefined;
   #now: number | undefined;
+  #creationTime: number | undefined;
   #leased = false;
 
-  constructor(database: Database, clock: StoreClock) {
+  constructor(database: Database, clock: StoreClock, manners: LockManners) {
     this.database = database;
     this.#clock = clock;
+    this.#manners = manners;
   }
 
   begin(): void {
-    this.forget();
+    this.database.begin();
     this.#now = undefined;
+    this.#creationTime = undefined;
     this.#leased = false;
+    const version = this.#manners.look();
+    const tooMany = this.#guards.size + this.#heads.size > MOST_KNOWN;
+    if (version !== this.#version || tooMany) this.forgetAll();
+    this.#version = version;
   }
 
-  beforeCommit(): void {
+  commit(): void {
     if (this.#leased) this.#clock.mark(this.now);
+    this.database.commit();
+  }
+
+  rollback(): void {
+    this.forgetAll();
+    this.database.rollback();
   }
 
   /** One instant for all elements. Read late: commits of task records do without. */
   get now(): number {
     this.#now ??= this.#clock.now();
     return this.#now;
+  }
+
+  /**
+   * Newest first is by row number, so instants of creation must rise with it,
+   * also when the wall clocks of two processes differ.
+   */
+  creationTime(): number {
+    if (this.#creationTime === undefined) {
+      const latest = firstNumber(this.database.get("select created_at from pawl_runs order by rk desc limit 1"));
+      this.#creationTime = Math.max(this.now, latest ?? 0);
+    }
+    return this.#creationTime;
   }
 
   /** A lease was given: its instant goes into the file with it (contract E13). */
@@ -79,11 +111,22 @@ export class Transaction implements TransactionState {
     const row = this.database.get(selectHead, [runId]);
     if (row === undefined) return undefined;
     const head = headOf(row);
-    this.#heads.set(runId, head);
+    this.know(head);
     return head;
   }
 
-  forget(): void {
+  /** What the caller has just written. */
+  know(head: RunHead): void {
+    this.#guards.delete(head.id);
+    this.#heads.set(head.id, head);
+  }
+
+  forget(runId: string): void {
+    this.#guards.delete(runId);
+    this.#heads.delete(runId);
+  }
+
+  forgetAll(): void {
     this.#guards.clear();
     this.#heads.clear();
   }

@@ -1,7 +1,7 @@
 import type { StorageError } from "../../core/errors.js";
-import type { Database } from "./database.js";
 import { isBusy, isRefusal, storageErrorOf } from "./failure.js";
 import type { LockManners } from "./lock-manners.js";
+import type { Transaction } from "./transaction.js";
 
 /**
  * Elements of one call, written in a transaction together with those of other
@@ -17,12 +17,6 @@ export interface Batch {
   refuse(index: number, cause: unknown): void;
   done(): void;
   fail(error: StorageError): void;
-}
-
-/** Told of the borders of transactions by the one who keeps state during them. */
-export interface TransactionState {
-  begin(): void;
-  beforeCommit(): void;
 }
 
 interface Pending {
@@ -44,8 +38,7 @@ const BUSY_FOR_MS = 10_000;
  * transaction, and so into one flush to disk.
  */
 export class WriteQueue {
-  readonly #database: Database;
-  readonly #state: TransactionState;
+  readonly #transaction: Transaction;
   readonly #manners: LockManners;
   #waiting: Pending[] = [];
   #scheduled = false;
@@ -54,9 +47,8 @@ export class WriteQueue {
   #busySince: number | undefined;
   #whenDrained: (() => void)[] = [];
 
-  constructor(database: Database, state: TransactionState, manners: LockManners) {
-    this.#database = database;
-    this.#state = state;
+  constructor(transaction: Transaction, manners: LockManners) {
+    this.#transaction = transaction;
     this.#manners = manners;
   }
 
@@ -132,16 +124,14 @@ export class WriteQueue {
   }
 
   #inTransaction(group: readonly GroupPart[]): void {
-    this.#state.begin();
-    this.#database.begin();
+    this.#transaction.begin();
     try {
       for (const { pending, to } of group) {
         for (let index = pending.next; index < to; index++) pending.batch.apply(index);
       }
-      this.#state.beforeCommit();
-      this.#database.commit();
+      this.#transaction.commit();
     } catch (error) {
-      this.#database.rollback();
+      this.#transaction.rollback();
       throw error;
     }
   }
@@ -173,7 +163,7 @@ export class WriteQueue {
 
   #fail({ batch, next }: Pending, error: unknown): void {
     this.#alone = Math.max(0, this.#alone - (batch.size - next));
-    batch.fail(storageErrorOf(error, this.#database.path));
+    batch.fail(storageErrorOf(error, this.#transaction.database.path));
   }
 
   #settle(group: readonly GroupPart[]): void {

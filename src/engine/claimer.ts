@@ -1,0 +1,191 @@
+import { hookJobId } from "../core/final.js";
+import type { ClaimedRun, ClaimRequest, ClaimResult } from "../core/storage.js";
+import { limitsOf } from "./admission.js";
+import { runOutsideScope } from "./async-context.js";
+import type { Engine } from "./engine.js";
+import { nextMacrotask } from "./macrotask.js";
+import { finishOverdue } from "./overdue.js";
+
+const TASK_BUDGET = 16 * 1024 * 1024;
+/** The bound for a lost hint while a subscription is alive (E15). */
+const LONGEST_POLL_MS = 30_000;
+
+/** The worker, as its claimer sees it. */
+export interface ClaimerHost {
+  readonly id: string;
+  readonly freeSlots: number;
+  /** A run that stalled twice is being executed: no second one beside it (E10). */
+  readonly hasSuspect: boolean;
+  accept(claimed: ClaimedRun, claimedAtMono: number): void;
+  /** A reclaimed run is held by somebody else, or over. */
+  notReclaimed(runId: string): void;
+  claimerIsIdle(): void;
+}
+
+/** Looks for due runs when there is a reason to: a hint, a free slot, an instant that has come, a poll. */
+export class Claimer {
+  readonly #engine: Engine;
+  readonly #host: ClaimerHost;
+  readonly #reclaims = new Set<string>();
+  #running = false;
+  #claiming: Promise<void> | undefined;
+  #again = false;
+  #backlog = false;
+  #disarmPoll: (() => void) | undefined;
+  #pollAt = Number.POSITIVE_INFINITY;
+  #unsubscribe: (() => Promise<void>) | undefined;
+
+  constructor(engine: Engine, host: ClaimerHost) {
+    this.#engine = engine;
+    this.#host = host;
+  }
+
+  /** The last claim was cut off by the number of free slots. */
+  get hasBacklog(): boolean {
+    return this.#backlog;
+  }
+
+  get isBusy(): boolean {
+    return this.#claiming !== undefined || this.#reclaims.size > 0;
+  }
+
+  async start(): Promise<void> {
+    this.#running = true;
+    this.#unsubscribe = await this.#engine.rawStorage.subscribe?.((dueAt) => this.soon(dueAt));
+    await this.#claimBlocked();
+    this.soon();
+  }
+
+  /** Claims for a drain: no subscription, no poll that outlives it. */
+  async startOnce(): Promise<void> {
+    this.#running = true;
+    await this.#claimBlocked();
+  }
+
+  async stop(): Promise<void> {
+    this.#running = false;
+    this.#disarmPoll?.();
+    this.#disarmPoll = undefined;
+    const unsubscribe = this.#unsubscribe;
+    this.#unsubscribe = undefined;
+    await unsubscribe?.();
+  }
+
+  /** Looks once for all calls of a turn; with a later instant, at that time. */
+  soon(dueAt = 0): void {
+    if (!this.#running) return;
+    const now = this.#engine.storeClock.now();
+    if (dueAt > now) {
+      this.#armPoll(dueAt - now);
+    } else if (this.#claiming !== undefined) {
+      this.#again = true;
+    } else {
+      this.#claiming = runOutsideScope(() => this.#loop()).finally(() => {
+        this.#claiming = undefined;
+        this.#host.claimerIsIdle();
+      });
+    }
+  }
+
+  reclaim(runId: string): void {
+    this.#reclaims.add(runId);
+    this.soon();
+  }
+
+  async #loop(): Promise<void> {
+    await nextMacrotask();
+    do {
+      this.#again = false;
+      try {
+        await this.#once();
+      } catch (error) {
+        this.#engine.onTrouble(error);
+        this.#armPoll(this.#engine.pollMs);
+        return;
+      }
+    } while (this.#again && this.#running);
+  }
+
+  async #once(): Promise<void> {
+    await this.#takeReclaims();
+    const { now, runs, nextDue, overdue } = await this.claim();
+    this.#backlog = nextDue !== null && nextDue <= now;
+    if (overdue.length > 0) await finishOverdue(this.#engine, overdue);
+    const { left } = (await this.#engine.rawStorage.deliver?.()) ?? { left: 0 };
+    if (overdue.length > 0 || left > 0 || (runs.length > 0 && this.#host.freeSlots > 0)) {
+      this.#again = true;
+    }
+    // With all slots taken, the next free one looks again.
+    const mayTakeMore = nextDue !== null && this.#host.freeSlots > 0;
+    this.#armPoll(Math.min(this.#pollMs, mayTakeMore ? Math.max(0, nextDue - now) : this.#pollMs));
+  }
+
+  get #pollMs(): number {
+    const { pollMs } = this.#engine;
+    return this.#unsubscribe === undefined ? pollMs : Math.max(pollMs, LONGEST_POLL_MS);
+  }
+
+  /** Takes what is due into the free slots, or exactly the named runs. */
+  async claim(only?: readonly string[]): Promise<ClaimResult> {
+    const claimedAtMono = this.#engine.clock.monotonic();
+    const answer = await this.#engine.storage.claimRuns(this.#request(only));
+    this.#engine.storeClock.observe(answer.now);
+    for (const claimed of answer.runs) this.#host.accept(claimed, claimedAtMono);
+    return answer;
+  }
+
+  #request(only: readonly string[] | undefined): ClaimRequest {
+    const jobs = this.#engine.jobs.all();
+    return {
+      claimId: this.#engine.writeIds.next(),
+      workerId: this.#host.id,
+      jobIds: jobs.flatMap((job) => [job.id, hookJobId(job.id)]),
+      limit: only?.length ?? Math.max(0, this.#host.freeSlots),
+      leaseMs: this.#engine.leaseMs,
+      limits: limitsOf(jobs),
+      suspects: this.#host.hasSuspect ? 0 : 1,
+      taskBudget: TASK_BUDGET,
+      ...(only === undefined ? undefined : { only }),
+    };
+  }
+
+  /** User code of a parked frame went on by itself: its run is taken back, if nobody else has it. */
+  async #takeReclaims(): Promise<void> {
+    const only = [...this.#reclaims];
+    if (only.length === 0) return;
+    this.#reclaims.clear();
+    const { runs } = await this.claim(only);
+    const taken = new Set(runs.map(({ run }) => run.id));
+    for (const runId of only) {
+      if (!taken.has(runId)) this.#host.notReclaimed(runId);
+    }
+  }
+
+  /** Another version of the code may get past what blocked these runs (E14). */
+  async #claimBlocked(): Promise<void> {
+    const versions = new Map(this.#engine.jobs.all().map((job) => [job.id, job.version]));
+    if (versions.size === 0) return;
+    const query = { blocked: true, jobIds: [...versions.keys()], limit: 100 };
+    const { runs } = await this.#engine.rawStorage.listRuns(query);
+    const only = runs
+      .filter(({ jobId, blocked }) => blockedVersion(blocked) !== versions.get(jobId))
+      .map((run) => run.id);
+    if (only.length > 0) await this.claim(only);
+  }
+
+  #armPoll(delayMs: number): void {
+    if (!this.#running) return;
+    const at = this.#engine.clock.monotonic() + delayMs;
+    if (this.#disarmPoll !== undefined && at >= this.#pollAt) return;
+    this.#disarmPoll?.();
+    this.#pollAt = at;
+    this.#disarmPoll = this.#engine.clock.setTimer(delayMs, () => {
+      this.#disarmPoll = undefined;
+      this.soon();
+    });
+  }
+}
+
+function blockedVersion(blocked: string | null): string | undefined {
+  return (JSON.parse(blocked ?? "{}") as { version?: string }).version;
+}

@@ -1,0 +1,194 @@
+import { toErrorRecord } from "../core/error-record.js";
+import type { CommitResult, RunWrite, TaskStatus, TaskWrite } from "../core/storage.js";
+import type { Writer } from "./commit-queue.js";
+import type { Execution } from "./execution.js";
+import { finishedError, leftError, lostError, storageRefused } from "./execution-errors.js";
+import { finalWrite, parkWrite, recordsWrite, releaseWrite } from "./execution-writes.js";
+import type { Op } from "./op.js";
+import { executionOver } from "./outcome.js";
+import { PendingWrite } from "./pending-write.js";
+
+/** What is decided about one record; the rest of its columns follows from the operation. */
+export interface Draft {
+  readonly status: TaskStatus;
+  readonly attempts?: number;
+  readonly output?: string | null;
+  readonly error?: string | null;
+  readonly startedAt?: number;
+  readonly finishedAt?: number | null;
+  readonly wakeAt?: number | null;
+  readonly data?: string | null;
+}
+
+interface InFlight {
+  readonly purpose: "records" | "park" | "final" | "release";
+  readonly pending: PendingWrite;
+  /** Monotonic: the store counts an extension from later than this. */
+  readonly sentAt: number;
+}
+
+/**
+ * The commits of one execution: at most one is under way, and what is decided
+ * meanwhile goes into the next.
+ */
+export class ExecutionWriter implements Writer {
+  readonly #execution: Execution;
+  #pending: PendingWrite | undefined;
+  #inFlight: InFlight | undefined;
+  /** Seq of the last record. */
+  #seq: number;
+
+  constructor(execution: Execution, lastSeq: number) {
+    this.#execution = execution;
+    this.#seq = lastSeq;
+  }
+
+  get seq(): number {
+    return this.#seq;
+  }
+
+  /** The write that is being put together. Whoever adds to it calls {@link enqueue}. */
+  get pending(): PendingWrite {
+    this.#pending ??= new PendingWrite();
+    return this.#pending;
+  }
+
+  /** Nothing is on its way, and nothing waits to be that somebody wants to hear of. */
+  get isQuiet(): boolean {
+    return this.#inFlight === undefined && (this.#pending?.onDurable.length ?? 0) === 0;
+  }
+
+  enqueue(): void {
+    this.#execution.engine.queue.enqueue(this);
+  }
+
+  /** Decides a record; `onDurable` is called once it is committed, "settle" settles the operation then. */
+  record(op: Op, draft: Draft, onDurable?: "settle" | (() => void)): void {
+    const { engine, settlement } = this.#execution;
+    const write = this.#taskWrite(op, draft, engine.storeClock.now());
+    op.record = write;
+    this.pending.tasks.push(write);
+    if (onDurable === "settle") {
+      this.pending.onDurable.push(() =>
+        settlement.addLive({ seq: write.seq, settle: () => op.settle(write) }),
+      );
+    } else if (onDurable !== undefined) {
+      this.pending.onDurable.push(onDurable);
+    }
+    this.enqueue();
+  }
+
+  #taskWrite(op: Op, draft: Draft, now: number): TaskWrite {
+    const earlier = op.record;
+    const replaces =
+      earlier === undefined ? undefined : this.pending.supersede(op.path, earlier.seq);
+    const done = draft.status === "COMPLETED" || draft.status === "FAILED";
+    return {
+      path: op.path,
+      seq: ++this.#seq,
+      kind: op.kind,
+      status: draft.status,
+      attempts: draft.attempts ?? earlier?.attempts ?? 0,
+      output: draft.output ?? null,
+      error: draft.error ?? null,
+      startedAt: draft.startedAt ?? earlier?.startedAt ?? now,
+      finishedAt: draft.finishedAt ?? (done ? now : null),
+      wakeAt: draft.wakeAt ?? null,
+      data: draft.data ?? null,
+      ...(replaces === undefined ? undefined : { replaces }),
+    };
+  }
+
+  takeWrite(): RunWrite | undefined {
+    const execution = this.#execution;
+    const { phase, ending, leaving, lease } = execution;
+    if (this.#inFlight !== undefined || !execution.isLive) return undefined;
+    if (phase === "finishing" && ending !== undefined) {
+      return this.#send("final", finalWrite(execution, ending, this.pending));
+    }
+    if (phase === "leaving" && leaving !== undefined && execution.callbacksAreQuiet) {
+      return this.#send("release", releaseWrite(execution, leaving, this.pending));
+    }
+    if (execution.isIdle) return this.#send("park", parkWrite(execution, this.pending));
+    if (this.#pending === undefined && !lease.wantsExtension) return undefined;
+    return this.#send("records", recordsWrite(execution, this.pending));
+  }
+
+  #send(purpose: InFlight["purpose"], write: RunWrite): RunWrite {
+    const sentAt = this.#execution.engine.clock.monotonic();
+    this.#inFlight = { purpose, pending: this.pending, sentAt };
+    this.#pending = undefined;
+    return write;
+  }
+
+  written(write: RunWrite, result: CommitResult): void {
+    const execution = this.#execution;
+    const inFlight = this.#inFlight;
+    this.#inFlight = undefined;
+    if (inFlight === undefined || execution.phase === "over") return;
+    if (result.result === "ok") this.#committed(inFlight, write, result);
+    else if (result.result === "conflict" && inFlight.purpose === "final")
+      this.#readWatches(inFlight);
+    else if (result.result === "rejected") this.#refused(result);
+    else execution.drop(lostError(execution.runId, result));
+  }
+
+  #committed(inFlight: InFlight, write: RunWrite, result: CommitResult): void {
+    const execution = this.#execution;
+    execution.epoch = result.epoch;
+    if (inFlight.purpose === "records") {
+      this.#recorded(inFlight, write, result);
+    } else if (inFlight.purpose === "park") {
+      execution.hasParked();
+    } else {
+      executionOver(execution, inFlight.purpose);
+      const reason = inFlight.purpose === "final" ? finishedError : leftError;
+      execution.drop(reason(execution.runId));
+    }
+  }
+
+  #recorded({ pending, sentAt }: InFlight, write: RunWrite, result: CommitResult): void {
+    const execution = this.#execution;
+    if (result.leaseRefused === true) {
+      execution.drop(lostError(execution.runId, result));
+      return;
+    }
+    if (write.leaseUntil !== undefined) execution.lease.extended(sentAt);
+    for (const next of pending.onDurable) next();
+    if (execution.inbox.isBehind(result.inbox)) {
+      void execution.hold(() => execution.waits.readInbox());
+    }
+    if (this.#pending !== undefined || execution.phase !== "running") this.enqueue();
+    else execution.checkIdle();
+  }
+
+  /** A row that the store will not take holds nobody else up: this run pauses with the reason on it. */
+  #refused(result: CommitResult): void {
+    const execution = this.#execution;
+    const error = storageRefused(execution.runId, result);
+    execution.engine.onTrouble(error);
+    if (execution.phase === "running") {
+      execution.leave({ kind: "blocked", error: toErrorRecord(error) });
+    } else {
+      execution.drop(error);
+    }
+  }
+
+  /** Somebody asked to be told of the end meanwhile: look who, then end it again. */
+  #readWatches({ pending }: InFlight): void {
+    const { engine, runId, inbox } = this.#execution;
+    this.#pending = pending;
+    void engine.storage.listSignals(runId).then(
+      (signals) => {
+        inbox.merge(signals);
+        this.enqueue();
+      },
+      (error) => this.abandoned(error),
+    );
+  }
+
+  abandoned(error: unknown): void {
+    this.#inFlight = undefined;
+    this.#execution.drop(error);
+  }
+}

@@ -1,0 +1,80 @@
+import { ConfigError } from "../core/errors.js";
+import { maxDurationMsOf } from "./admission.js";
+import type { Engine } from "./engine.js";
+import { registrationOf } from "./registry.js";
+
+/** Opens the storage and makes the jobs known, before the first call that needs it. */
+export class Readiness {
+  readonly #engine: Engine;
+  readonly #onOpen: () => void;
+  #opening: Promise<void> | undefined;
+  #registering: Promise<void> = Promise.resolve();
+  #isReady = false;
+  #stopped = false;
+
+  constructor(engine: Engine, onOpen: () => void) {
+    this.#engine = engine;
+    this.#onOpen = onOpen;
+  }
+
+  get isStopped(): boolean {
+    return this.#stopped;
+  }
+
+  stop(): void {
+    this.#stopped = true;
+  }
+
+  /** undefined if there is nothing to wait for: the way of every call but the first. */
+  ensure(): Promise<void> | undefined {
+    if (this.#stopped) {
+      throw new ConfigError(
+        "CLIENT_STOPPED",
+        "This client was stopped. Create a new one with createClient.",
+      );
+    }
+    return this.#isReady ? undefined : this.#prepare();
+  }
+
+  /** Jobs were added. */
+  jobsChanged(): void {
+    this.#isReady = false;
+  }
+
+  async #prepare(): Promise<void> {
+    this.#opening ??= this.#open();
+    try {
+      await this.#opening;
+    } catch (error) {
+      // The next call tries again: the path may be there by then.
+      this.#opening = undefined;
+      throw error;
+    }
+    await this.#register();
+    this.#isReady = true;
+  }
+
+  async #open(): Promise<void> {
+    const { rawStorage, clock, storeClock } = this.#engine;
+    await rawStorage.init({ clock });
+    storeClock.observe(await rawStorage.now());
+    this.#onOpen();
+  }
+
+  /** One after the other: a later registration has all jobs of an earlier one. */
+  #register(): Promise<void> {
+    const { jobs, registry } = this.#engine;
+    if (!jobs.takeChanged()) return this.#registering;
+    const registrations = jobs.all().map((job) => registrationOf(job, maxDurationMsOf(job)));
+    const registering = this.#registering
+      .catch(() => {})
+      .then(() => registry.register(registrations))
+      .catch((error) => {
+        jobs.registrationFailed();
+        throw error;
+      });
+    registering.catch(() => {});
+    this.#registering = registering;
+    return registering;
+  }
+}

@@ -1,0 +1,115 @@
+import type { Execution } from "./execution.js";
+import { afterMicrotasks } from "./macrotask.js";
+import type { Op, Waiting } from "./op.js";
+
+const NO_TIME = Number.POSITIVE_INFINITY;
+
+/** What the open operations of one execution wait for: one timer serves all instants. */
+export class Waits {
+  readonly #execution: Execution;
+  #disarmTimer: (() => void) | undefined;
+  #timerAt = NO_TIME;
+
+  constructor(execution: Execution) {
+    this.#execution = execution;
+  }
+
+  /** The operation is not busy: it goes on by time or by signal. */
+  add(op: Op, waiting: Waiting): void {
+    const execution = this.#execution;
+    if (!execution.isLive || op.scope.isClosed) return;
+    op.waiting = waiting;
+    if (waiting.wakeAt !== undefined) this.#arm(waiting.wakeAt);
+    const signal = waiting.topic === undefined ? undefined : execution.inbox.take(waiting.topic);
+    if (signal !== undefined) {
+      op.waiting = undefined;
+      waiting.onSignal?.(signal);
+    } else {
+      afterMicrotasks(() => execution.checkIdle());
+    }
+  }
+
+  /** After a pause: what arrived or became due meanwhile goes on, the rest waits again. */
+  resume(): void {
+    this.deliver();
+    this.fireDue();
+    this.#armEarliest();
+  }
+
+  /** Hands the unread signals to the operations that wait for their topics. */
+  deliver(): void {
+    const { inbox, ops } = this.#execution;
+    if (inbox.isEmpty) return;
+    for (const op of [...ops.values()]) {
+      const waiting = op.waiting;
+      const signal = waiting?.topic === undefined ? undefined : inbox.take(waiting.topic);
+      if (signal === undefined) continue;
+      op.waiting = undefined;
+      waiting?.onSignal?.(signal);
+    }
+  }
+
+  /** Reads what came in since the last look. */
+  async readInbox(): Promise<void> {
+    const { engine, runId, inbox } = this.#execution;
+    const signals = await engine.storage.listSignals(runId);
+    if (!this.#execution.isLive) return;
+    inbox.merge(signals);
+    this.deliver();
+  }
+
+  /** Fires what is due by the store's time, in the order of the due instants. */
+  fireDue(): void {
+    const execution = this.#execution;
+    const now = execution.engine.storeClock.now();
+    const due = [...execution.ops.values()].filter((op) => dueAt(op) <= now);
+    if (due.length === 0) return;
+    due.sort((a, b) => dueAt(a) - dueAt(b));
+    const mayBeFulfilled = due.some((op) => op.waiting?.topic !== undefined);
+    if (!mayBeFulfilled) {
+      for (const op of due) this.#fire(op, now);
+      return;
+    }
+    // A fulfilment that is in the inbox already wins over the timeout.
+    void execution.hold(async () => {
+      await this.readInbox();
+      for (const op of due) this.#fire(op, now);
+    });
+  }
+
+  #fire(op: Op, now: number): void {
+    const waiting = op.waiting;
+    if (waiting === undefined || dueAt(op) > now || !this.#execution.isLive) return;
+    op.waiting = undefined;
+    waiting.onDue?.(now);
+  }
+
+  #arm(at: number): void {
+    if (at >= this.#timerAt) return;
+    this.stop();
+    this.#timerAt = at;
+    const { clock, storeClock } = this.#execution.engine;
+    this.#disarmTimer = clock.setTimer(Math.max(0, at - storeClock.now()), () => {
+      this.stop();
+      if (this.#execution.phase !== "running") return;
+      this.fireDue();
+      this.#armEarliest();
+    });
+  }
+
+  #armEarliest(): void {
+    for (const op of this.#execution.ops.values()) {
+      if (op.waiting?.wakeAt !== undefined) this.#arm(op.waiting.wakeAt);
+    }
+  }
+
+  stop(): void {
+    this.#disarmTimer?.();
+    this.#disarmTimer = undefined;
+    this.#timerAt = NO_TIME;
+  }
+}
+
+function dueAt(op: Op): number {
+  return op.waiting?.wakeAt ?? NO_TIME;
+}

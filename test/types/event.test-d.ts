@@ -1,0 +1,103 @@
+import { createClient, defineEvent, defineJob, type EventPayload, eventTrigger } from "pawl";
+import { describe, expectTypeOf, test } from "vitest";
+import { z } from "zod";
+
+const client = createClient();
+const paid = defineEvent({
+  name: "order.paid",
+  schema: z.object({ id: z.string(), at: z.string().transform((text) => new Date(text)) }),
+});
+const ping = defineEvent({ name: "ping" });
+
+describe("an event's definition types", () => {
+  test("the trigger", () => {
+    defineJob({
+      id: "a",
+      trigger: eventTrigger({ name: paid }),
+      run: async (payload) => {
+        expectTypeOf(payload).toEqualTypeOf<{ id: string; at: Date }>();
+        // @ts-expect-error parsed into a Date
+        payload.at.toUpperCase();
+      },
+    });
+    expectTypeOf<EventPayload<typeof paid>>().toEqualTypeOf<{ id: string; at: string }>();
+  });
+
+  test("what is sent", async () => {
+    const sent = await client.sendEvent({ name: paid, payload: { id: "a", at: "2026-01-01" } });
+    expectTypeOf(sent.runIds).toEqualTypeOf<readonly string[]>();
+    // @ts-expect-error no id
+    void client.sendEvent({ name: paid, payload: { at: "2026-01-01" } });
+    // @ts-expect-error the schema wants a payload
+    void client.sendEvent({ name: paid });
+    void client.sendEvent({ name: ping });
+    void client.sendEvent({ name: "anything", payload: 1 });
+    // @ts-expect-error there is no such field
+    void client.sendEvent({ name: "anything", payloads: 1 });
+  });
+
+  test("what is sent inside a run", () => {
+    defineJob({
+      id: "a",
+      trigger: eventTrigger({ name: ping }),
+      run: async (payload, io) => {
+        expectTypeOf(payload).toBeUnknown();
+        await io.sendEvent("tell", { name: paid, payload: { id: "a", at: "2026-01-01" } });
+        // @ts-expect-error an id is text
+        await io.sendEvent("tell", { name: paid, payload: { id: 1, at: "2026-01-01" } });
+        // @ts-expect-error no key
+        await io.sendEvent({ name: paid, payload: { id: "a", at: "2026-01-01" } });
+      },
+    });
+  });
+});
+
+describe("several names", () => {
+  test("of text need a schema to have a type", () => {
+    defineJob({
+      id: "a",
+      trigger: eventTrigger({ name: ["user.created", "user.updated"], schema: z.string() }),
+      run: async (payload) => expectTypeOf(payload).toEqualTypeOf<string>(),
+    });
+    defineJob({
+      id: "b",
+      trigger: eventTrigger({ name: ["user.created", "user.updated"] }),
+      run: async (payload) => expectTypeOf(payload).toBeUnknown(),
+    });
+    // @ts-expect-error a number is no name
+    eventTrigger({ name: ["user.created", 1] });
+  });
+
+  test("of definitions that share a schema have its type", () => {
+    const schema = z.object({ id: z.string() });
+    const opened = defineEvent({ name: "opened", schema });
+    const closed = defineEvent({ name: "closed", schema });
+    defineJob({
+      id: "a",
+      trigger: eventTrigger({ name: [opened, closed] }),
+      run: async (payload) => {
+        expectTypeOf(payload).toEqualTypeOf<{ id: string }>();
+        // @ts-expect-error there is no such property
+        payload.name;
+      },
+    });
+  });
+
+  test("of definitions that differ take a schema of the trigger's own", () => {
+    defineJob({
+      id: "a",
+      trigger: eventTrigger({ name: [paid, ping, "other"], schema: z.number() }),
+      run: async (payload) => expectTypeOf(payload).toEqualTypeOf<number>(),
+    });
+    defineJob({
+      id: "b",
+      // Refused at run time, since no schema fits all of them.
+      trigger: eventTrigger({ name: [paid, "other"] }),
+      run: async (payload) => {
+        expectTypeOf(payload).toBeUnknown();
+        // @ts-expect-error unknown
+        payload.id;
+      },
+    });
+  });
+});

@@ -82,6 +82,8 @@ export class Claimer {
     } else {
       this.#claiming = runOutsideScope(() => this.#loop()).finally(() => {
         this.#claiming = undefined;
+        // Asked for after the loop had its last look: nobody else would go.
+        if (this.#again) this.soon();
         this.#host.claimerIsIdle();
       });
     }
@@ -100,6 +102,7 @@ export class Claimer {
         await this.#once();
       } catch (error) {
         this.#engine.onTrouble(error);
+        this.#again = false;
         this.#armPoll(this.#engine.pollMs);
         return;
       }
@@ -115,9 +118,11 @@ export class Claimer {
     if (overdue.length > 0 || left > 0 || (runs.length > 0 && this.#host.freeSlots > 0)) {
       this.#again = true;
     }
-    // With all slots taken, the next free one looks again.
-    const mayTakeMore = nextDue !== null && this.#host.freeSlots > 0;
-    this.#armPoll(Math.min(this.#pollMs, mayTakeMore ? Math.max(0, nextDue - now) : this.#pollMs));
+    const untilDue = nextDue === null ? Number.POSITIVE_INFINITY : Math.max(0, nextDue - now);
+    // With all slots taken the next free one looks again, and only deadlines are left to poll for.
+    const pollMs =
+      this.#host.freeSlots > 0 ? Math.min(this.#pollMs, untilDue) : this.#engine.pollMs;
+    this.#armPoll(pollMs);
   }
 
   get #pollMs(): number {

@@ -1,4 +1,5 @@
 import type { RunNotification } from "../core/run.js";
+import { runOutsideScope } from "./async-context.js";
 
 /** What `client.on` tells: this process only, best effort. */
 export interface ClientEvents {
@@ -62,7 +63,8 @@ export class Emitter {
   emit<E extends ClientEventName>(name: E, event: ClientEvents[E]): void {
     for (const listener of this.#listeners.get(name) ?? []) {
       try {
-        (listener as Listener<E>)(event);
+        // Not in the scope of whatever run the engine happens to work for.
+        runOutsideScope(() => (listener as Listener<E>)(event));
       } catch (error) {
         this.#onTrouble(error);
       }

@@ -1,7 +1,10 @@
 import { toErrorRecord } from "../core/error-record.js";
 import { finalPatch, type HookState } from "../core/final.js";
+import type { Hook } from "../core/job.js";
 import { resolveRetry, retry, retryDelayMs } from "../core/retry.js";
+import type { RunNotification } from "../core/run.js";
 import type { ClaimedRun, RunWrite } from "../core/storage.js";
+import { runOutsideScope } from "./async-context.js";
 import type { Engine, RunningJob } from "./engine.js";
 import { randomFraction } from "./ids.js";
 import { notificationOf } from "./notification.js";
@@ -29,7 +32,7 @@ export async function callHook(
     const [subject] = await engine.storage.getRuns([state.runId]);
     const hook = job.options[state.hook];
     if (subject !== undefined && hook !== undefined)
-      await hook(await notificationOf(engine, subject));
+      await callOutside(hook, await notificationOf(engine, subject));
     const now = engine.storeClock.now();
     await engine.queue.submit({
       ...base,
@@ -44,6 +47,11 @@ export async function callHook(
       ...afterFailure(engine, state, error),
     });
   }
+}
+
+/** A hook may start runs: it must not count as code of the run whose worker calls it. */
+async function callOutside(hook: Hook, notification: RunNotification): Promise<void> {
+  await runOutsideScope(() => hook(notification));
 }
 
 function afterFailure(

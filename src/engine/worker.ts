@@ -73,6 +73,11 @@ export class Worker implements ExecutionHost, ClaimerHost {
 
   accept(claimed: ClaimedRun, claimedAtMono: number): void {
     const { jobId } = claimed.run;
+    if (!this.#running) {
+      // The answer to a claim came after `stop`.
+      void this.#meanwhile(() => this.#giveBack(claimed));
+      return;
+    }
     if (isHookJob(jobId)) {
       this.#acceptHook(claimed, jobId.slice(hookJobId("").length));
       return;
@@ -89,6 +94,16 @@ export class Worker implements ExecutionHost, ClaimerHost {
     void this.#meanwhile(async () => {
       const ready = await admitClaimed(this.#engine, job, claimed);
       if (ready !== undefined) this.execute(job, ready, claimedAtMono);
+    });
+  }
+
+  async #giveBack({ run }: ClaimedRun): Promise<void> {
+    await this.#engine.queue.submit({
+      runId: run.id,
+      writeId: this.#engine.writeIds.next(),
+      guard: { epoch: run.epoch },
+      run: { status: run.lastSeq === 0 ? "PENDING" : "WAITING" },
+      release: { wakeAt: this.#engine.storeClock.now(), wakeSignals: 1 },
     });
   }
 

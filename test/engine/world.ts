@@ -21,6 +21,10 @@ export class World {
     this.#maxParked = maxParked;
   }
 
+  get maxParked(): number {
+    return this.#maxParked;
+  }
+
   /** A second handle on the same data: another process, as far as the store can tell. */
   storage(): Storage {
     return this.#open();

@@ -65,7 +65,7 @@ export const atomicity = topic("S1: an element is atomic and stands alone", {
     await store.finish(over);
     const results = await store.commitAll([
       store.write({ id: "nobody", epoch: 1 }, { tasks: [task("t", 1)] }),
-      store.write({ id: held.id, epoch: held.epoch + 7 }, { tasks: [task("t", 1)] }),
+      store.write({ id: held.id, epoch: held.epoch + 7 }, { run: { tags: ["x"] } }),
       store.write(held, { tasks: [task("t", 1)] }),
       store.write(over, { tasks: [task("t", 1)] }),
       store.outside(held.id, {

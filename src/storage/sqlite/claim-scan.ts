@@ -1,33 +1,53 @@
 import type { ClaimRequest } from "../../core/storage.js";
 import { NEVER } from "../../core/storage.js";
 import type { Database } from "./database.js";
+import { LaneScan } from "./lane-scan.js";
 import { Slots } from "./slots.js";
 import { firstNumber, RowReader } from "./text.js";
 
+/** From this many stalls on a run is a suspect. */
 const suspectStalls = 2;
+
+/** So many runs that it may not take a claim looks at one by one, then it goes another way. */
+const PATIENCE = 256;
 
 const selectRank = "select min(rank) from pawl_runs where due_at is not null and rank > ?";
 
+/** No sort at the end: rows come in the order of the inner query, and the scan ends with the last one wanted. */
 const selectDue =
-  "select rk, limit_keys, stalls from pawl_runs indexed by pawl_runs_claim " +
-  "where rank = ? and due_at <= ? and job_id in (select value from json_each(?)) " +
-  "and (limit_keys is null or limit_keys not in (select value from json_each(?))) and stalls < ? " +
-  "order by due_at, rk limit ?";
+  "select rk, limit_keys, stalls from (select rk, due_at, job_id, limit_keys, stalls from pawl_runs indexed by pawl_runs_claim " +
+  "where rank = ? and due_at <= ? order by due_at, rk limit ?) " +
+  "where job_id in (select value from json_each(?)) " +
+  "and (limit_keys is null or limit_keys not in (select value from json_each(?))) and stalls < ? limit ?";
+
+const selectBeyond =
+  "select 1 from pawl_runs indexed by pawl_runs_claim " +
+  "where rank = ? and due_at <= ? order by due_at, rk limit 1 offset ?";
 
 const selectNext =
-  "select due_at from pawl_runs indexed by pawl_runs_claim " +
-  "where rank = ? and due_at > ? and due_at < ? and job_id in (select value from json_each(?)) order by due_at, rk limit 1";
+  "select due_at from (select rk, due_at, job_id from pawl_runs indexed by pawl_runs_claim " +
+  `where rank = ? and due_at > ? and due_at < ? order by due_at, rk limit ${PATIENCE}) ` +
+  "where job_id in (select value from json_each(?)) limit 1";
 
-/** Finds what a claim may take, in claim order; changes nothing. */
+const selectBeyondNext =
+  "select due_at from pawl_runs indexed by pawl_runs_claim " +
+  `where rank = ? and due_at > ? and due_at < ? order by due_at, rk limit 1 offset ${PATIENCE - 1}`;
+
+const selectNamed =
+  "select rk, limit_keys, stalls from pawl_runs where id = ? and due_at is not null " +
+  "and (lease_until is null or lease_until <= ?) and job_id in (select value from json_each(?))";
+
+/** What a claim may take, by row number in claim order. Changes nothing. */
 export class ClaimScan {
   readonly #database: Database;
   readonly #request: ClaimRequest;
   readonly #now: number;
   readonly #jobs: string;
   readonly #slots: Slots;
+  /** Limit keys of runs that were passed over, as their column has them. */
   readonly #saturated = new Set<string>();
   #suspects: number;
-  #nextRelease = Number.POSITIVE_INFINITY;
+  #nextRelease = NEVER;
 
   constructor(database: Database, request: ClaimRequest, now: number) {
     this.#database = database;
@@ -41,6 +61,7 @@ export class ClaimScan {
   /** At most `limit` due runs whose slots are free. */
   due(limit: number): number[] {
     const found: number[] = [];
+    if (limit === 0) return found;
     for (const rank of this.#ranks()) {
       this.#dueOfRank(rank, limit, found);
       if (found.length === limit) break;
@@ -52,58 +73,73 @@ export class ClaimScan {
   named(ids: readonly string[], limit: number): number[] {
     const found: number[] = [];
     for (const id of new Set(ids)) {
-      const row = this.#database.get(
-        "select rk, limit_keys, stalls from pawl_runs where id = ? and due_at is not null " +
-          "and (lease_until is null or lease_until <= ?) and job_id in (select value from json_each(?))",
-        [id, this.#now, this.#jobs],
-      );
-      if (row !== undefined && found.length < limit) this.#consider(new RowReader(row), found);
+      if (found.length >= limit) break;
+      const row = this.#database.get(selectNamed, [id, this.#now, this.#jobs]);
+      if (row !== undefined) this.#consider(new RowReader(row), found);
     }
     return found;
   }
 
-  /** Earliest instant after now at which this caller may find more. */
+  /**
+   * Earliest instant after now at which this caller may find more. Behind very
+   * many runs of others it is an earlier one, at which the caller looks again.
+   */
   nextDue(): number | null {
-    let next = Math.min(NEVER, this.#nextRelease);
+    let next = this.#nextRelease;
     for (const rank of this.#ranks()) {
-      const row = this.#database.get(selectNext, [rank, this.#now, next, this.#jobs]);
-      next = Math.min(next, firstNumber(row) ?? next);
+      const range = [rank, this.#now, next];
+      const row = this.#database.get(selectNext, [...range, this.#jobs]) ?? this.#database.get(selectBeyondNext, range);
+      next = firstNumber(row) ?? next;
     }
     return next === NEVER ? null : next;
   }
 
   #ranks(): number[] {
     const ranks: number[] = [];
-    let rank: number | undefined = Number.MIN_SAFE_INTEGER;
-    for (;;) {
+    for (let rank: number | undefined = Number.MIN_SAFE_INTEGER; ; ) {
       rank = firstNumber(this.#database.get(selectRank, [rank]));
       if (rank === undefined) return ranks;
       ranks.push(rank);
     }
   }
 
-  /**
-   * What is passed over once is left out by the statement from then on, so a
-   * backlog behind a saturated key costs a look at the index per run, not a row.
-   */
+  /** What was passed over once is left out by the statement from then on. */
   #dueOfRank(rank: number, limit: number, found: number[]): void {
     const seen = new Set<number>();
+    let looked = 0;
     for (;;) {
       const asked = limit - found.length + seen.size;
+      looked = asked + PATIENCE;
       const excluded = JSON.stringify([...this.#saturated]);
-      const stalls = this.#suspects > 0 ? NEVER : suspectStalls;
-      const values = [rank, this.#now, this.#jobs, excluded, stalls, asked];
-      const rows = this.#database.all(selectDue, values);
+      const filter = [this.#jobs, excluded, this.#stallsBelow()];
+      const rows = this.#database.all(selectDue, [rank, this.#now, looked, ...filter, asked]);
       for (const row of rows) {
-        const read = new RowReader(row);
-        const rk = read.number();
+        const rk = firstNumber(row) ?? 0;
         if (seen.has(rk) || found.length === limit) continue;
         if (this.#consider(new RowReader(row), found)) seen.add(rk);
       }
-      if (found.length === limit || rows.length < asked) return;
+      if (found.length === limit) return;
+      if (rows.length < asked) break;
+    }
+    const beyond = this.#database.get(selectBeyond, [rank, this.#now, looked]);
+    if (beyond !== undefined) this.#dueByLane(rank, limit, found, seen);
+  }
+
+  /** Behind a backlog of other jobs or saturated keys: a look at each lane costs less than one at each run. */
+  #dueByLane(rank: number, limit: number, found: number[], seen: ReadonlySet<number>): void {
+    const lanes = new LaneScan(this.#database, this.#request.jobIds, rank, this.#now);
+    while (found.length < limit) {
+      const row = lanes.next(this.#saturated, this.#stallsBelow());
+      if (row === undefined) return;
+      if (!seen.has(firstNumber(row) ?? 0)) this.#consider(new RowReader(row), found);
     }
   }
 
+  #stallsBelow(): number {
+    return this.#suspects > 0 ? NEVER : suspectStalls;
+  }
+
+  /** Columns: rk, limit_keys, stalls. */
   #consider(read: RowReader, found: number[]): boolean {
     const rk = read.number();
     const limitKeys = read.strings();

@@ -64,6 +64,8 @@ create table pawl_runs (
   error text
 );
 create index pawl_runs_claim on pawl_runs (rank, due_at, rk, job_id, limit_keys, stalls) where due_at is not null;
+create index pawl_runs_lane on pawl_runs (job_id, limit_keys, rank, due_at, rk, stalls) where due_at is not null;
+create index pawl_runs_blocked on pawl_runs (job_id) where blocked is not null;
 create index pawl_runs_limited on pawl_runs (lease_until, limit_keys) where limit_keys is not null and lease_until is not null;
 create index pawl_runs_claimed on pawl_runs (claim_id) where claim_id is not null;
 create index pawl_runs_deadline on pawl_runs (deadline_at) where deadline_at is not null;

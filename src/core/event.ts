@@ -72,7 +72,7 @@ export interface SentEvent {
 export const DEFAULT_SOURCE = "pawl";
 
 export function nameOf(name: EventName): string {
-  const text = typeof name === "string" ? name : name.name;
+  const text: unknown = typeof name === "string" ? name : name?.name;
   if (typeof text !== "string") {
     throw new ConfigError(
       "EVENT_INVALID",

@@ -30,6 +30,12 @@ interface UncheckedJob {
   readonly id: unknown;
   readonly trigger: unknown;
   readonly run: unknown;
+  readonly name?: unknown;
+  readonly enabled?: unknown;
+  readonly onStart?: unknown;
+  readonly onSuccess?: unknown;
+  readonly onFailure?: unknown;
+  readonly onCancel?: unknown;
   readonly version?: unknown;
   readonly integrations?: object;
   readonly concurrencyLimit?: unknown;
@@ -54,6 +60,7 @@ export function checkJobOptions(options: UncheckedJob): void {
   }
   checkTrigger(options.trigger, where);
   checkVersion(options.version, where);
+  checkKinds(options, where);
   checkLimit(options.concurrencyLimit, where);
   if (options.retry !== undefined) resolveRetry(options.retry);
   if (options.maxDuration !== undefined) {
@@ -107,6 +114,28 @@ function checkTrigger(trigger: unknown, where: string): void {
   throw new ConfigError(
     "TRIGGER_INVALID",
     `${where} needs a trigger, got ${describe(trigger)}. Use eventTrigger({ name }) or invokeTrigger().`,
+  );
+}
+
+function checkKinds(options: UncheckedJob, where: string): void {
+  if (options.name !== undefined) assertText(options.name as string, `name of ${where}`);
+  for (const name of ["onStart", "onSuccess", "onFailure", "onCancel"] as const)
+    assertKind(options[name], `${name} of ${where}`, "a function");
+  assertKind(options.enabled, `enabled of ${where}`, "a boolean");
+  if (Array.isArray(options.tags)) for (const tag of options.tags) assertText(tag, `tag of ${where}`);
+  else assertKind(options.tags, `tags of ${where}`, "a function", " or an array of strings");
+}
+
+function assertKind(
+  value: unknown,
+  what: string,
+  kind: "a function" | "a boolean",
+  otherwise = "",
+): void {
+  if (value === undefined || `a ${typeof value}` === kind) return;
+  throw new ConfigError(
+    "OPTION_INVALID",
+    `${what} must be ${kind}${otherwise}, got ${describe(value)}.`,
   );
 }
 

@@ -1,5 +1,6 @@
 import { ConfigError } from "./errors.js";
 import { DEFAULT_SOURCE, type EventDefinition, nameOf } from "./event.js";
+import { assertText } from "./key.js";
 import { assertOptions } from "./options.js";
 import { assertSchema, type Schema, type SchemaInput, type SchemaOutput } from "./schema.js";
 
@@ -64,6 +65,7 @@ export function eventTrigger<
   }
   const schema = options.schema ?? schemaOfNames(given);
   if (schema !== undefined) assertSchema(schema, `eventTrigger "${nameOf(given[0] ?? "")}"`);
+  if (options.source !== undefined) assertText(options.source, "source of eventTrigger");
   const data: TriggerData = {
     type: "event",
     names: given.map(nameOf),

@@ -1,9 +1,10 @@
 import { toErrorRecord } from "../core/error-record.js";
 import { type Ending, endSignals, finalPatch, hookOf, hookRun } from "../core/final.js";
-import type { ClaimedRun, RunWrite, TaskRecord } from "../core/storage.js";
+import type { ClaimedRun, RunPatch, RunRecord, RunWrite, TaskRecord } from "../core/storage.js";
 import { type Admission, admit, maxDurationMsOf } from "./admission.js";
 import type { Engine, RunningJob } from "./engine.js";
 import { stalledEnding } from "./overdue.js";
+import { decodeMeta } from "./run-meta.js";
 import { payloadInvalid } from "./start-runs.js";
 
 const TASK_PAGE_BYTES = 16 * 1024 * 1024;
@@ -94,24 +95,28 @@ async function admitLate(
   if (limitKeys.length > 0) {
     // A slot is only ever taken by a claim that sees the key (S7): give the run back, unstarted.
     const release = { wakeAt: engine.storeClock.now(), wakeSignals: 1 };
-    const patch = {
-      ...write.run,
-      status: "PENDING",
-      startedAt: null,
-      deadlineAt: run.deadlineAt,
-      executionCount: run.executionCount - 1,
-    } as const;
+    const patch = { ...write.run, ...unstarted(run), status: "PENDING" } as const;
     await engine.queue.submit({ ...write, run: patch, release });
     return undefined;
   }
+  // The claim set the deadline, unless the sender did not know of a limit.
   const deadlineAt =
-    maxDurationMs === null ? null : (run.startedAt ?? engine.storeClock.now()) + maxDurationMs;
+    run.maxDurationMs === null && maxDurationMs !== null
+      ? engine.storeClock.now() + maxDurationMs
+      : run.deadlineAt;
   const answer = await engine.queue.submit({ ...write, run: { ...write.run, deadlineAt } });
   if (answer.result !== "ok") return undefined;
   return {
     ...claimed,
     run: { ...run, admitted, tags, limitKeys, priority, maxDurationMs, deadlineAt },
   };
+}
+
+/** What a claim changed, put back: it came to no execution. */
+function unstarted(run: RunRecord): RunPatch {
+  const executionCount = run.executionCount - 1;
+  if (executionCount > 0) return { executionCount };
+  return { executionCount, startedAt: null, deadlineAt: decodeMeta(run.meta).expiresAt ?? null };
 }
 
 /** Ends a run that this worker holds and that never gets to an execution. */
@@ -132,7 +137,7 @@ async function end(
       runId: run.id,
       writeId: engine.writeIds.next(),
       guard: { epoch: run.epoch, inbox },
-      run: finalPatch(ending, now),
+      run: { ...unstarted(run), ...finalPatch(ending, now) },
       ...(told.length === 0 ? undefined : { signals: told }),
       ...(job.options[hook] === undefined ? undefined : { runs: [hookRun(run, hook, now)] }),
     });

@@ -112,7 +112,7 @@ export class Engine {
   readonly #warned = new Set<string>();
   readonly #endListeners = new Map<string, Set<() => void>>();
   /** Tells the worker of this client that somebody ended a run it may hold. */
-  onEndedFromOutside: (runId: string, reason: unknown) => void = () => {};
+  onEndedFromOutside: (runId: string, reason: () => unknown) => void = () => {};
 
   /** One line for the people who run the process. */
   say(text: string): void {
@@ -155,12 +155,15 @@ export class Engine {
 
   /** Somebody of this process who does not hold the run has ended it. */
   outsiderEnded(run: RunRecord, ending: Ending, now: number): void {
-    this.onEndedFromOutside(run.id, lostError(run.id, { result: "final", status: ending.status }));
+    this.onEndedFromOutside(run.id, () =>
+      lostError(run.id, { result: "final", status: ending.status }),
+    );
     const event = ending.status === "CANCELED" ? "runCanceled" : "runFailed";
     const error = ending.error === undefined ? undefined : fromErrorRecord(ending.error);
     if (this.emitter.hears(event)) {
-      void notificationOf(this, { ...run, status: ending.status, finishedAt: now }, error).then(
+      notificationOf(this, { ...run, status: ending.status, finishedAt: now }, error).then(
         (notification) => this.emitter.emit(event, notification),
+        this.onTrouble,
       );
     } else if (
       error !== undefined &&

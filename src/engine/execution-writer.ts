@@ -130,7 +130,7 @@ export class ExecutionWriter implements Writer {
     else if (result.result === "conflict" && inFlight.purpose === "final")
       this.#readWatches(inFlight);
     else if (result.result === "rejected") this.#refused(result);
-    else execution.drop(lostError(execution.runId, result));
+    else execution.drop(() => lostError(execution.runId, result));
   }
 
   #committed(inFlight: InFlight, write: RunWrite, result: CommitResult): void {
@@ -143,14 +143,14 @@ export class ExecutionWriter implements Writer {
     } else {
       executionOver(execution, inFlight.purpose);
       const reason = inFlight.purpose === "final" ? finishedError : leftError;
-      execution.drop(reason(execution.runId));
+      execution.drop(() => reason(execution.runId));
     }
   }
 
   #recorded({ pending, sentAt }: InFlight, write: RunWrite, result: CommitResult): void {
     const execution = this.#execution;
     if (result.leaseRefused === true) {
-      execution.drop(lostError(execution.runId, result));
+      execution.drop(() => lostError(execution.runId, result));
       return;
     }
     if (write.leaseUntil !== undefined) execution.lease.extended(sentAt);
@@ -170,7 +170,7 @@ export class ExecutionWriter implements Writer {
     if (execution.phase === "running") {
       execution.leave({ kind: "blocked", error: toErrorRecord(error) });
     } else {
-      execution.drop(error);
+      execution.drop(() => error);
     }
   }
 
@@ -189,6 +189,6 @@ export class ExecutionWriter implements Writer {
 
   abandoned(error: unknown): void {
     this.#inFlight = undefined;
-    this.#execution.drop(error);
+    this.#execution.drop(() => error);
   }
 }

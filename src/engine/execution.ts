@@ -4,6 +4,7 @@ import type { Io } from "../core/io.js";
 import type { Key } from "../core/key.js";
 import type { ClaimedRun, RunRecord, TaskRecord } from "../core/storage.js";
 import { decodeTaskData, type TaskKind } from "../core/task-data.js";
+import { Cancellation } from "./cancellation.js";
 import type { Engine, RunningJob } from "./engine.js";
 import { admitCall } from "./execution-calls.js";
 import { leftError, nonDeterminism } from "./execution-errors.js";
@@ -63,7 +64,7 @@ export class Execution {
   readonly settlement: Settlement;
   readonly waits: Waits;
   readonly writer: ExecutionWriter;
-  readonly abort = new AbortController();
+  readonly cancellation = new Cancellation();
   /** One instance of each integration per execution, made on first use. */
   readonly integrations = new Map<string, unknown>();
   /** Open operations by path. */
@@ -218,19 +219,19 @@ export class Execution {
   /** Leaves without waiting for callbacks; what they return is not recorded. */
   leaveNow(): void {
     this.leave({ kind: "limit" });
-    this.abort.abort(leftError(this.runId));
+    this.cancellation.fire(() => leftError(this.runId));
     this.busyScopes = 0;
     this.writer.enqueue();
   }
 
   /** Nothing more of it counts: lost to another worker, evicted, or over. */
-  drop(reason: unknown): void {
+  drop(reason: () => unknown): void {
     if (this.#phase === "over") return;
     this.#phase = "over";
     this.#stopTimers();
     this.settlement.stop();
     this.ops.clear();
-    this.abort.abort(reason);
+    this.cancellation.fire(reason);
     this.host.left(this);
   }
 

@@ -3,7 +3,7 @@ import type { Execution } from "./execution.js";
 import { accountOf, eventOf } from "./run-meta.js";
 
 export function contextOf(execution: Execution): Context {
-  const { run, engine, abort } = execution;
+  const { run, engine, cancellation } = execution;
   const account = accountOf(run);
   return {
     run: {
@@ -20,6 +20,8 @@ export function contextOf(execution: Execution): Context {
     event: eventOf(engine, run),
     ...(account === undefined ? undefined : { account }),
     ...engine.surroundings,
-    signal: abort.signal,
+    get signal() {
+      return cancellation.signal;
+    },
   };
 }

@@ -10,6 +10,8 @@ export interface RunMeta {
   /** Encoded by the codec. */
   readonly eventContext?: string;
   readonly accountId?: string;
+  /** End of the `ttl`, epoch ms: the run's deadline until it starts. */
+  readonly expiresAt?: number;
 }
 
 export function encodeMeta(meta: RunMeta): string | null {

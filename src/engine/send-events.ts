@@ -1,5 +1,5 @@
 import { durationMs } from "../core/duration.js";
-import { encodeErrorRecord, toErrorRecord } from "../core/error-record.js";
+import { decodeErrorRecord, encodeErrorRecord, toErrorRecord } from "../core/error-record.js";
 import { ConfigError } from "../core/errors.js";
 import {
   DEFAULT_SOURCE,
@@ -8,8 +8,10 @@ import {
   type SendEventOptions,
   type SentEvent,
 } from "../core/event.js";
+import { hookRun } from "../core/final.js";
 import { assertText } from "../core/key.js";
 import { assertOptions, describe } from "../core/options.js";
+import { isFinal } from "../core/run-status.js";
 import type { CreateGroup, NewRun } from "../core/storage.js";
 import { type Admission, admit } from "./admission.js";
 import { encodeValue } from "./encode.js";
@@ -32,6 +34,11 @@ interface PreparedEvent {
   readonly wakeAt: number;
 }
 
+interface FanOut {
+  readonly event: PreparedEvent;
+  readonly runs: readonly NewRun[];
+}
+
 /**
  * Stores the events and the runs they start, all or nothing. An id that was
  * sent before adds nothing, whoever sent it.
@@ -42,25 +49,24 @@ export async function sendEvents(
   options: SendEventOptions = {},
 ): Promise<readonly SentEvent[]> {
   assertOptions(options, ["deliverAt", "deliverAfter", "accountId"], "sendEvent");
+  if (!Array.isArray(events)) {
+    throw new ConfigError("EVENT_INVALID", `sendEvents takes a list, got ${describe(events)}.`);
+  }
   const prepared = await Promise.all(events.map((event) => prepare(engine, event, options)));
   await engine.registry.ensureLoaded();
   for (;;) {
     const version = engine.registry.version;
-    const groups = await Promise.all(prepared.map((event) => groupOf(engine, event)));
+    const fanOuts = await Promise.all(prepared.map((event) => fanOutOf(engine, event)));
     const result = await engine.queue.create({
       createId: engine.writeIds.next(),
-      groups,
+      groups: fanOuts.map((fanOut) => groupOf(engine, fanOut)),
       expect: [{ key: REGISTRY_KEY, version }],
     });
     if (result.result === "ok") {
       return Promise.all(
-        result.groups.map(async ({ first, further }, index) => {
-          const id = prepared[index]?.id ?? "";
-          return {
-            id,
-            runIds: first.created ? further.map((run) => run.id) : await runIdsOf(engine, id),
-          };
-        }),
+        fanOuts.map((fanOut, index) =>
+          sentEvent(engine, fanOut, result.groups[index]?.first.created === true),
+        ),
       );
     }
     if (result.result !== "conflict") throw createRefused(result);
@@ -84,7 +90,9 @@ async function prepare(
   const name = nameOf(event.name);
   const now = engine.storeClock.now();
   if (event.id !== undefined) assertText(event.id, "event id", { maxBytes: 512 });
-  const timestamp = event.timestamp === undefined ? now : event.timestamp.getTime();
+  if (event.source !== undefined) assertText(event.source, "event source");
+  if (options.accountId !== undefined) assertText(options.accountId, "accountId of sendEvent");
+  const timestamp = event.timestamp === undefined ? now : new Date(event.timestamp).getTime();
   if (Number.isNaN(timestamp))
     throw new ConfigError("EVENT_INVALID", `The timestamp of event "${name}" is an invalid Date.`);
   return {
@@ -118,16 +126,37 @@ function deliveryTime({ deliverAt, deliverAfter }: SendEventOptions, now: number
     : now + durationMs(deliverAfter, "deliverAfter of sendEvent");
 }
 
-async function groupOf(engine: Engine, event: PreparedEvent): Promise<CreateGroup> {
+async function fanOutOf(engine: Engine, event: PreparedEvent): Promise<FanOut> {
   const listeners = engine.registry.listeners(event.name, event.source);
-  if (listeners.length === 0) engine.warnOnce(`event ${event.name}`, unheard(event));
-  return {
-    first: eventRun(event),
-    further: await Promise.all(listeners.map((job) => heardRun(engine, event, job))),
-  };
+  return { event, runs: await Promise.all(listeners.map((job) => heardRun(engine, event, job))) };
 }
 
-function eventRun(event: PreparedEvent): NewRun {
+function groupOf(engine: Engine, { event, runs }: FanOut): CreateGroup {
+  const stillborn = runs.filter(
+    ({ status, jobId }) => isFinal(status) && engine.hasHook(jobId, "onFailure"),
+  );
+  const hooks = stillborn.map((run) => hookRun({ ...run, generation: 1 }, "onFailure", event.now));
+  return { first: eventRun(event, runs), further: [...runs, ...hooks] };
+}
+
+/** Answers what the sender gets, and tells this process of what the event came to. */
+async function sentEvent(
+  engine: Engine,
+  { event, runs }: FanOut,
+  isNew: boolean,
+): Promise<SentEvent> {
+  if (!isNew) return { id: event.id, runIds: await runIdsOf(engine, event.id) };
+  if (runs.length === 0) engine.warnOnce(`event ${event.name}`, unheard(event));
+  const ended = runs.filter(({ status }) => isFinal(status)).map(({ id }) => id);
+  for (const run of ended.length === 0 ? [] : await engine.storage.getRuns(ended)) {
+    if (run === undefined || !isFinal(run.status)) continue;
+    const error = decodeErrorRecord(run.error ?? "");
+    engine.outsiderEnded(run, { status: run.status, error }, event.now);
+  }
+  return { id: event.id, runIds: runs.map(({ id }) => id) };
+}
+
+function eventRun(event: PreparedEvent, runs: readonly NewRun[]): NewRun {
   return {
     id: eventRunId(event.id),
     jobId: EVENT_JOB,
@@ -137,6 +166,7 @@ function eventRun(event: PreparedEvent): NewRun {
     payload: event.payload,
     eventId: event.id,
     meta: event.meta,
+    state: JSON.stringify({ runIds: runs.map(({ id }) => id) }),
   };
 }
 
@@ -177,9 +207,10 @@ async function heardRun(
   return { ...run, status: "INVALID_PAYLOAD", error: encodeErrorRecord(error) };
 }
 
+/** Those that the event itself started: replays carry its id, too. */
 async function runIdsOf(engine: Engine, eventId: string): Promise<readonly string[]> {
-  const { runs } = await engine.rawStorage.listRuns({ eventId, limit: 1_000 });
-  return runs.map((run) => run.id).reverse();
+  const [event] = await engine.storage.getRuns([eventRunId(eventId)]);
+  return (JSON.parse(event?.state ?? "{}") as { runIds?: string[] }).runIds ?? [];
 }
 
 function unheard({ name, source }: PreparedEvent): string {

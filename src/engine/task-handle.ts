@@ -2,6 +2,7 @@ import { taskIdempotencyKey } from "../core/derived-id.js";
 import type { Task } from "../core/io.js";
 import type { Key } from "../core/key.js";
 import type { DisplayProperty } from "../core/run.js";
+import { Cancellation } from "./cancellation.js";
 import type { Op } from "./op.js";
 
 /** What a callback knows about its task in one attempt. What is costly is made on first use. */
@@ -10,7 +11,7 @@ export class TaskHandle implements Task {
   readonly attempt: number;
   outputProperties: readonly DisplayProperty[] | undefined;
   readonly #op: Op;
-  #abort: AbortController | undefined;
+  readonly #timedOut = new Cancellation();
   #signal: AbortSignal | undefined;
   #idempotencyKey: string | undefined;
 
@@ -31,19 +32,14 @@ export class TaskHandle implements Task {
 
   get signal(): AbortSignal {
     this.#signal ??= AbortSignal.any([
-      this.#controller.signal,
-      this.#op.scope.execution.abort.signal,
+      this.#timedOut.signal,
+      this.#op.scope.execution.cancellation.signal,
     ]);
     return this.#signal;
   }
 
   /** The attempt is over for the engine: a well-behaved callback stops. */
   abort(reason: unknown): void {
-    this.#controller.abort(reason);
-  }
-
-  get #controller(): AbortController {
-    this.#abort ??= new AbortController();
-    return this.#abort;
+    this.#timedOut.fire(() => reason);
   }
 }

@@ -34,7 +34,7 @@ export class Worker implements ExecutionHost, ClaimerHost {
     this.id = newId(engine.clock.now());
     this.#claimer = new Claimer(engine, this);
     this.#frames = new ParkedFrames(engine.maxParked, (frame) =>
-      frame.drop(leftError(frame.runId)),
+      frame.drop(() => leftError(frame.runId)),
     );
   }
 
@@ -90,7 +90,7 @@ export class Worker implements ExecutionHost, ClaimerHost {
       frame.resume(claimed, claimedAtMono);
       return;
     }
-    frame?.drop(leftError(frame.runId));
+    frame?.drop(() => leftError(frame.runId));
     void this.#meanwhile(async () => {
       const ready = await admitClaimed(this.#engine, job, claimed);
       if (ready !== undefined) this.execute(job, ready, claimedAtMono);
@@ -171,7 +171,7 @@ export class Worker implements ExecutionHost, ClaimerHost {
   }
 
   notReclaimed(runId: string): void {
-    this.#frames.take(runId)?.drop(leftError(runId));
+    this.#frames.take(runId)?.drop(() => leftError(runId));
   }
 
   #free(execution: Execution): void {
@@ -181,7 +181,7 @@ export class Worker implements ExecutionHost, ClaimerHost {
   }
 
   /** A run of this process that somebody ended from outside need not wait for its next commit to learn of it. */
-  endedFromOutside(runId: string, reason: unknown): void {
+  endedFromOutside(runId: string, reason: () => unknown): void {
     this.#executions.get(runId)?.drop(reason);
     this.#frames.take(runId)?.drop(reason);
   }
@@ -254,7 +254,7 @@ export class Worker implements ExecutionHost, ClaimerHost {
     // The last commits are under way; with the storage down they are not waited for.
     await this.#idleWithin(Math.max(1_000, timeoutMs));
     for (const execution of [...this.#executions.values()]) {
-      execution.drop(leftError(execution.runId));
+      execution.drop(() => leftError(execution.runId));
     }
     this.#frames.dropAll();
   }

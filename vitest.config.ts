@@ -13,7 +13,11 @@ const sources = {
 };
 
 /** These run against the built package; `scripts/ensure-build.mjs` builds it if it is out of date. */
-const builtPackage = ["test/package/**/*.test.ts", "test/examples/**/*.test.ts"];
+const builtPackage = [
+  "test/package/**/*.test.ts",
+  "test/examples/**/*.test.ts",
+  "test/readme/**/*.test.ts",
+];
 const processKills = ["test/kill/**/*.test.ts"];
 const simulation = ["test/sim/**/*.test.ts"];
 

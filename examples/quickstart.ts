@@ -85,7 +85,7 @@ async function progress(isDone: () => boolean | Promise<boolean>): Promise<void>
     if (Date.now() > giveUpAt) throw new Error("No end after five minutes.");
     const { runs } = await client.stats();
     say(`${done(readLedger(ledger))} tasks done; runs: ${counts(runs)}`);
-    await pause(500);
+    await pause(1_000);
   }
 }
 

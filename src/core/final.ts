@@ -24,6 +24,9 @@ export interface Ending {
 export interface HookState {
   readonly runId: string;
   readonly hook: HookName;
+  readonly generation: number;
+  /** How it ended then: a retry may have changed the run before the hook is called. */
+  readonly ending?: Pick<Ending, "status" | "error">;
 }
 
 /** What a final commit sets, whoever makes it. */
@@ -76,8 +79,15 @@ export function hookRun(
   run: Pick<RunRecord, "id" | "jobId" | "version" | "generation">,
   hook: HookName,
   now: number,
+  ending?: Ending,
 ): NewRun {
-  const state: HookState = { runId: run.id, hook };
+  const { id: runId, generation } = run;
+  const state: HookState = {
+    runId,
+    hook,
+    generation,
+    ...(ending === undefined ? undefined : { ending: withoutOutput(ending) }),
+  };
   return {
     id: derivedId(hook, run.id, "", String(run.generation)),
     jobId: hookJobId(run.jobId),
@@ -87,6 +97,10 @@ export function hookRun(
     payload: null,
     state: JSON.stringify(state),
   };
+}
+
+function withoutOutput({ status, error }: Ending): HookState["ending"] {
+  return error === undefined ? { status } : { status, error };
 }
 
 const HOOK_PREFIX = "$hook:";

@@ -122,7 +122,8 @@ function checkKinds(options: UncheckedJob, where: string): void {
   for (const name of ["onStart", "onSuccess", "onFailure", "onCancel"] as const)
     assertKind(options[name], `${name} of ${where}`, "a function");
   assertKind(options.enabled, `enabled of ${where}`, "a boolean");
-  if (Array.isArray(options.tags)) for (const tag of options.tags) assertText(tag, `tag of ${where}`);
+  if (Array.isArray(options.tags))
+    for (const tag of options.tags) assertText(tag, `tag of ${where}`);
   else assertKind(options.tags, `tags of ${where}`, "a function", " or an array of strings");
 }
 

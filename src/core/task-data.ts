@@ -42,9 +42,24 @@ export interface TaskData {
 
 export type AttemptRecord = readonly [startedAt: number, finishedAt: number, error: ErrorRecord];
 
+/** What is only shown must never fail a task: a field that is no JSON is left out. */
 export function encodeTaskData(data: TaskData): string | null {
-  const text = JSON.stringify(data);
-  return text === "{}" ? null : text;
+  const text = jsonOf(data) ?? jsonOf(withoutUnstorable(data));
+  return text === undefined || text === "{}" ? null : text;
+}
+
+function withoutUnstorable(data: TaskData): TaskData {
+  return Object.fromEntries(
+    Object.entries(data).filter(([, value]) => jsonOf(value) !== undefined),
+  );
+}
+
+function jsonOf(value: unknown): string | undefined {
+  try {
+    return JSON.stringify(value);
+  } catch {
+    return undefined;
+  }
 }
 
 export function decodeTaskData(text: string | null): TaskData {

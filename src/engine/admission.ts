@@ -2,7 +2,6 @@ import { durationMs } from "../core/duration.js";
 import type { PayloadIssue } from "../core/errors.js";
 import { ConfigError } from "../core/errors.js";
 import type { AnyJob } from "../core/job.js";
-import { assertPriority } from "../core/job-options.js";
 import { assertText } from "../core/key.js";
 import { parseWith } from "../core/schema.js";
 import { encodeValue } from "./encode.js";
@@ -15,7 +14,6 @@ export type Admission =
       readonly admitted: string;
       readonly tags: readonly string[];
       readonly limitKeys: readonly string[];
-      readonly priority: number;
     }
   | { readonly ok: false; readonly issues: readonly PayloadIssue[] };
 
@@ -34,13 +32,11 @@ async function traits(
   _engine: Engine,
   job: AnyJob,
   payload: unknown,
-): Promise<{ tags: readonly string[]; limitKeys: readonly string[]; priority: number }> {
-  const { tags, priority = 0 } = job.options;
-  assertPriority(priority, `job "${job.id}"`);
+): Promise<{ tags: readonly string[]; limitKeys: readonly string[] }> {
+  const { tags } = job.options;
   return {
     tags: checkedTags(typeof tags === "function" ? tags(payload) : (tags ?? [])),
     limitKeys: limitKeysOf(job, payload),
-    priority,
   };
 }
 

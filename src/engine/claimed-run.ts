@@ -3,7 +3,7 @@ import { type Ending, endSignals, finalPatch, hookOf, hookRun } from "../core/fi
 import type { ClaimedRun, RunPatch, RunRecord, RunWrite, TaskRecord } from "../core/storage.js";
 import { type Admission, admit, maxDurationMsOf } from "./admission.js";
 import type { Engine, RunningJob } from "./engine.js";
-import { stalledEnding } from "./overdue.js";
+import { lateEnding, stalledEnding } from "./overdue.js";
 import { decodeMeta } from "./run-meta.js";
 import { payloadInvalid } from "./start-runs.js";
 
@@ -21,6 +21,11 @@ export async function admitClaimed(
 ): Promise<ClaimedRun | undefined> {
   const complete = await withAllTasks(engine, claimed);
   const { run } = complete;
+  const late = lateEnding(run, engine.storeClock.now());
+  if (late !== undefined) {
+    await end(engine, job, complete, late);
+    return undefined;
+  }
   if (run.stalls >= (job.options.maxExecutionsWithoutProgress ?? DEFAULT_STALLS)) {
     await end(engine, job, complete, stalledEnding(run, openTasks(complete.tasks)));
     return undefined;
@@ -84,13 +89,12 @@ async function admitLate(
   }
   const { admitted, limitKeys } = admission;
   const tags = [...admission.tags, ...run.tags];
-  const priority = run.priority === 0 ? admission.priority : run.priority;
   const maxDurationMs = run.maxDurationMs ?? maxDurationMsOf(job);
   const write: RunWrite = {
     runId: run.id,
     writeId: engine.writeIds.next(),
     guard: { epoch: run.epoch },
-    run: { admitted, tags, limitKeys, priority, maxDurationMs },
+    run: { admitted, tags, limitKeys, maxDurationMs },
   };
   if (limitKeys.length > 0) {
     // A slot is only ever taken by a claim that sees the key (S7): give the run back, unstarted.
@@ -108,7 +112,7 @@ async function admitLate(
   if (answer.result !== "ok") return undefined;
   return {
     ...claimed,
-    run: { ...run, admitted, tags, limitKeys, priority, maxDurationMs, deadlineAt },
+    run: { ...run, admitted, tags, limitKeys, maxDurationMs, deadlineAt },
   };
 }
 
@@ -139,7 +143,9 @@ async function end(
       guard: { epoch: run.epoch, inbox },
       run: { ...unstarted(run), ...finalPatch(ending, now) },
       ...(told.length === 0 ? undefined : { signals: told }),
-      ...(job.options[hook] === undefined ? undefined : { runs: [hookRun(run, hook, now)] }),
+      ...(job.options[hook] === undefined
+        ? undefined
+        : { runs: [hookRun(run, hook, now, ending)] }),
     });
     if (answer.result === "ok") {
       engine.runEnded(run.id);

@@ -30,7 +30,8 @@ export class Claimer {
   #running = false;
   #claiming: Promise<void> | undefined;
   #again = false;
-  #backlog = false;
+  /** Not known before the first claim. */
+  #backlog = true;
   #disarmPoll: (() => void) | undefined;
   #pollAt = Number.POSITIVE_INFINITY;
   #unsubscribe: (() => Promise<void>) | undefined;
@@ -40,7 +41,7 @@ export class Claimer {
     this.#host = host;
   }
 
-  /** The last claim was cut off by the number of free slots. */
+  /** The last claim was cut off by the number of free slots, or none was made yet. */
   get hasBacklog(): boolean {
     return this.#backlog;
   }
@@ -64,6 +65,7 @@ export class Claimer {
 
   async stop(): Promise<void> {
     this.#running = false;
+    this.#backlog = true;
     this.#disarmPoll?.();
     this.#disarmPoll = undefined;
     const unsubscribe = this.#unsubscribe;
@@ -113,6 +115,7 @@ export class Claimer {
     await this.#takeReclaims();
     const { now, runs, nextDue, overdue } = await this.claim();
     this.#backlog = nextDue !== null && nextDue <= now;
+    await this.#renewRegistrations(now);
     if (overdue.length > 0) await finishOverdue(this.#engine, overdue);
     const { left } = (await this.#engine.rawStorage.deliver?.()) ?? { left: 0 };
     if (overdue.length > 0 || left > 0 || (runs.length > 0 && this.#host.freeSlots > 0)) {
@@ -123,6 +126,15 @@ export class Claimer {
     const pollMs =
       this.#host.freeSlots > 0 ? Math.min(this.#pollMs, untilDue) : this.#engine.pollMs;
     this.#armPoll(pollMs);
+  }
+
+  async #renewRegistrations(now: number): Promise<void> {
+    const { jobs, registry } = this.#engine;
+    if (!registry.needsRenewal(now)) return;
+    await registry.renew(
+      jobs.all().map(({ id }) => id),
+      now,
+    );
   }
 
   get #pollMs(): number {

@@ -2,7 +2,7 @@ import { type Duration, durationMs } from "../core/duration.js";
 import { ConfigError, RunError } from "../core/errors.js";
 import type { EventName, SendEvent, SendEventOptions, SentEvent } from "../core/event.js";
 import type { Integrations } from "../core/integration.js";
-import type { InvokeOptions } from "../core/io.js";
+import type { InvokeOptions, Io } from "../core/io.js";
 import {
   type AnyJob,
   type ConcurrencyLimit,
@@ -12,13 +12,14 @@ import {
   type JobOptions,
   type JobOutput,
 } from "../core/job.js";
-import { offerInvoker } from "../core/job-invoke.js";
+import { offerCurrentIo, offerInvoker } from "../core/job-invoke.js";
 import { assertText } from "../core/key.js";
-import { assertInteger, assertOptions } from "../core/options.js";
+import { assertInteger, assertOptions, describe } from "../core/options.js";
 import type { Run, RunHandle } from "../core/run.js";
 import type { RunStatus } from "../core/run-status.js";
 import type { Storage } from "../core/storage.js";
 import { currentScope } from "./async-context.js";
+import { boundIo } from "./bound-io.js";
 import { type ClientOptions, checkClientOptions } from "./client-options.js";
 import { assertJobIsNew, leavePlace, takePlace } from "./client-places.js";
 import { invokeRun } from "./direct-start.js";
@@ -65,6 +66,7 @@ export class Client {
     this.#readiness = new Readiness(this.#engine, () => {
       if (options.storage === undefined) this.#engine.warnOnce("memory", MEMORY_WARNING);
     });
+    offerCurrentIo(currentIo);
     takePlace(this, options.reload ?? false);
     for (const job of options.jobs ?? []) this.attach(job);
   }
@@ -80,6 +82,7 @@ export class Client {
 
   /** Adds a job to this client, before or after `start`. @throws ConfigError JOB_DUPLICATE */
   attach(job: AnyJob): void {
+    assertJob(job);
     assertJobIsNew(this, job.id);
     this.#engine.jobs.add(job);
     this.#withdrawals.push(
@@ -298,6 +301,20 @@ const MEMORY_WARNING =
 
 /** Timers of the worker alone may be far away. */
 const KEEP_ALIVE_MS = 365 * 86_400_000;
+
+/** For `job.invoke`: the io of the live execution that the calling code runs in. */
+function currentIo(): Io | undefined {
+  const scope = currentScope();
+  return scope?.execution.isLive === true ? boundIo(scope) : undefined;
+}
+
+function assertJob(job: AnyJob): void {
+  if (typeof job?.options?.run === "function") return;
+  throw new ConfigError(
+    "OPTION_INVALID",
+    `attach and createClient({ jobs }) take what defineJob gives, got ${describe(job)}.`,
+  );
+}
 
 function idOf(run: RunRef): string {
   return typeof run === "string" ? run : run.id;

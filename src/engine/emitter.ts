@@ -64,7 +64,9 @@ export class Emitter {
     for (const listener of this.#listeners.get(name) ?? []) {
       try {
         // Not in the scope of whatever run the engine happens to work for.
-        runOutsideScope(() => (listener as Listener<E>)(event));
+        const done: unknown = runOutsideScope(() => (listener as Listener<E>)(event));
+        // An async listener that throws must not end the process as an unhandled rejection.
+        if (done instanceof Promise) done.catch(this.#onTrouble);
       } catch (error) {
         this.#onTrouble(error);
       }

@@ -28,6 +28,13 @@ export function leftError(runId: string): RunError {
   );
 }
 
+export function abandonedError(op: { readonly path: string; readonly runId: string }): RunError {
+  return new RunError(
+    "RUN_FINISHED",
+    `Nobody waits for "${op.path}" of run ${op.runId} any more: another branch won, or the task around it is tried again.`,
+  );
+}
+
 export function finishedError(runId: string): RunError {
   return new RunError(
     "RUN_FINISHED",

@@ -1,5 +1,5 @@
 import { toErrorRecord } from "../core/error-record.js";
-import type { CommitResult, RunWrite, TaskStatus, TaskWrite } from "../core/storage.js";
+import type { CommitResult, RunPatch, RunWrite, TaskStatus, TaskWrite } from "../core/storage.js";
 import type { Writer } from "./commit-queue.js";
 import type { Execution } from "./execution.js";
 import { finishedError, leftError, lostError, storageRefused } from "./execution-errors.js";
@@ -51,6 +51,11 @@ export class ExecutionWriter implements Writer {
   get pending(): PendingWrite {
     this.#pending ??= new PendingWrite();
     return this.#pending;
+  }
+
+  /** Columns of the run that go with the next write. */
+  patch(patch: RunPatch): void {
+    this.pending.patch = { ...this.pending.patch, ...patch };
   }
 
   /** Nothing is on its way, and nothing waits to be that somebody wants to hear of. */
@@ -106,10 +111,21 @@ export class ExecutionWriter implements Writer {
     if (phase === "finishing" && ending !== undefined) {
       return this.#send("final", finalWrite(execution, ending, this.pending));
     }
-    if (phase === "leaving" && leaving !== undefined && execution.callbacksAreQuiet) {
+    // Whoever wants to hear of a record hears of it before the run is given back.
+    const nobodyWaits = (this.#pending?.onDurable.length ?? 0) === 0;
+    if (
+      phase === "leaving" &&
+      leaving !== undefined &&
+      execution.callbacksAreQuiet &&
+      nobodyWaits
+    ) {
       return this.#send("release", releaseWrite(execution, leaving, this.pending));
     }
-    if (execution.isIdle) return this.#send("park", parkWrite(execution, this.pending));
+    if (execution.isIdle) {
+      const write = parkWrite(execution, this.pending);
+      execution.parks();
+      return this.#send("park", write);
+    }
     if (this.#pending === undefined && !lease.wantsExtension) return undefined;
     return this.#send("records", recordsWrite(execution, this.pending));
   }

@@ -65,7 +65,7 @@ export function finalWrite(execution: Execution, ending: Ending, pending: Pendin
   const { run, engine } = execution;
   const now = engine.storeClock.now();
   const hook = hookOf(ending.status);
-  const hooks = execution.job.options[hook] === undefined ? [] : [hookRun(run, hook, now)];
+  const hooks = execution.job.options[hook] === undefined ? [] : [hookRun(run, hook, now, ending)];
   const signals = endSignals(run, execution.inbox.watches);
   return {
     runId: run.id,

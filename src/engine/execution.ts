@@ -38,10 +38,11 @@ export type LeaveReason =
   | { readonly kind: "blocked"; readonly error: ErrorRecord };
 
 /**
- * running → parked → running …, and from running to finishing (`run` returned)
- * or leaving (the run goes on elsewhere), then over.
+ * running → parking (the park commit is on its way) → parked → running …, and
+ * from running to finishing (`run` returned) or leaving (the run goes on
+ * elsewhere), then over.
  */
-type Phase = "running" | "finishing" | "leaving" | "parked" | "over";
+type Phase = "running" | "finishing" | "leaving" | "parking" | "parked" | "over";
 
 /** What an `io` call does when nothing final is recorded for it. */
 type Start = (op: Op, earlier: TaskRecord | undefined) => void;
@@ -146,7 +147,7 @@ export class Execution {
     const op = new Op(scope, path, kind, decode);
     this.ops.set(path, op);
     scope.opBegins();
-    if (this.#phase === "parked") this.#resumeThen(() => this.#begin(op, start));
+    if (this.#isPaused) this.#resumeThen(() => this.#begin(op, start));
     else this.#begin(op, start);
     return op.promise as Promise<T>;
   }
@@ -196,6 +197,8 @@ export class Execution {
     if (op.record !== undefined) this.memo.set(op.path, op.record);
     this.visited?.add(op.path);
     if (draft.status !== "RUNNING") this.progressed = true;
+    // A start mark alone is no progress (E10).
+    else if (!this.progressed) this.writer.patch({ lastSeq: this.writer.seq });
   }
 
   /** Extends the lease and names the tasks that are open, should this process die. */
@@ -213,6 +216,8 @@ export class Execution {
     this.#phase = "leaving";
     this.leaving = reason;
     this.settlement.stop();
+    // Their instants were fixed when they were first met, not when the next execution meets them.
+    if (reason.kind !== "blocked") for (const op of this.ops.values()) op.waiting?.parkRecord?.();
     this.writer.enqueue();
   }
 
@@ -220,6 +225,7 @@ export class Execution {
   leaveNow(): void {
     this.leave({ kind: "limit" });
     this.cancellation.fire(() => leftError(this.runId));
+    this.root.closeTree();
     this.busyScopes = 0;
     this.writer.enqueue();
   }
@@ -236,11 +242,13 @@ export class Execution {
   }
 
   #runReturned(ending: Ending): void {
-    if (this.#phase === "parked") {
+    if (this.#isPaused) {
       this.#resumeThen(() => this.#runReturned(ending));
       return;
     }
     if (this.#phase !== "running" && this.#phase !== "leaving") return;
+    // Told to leave at once, or blocked: how it ended after that says nothing about the run.
+    if (this.root.isClosed || this.leaving?.kind === "blocked") return;
     this.root.exit();
     this.#phase = "finishing";
     this.ending = ending;
@@ -251,6 +259,7 @@ export class Execution {
 
   /** Parks when nothing is busy, on its way or about to settle (contract E6). */
   checkIdle(): void {
+    if (this.#phase === "running" && this.settlement.isQuiet) this.waits.fireOverdue();
     if (this.isIdle || this.#phase === "leaving") this.writer.enqueue();
   }
 
@@ -269,10 +278,16 @@ export class Execution {
     return this.busyScopes - (this.root.isBusy ? 1 : 0) <= 0;
   }
 
+  /** From here on nothing starts or fires: what came between the park commit and its answer could not be recorded. */
+  parks(): void {
+    this.#phase = "parking";
+    this.#stopTimers();
+  }
+
   hasParked(): void {
     this.#phase = "parked";
-    this.#stopTimers();
     this.host.parked(this);
+    if (this.#afterResume.length > 0) this.host.reclaim(this);
   }
 
   /** Goes on in memory: this process claimed its own parked run again. */
@@ -285,16 +300,37 @@ export class Execution {
     this.inbox.reset(claimed.signals, claimed.run.inbox);
     this.limit.start();
     for (const next of this.#afterResume.splice(0)) next();
+    for (const op of this.ops.values()) op.timeLimit?.arm();
     this.waits.resume();
     this.settlement.begin();
   }
 
+  /** Now, or once this process holds the parked run again. */
+  whenLive(next: () => void): void {
+    if (this.#isPaused) this.#resumeThen(next);
+    else next();
+  }
+
+  /** Operations of closed scopes wait for nothing any more. */
+  forgetClosed(): void {
+    for (const [path, op] of this.ops) {
+      if (!op.scope.isClosed) continue;
+      op.waiting = undefined;
+      this.ops.delete(path);
+    }
+  }
+
   #resumeThen(next: () => void): void {
     this.#afterResume.push(next);
-    if (this.#afterResume.length === 1) this.host.reclaim(this);
+    if (this.#afterResume.length === 1 && this.#phase === "parked") this.host.reclaim(this);
+  }
+
+  get #isPaused(): boolean {
+    return this.#phase === "parking" || this.#phase === "parked";
   }
 
   #stopTimers(): void {
+    for (const op of this.ops.values()) op.timeLimit?.disarm();
     this.waits.stop();
     this.limit.stop();
   }

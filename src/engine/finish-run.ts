@@ -23,6 +23,8 @@ export async function finishRun(
     const [run] = await engine.storage.getRuns([runId]);
     if (run === undefined) return { result: "missing" };
     if (isFinal(run.status)) return { result: "final", run };
+    // Without the job's code only the registry knows which hooks it has.
+    if (engine.jobs.get(run.jobId) === undefined) await engine.registry.refresh();
     const signals = await engine.storage.listSignals(runId);
     const now = await engine.rawStorage.now();
     engine.storeClock.observe(now);
@@ -49,7 +51,9 @@ function outsiderWrite(
 ): RunWrite {
   const hook = hookOf(ending.status);
   const hooks =
-    isInternal(run.jobId) || !engine.hasHook(run.jobId, hook) ? [] : [hookRun(run, hook, now)];
+    isInternal(run.jobId) || !engine.hasHook(run.jobId, hook)
+      ? []
+      : [hookRun(run, hook, now, ending)];
   return {
     runId: run.id,
     writeId: engine.writeIds.next(),

@@ -1,15 +1,15 @@
 import { toErrorRecord } from "../core/error-record.js";
-import { ConfigError, RunError } from "../core/errors.js";
+import { RunError } from "../core/errors.js";
 import { isInternal } from "../core/final.js";
 import type { RunHandle } from "../core/run.js";
 import { isFinal, openStatuses } from "../core/run-status.js";
 import type { NewRun, RunRecord, RunWrite } from "../core/storage.js";
-import { type Admission, admit } from "./admission.js";
 import { encodeValue } from "./encode.js";
 import type { Engine } from "./engine.js";
 import { finishRun } from "./finish-run.js";
 import { newId } from "./ids.js";
-import { createKeyedRun, payloadInvalid } from "./start-runs.js";
+import { decodeMeta, encodeMeta } from "./run-meta.js";
+import { admitInvoke, createKeyedRun, resolveJob } from "./start-runs.js";
 
 export interface CancelResult {
   /** False: it had ended before. */
@@ -118,15 +118,16 @@ export async function replayRun(
 ): Promise<RunHandle> {
   const [run] = await engine.storage.getRuns([id]);
   if (run === undefined || isInternal(run.jobId)) throw runNotFound(id);
-  const job = engine.jobs.get(run.jobId);
+  const { definition, version, maxDurationMs } = await resolveJob(engine, run.jobId);
   const payload =
     "payload" in options ? await encodeValue(engine, options.payload, "payload") : run.payload;
-  const admission = job === undefined ? undefined : await admitReplay(engine, run, payload ?? "");
+  const admission =
+    definition === undefined ? undefined : await admitInvoke(engine, definition, payload ?? "");
   const now = engine.storeClock.now();
   const replay: NewRun = {
     id: newId(now),
     jobId: run.jobId,
-    version: job?.version ?? run.version,
+    version,
     status: "PENDING",
     wakeAt: now,
     payload,
@@ -134,24 +135,12 @@ export async function replayRun(
     limitKeys: admission?.limitKeys ?? [],
     priority: run.priority,
     tags: run.tags,
-    maxDurationMs: run.maxDurationMs,
+    maxDurationMs,
     isTest: run.isTest,
-    meta: run.meta,
+    // The ttl was that of the first run.
+    meta: encodeMeta({ ...decodeMeta(run.meta), expiresAt: undefined }),
     eventId: run.eventId,
   };
   const { id: created } = await createKeyedRun(engine, replay);
   return { id: created };
-}
-
-async function admitReplay(
-  engine: Engine,
-  run: RunRecord,
-  payload: string,
-): Promise<Extract<Admission, { ok: true }>> {
-  const job = engine.jobs.get(run.jobId);
-  if (job === undefined)
-    throw new ConfigError("JOB_UNKNOWN", `This client has no job "${run.jobId}".`);
-  const admission = await admit(engine, job, await engine.codec.decode(payload));
-  if (!admission.ok) throw payloadInvalid(run.jobId, admission.issues);
-  return admission;
 }

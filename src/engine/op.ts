@@ -32,6 +32,8 @@ export class Op {
   waiting: Waiting | undefined;
   /** Records that the callback has started, unless that is recorded. Set while it runs. */
   startMark: (() => void) | undefined;
+  /** Bounds the attempt that runs; stands still while the run is parked. */
+  timeLimit: { arm(): void; disarm(): void } | undefined;
   readonly #decode: (record: TaskRecord) => unknown;
   #resolve: (value: unknown) => void = () => {};
   #reject: (error: unknown) => void = () => {};

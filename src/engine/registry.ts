@@ -10,6 +10,7 @@ export interface Registration {
   readonly trigger: TriggerData;
   readonly enabled: boolean;
   readonly maxDurationMs: number | null;
+  readonly priority: number;
   readonly hooks: readonly string[];
 }
 
@@ -30,7 +31,8 @@ export class Registry {
   readonly #storage: Storage;
   #jobs = new Map<string, Registration>();
   #version = 0;
-  #loaded = false;
+  #loadedAt: number | undefined;
+  #renewedAt = Number.NEGATIVE_INFINITY;
 
   constructor(storage: Storage) {
     this.#storage = storage;
@@ -59,8 +61,17 @@ export class Registry {
     );
   }
 
-  async ensureLoaded(): Promise<void> {
-    if (!this.#loaded) await this.reload();
+  /** Once a day anew: a job that nobody renews drops out, and renewals change no version. */
+  async ensureLoaded(now: number): Promise<void> {
+    if (this.#loadedAt === undefined || now - this.#loadedAt >= RENEW_AFTER_MS) await this.reload();
+  }
+
+  /** Reloads if another process has changed anything. */
+  async refresh(): Promise<void> {
+    const stored = await this.#storage.getValue(REGISTRY_KEY);
+    if (this.#loadedAt === undefined || (stored?.version ?? 0) !== this.#version) {
+      await this.reload();
+    }
   }
 
   async reload(): Promise<void> {
@@ -78,33 +89,62 @@ export class Registry {
     }
     this.#jobs = jobs;
     this.#version = version;
-    this.#loaded = true;
+    this.#loadedAt = now;
   }
 
   /** Makes these jobs known to every process. Writes only what differs. */
   async register(jobs: readonly Registration[]): Promise<void> {
-    let changed = false;
     const now = await this.#storage.now();
+    const changed: Registration[] = [];
     for (const job of jobs) {
-      if (await this.#registerOne(job)) changed = true;
-      await this.#renew(job.id, now);
+      if (await this.#registerOne(job)) changed.push(job);
     }
-    if (changed) await this.#storage.setValue(REGISTRY_KEY, "changed");
+    if (changed.length > 0) await this.#announce();
+    for (const job of changed) await this.#markAnnounced(job);
+    await this.renew(
+      jobs.map(({ id }) => id),
+      now,
+    );
     await this.reload();
+  }
+
+  needsRenewal(now: number): boolean {
+    return now - this.#renewedAt >= RENEW_AFTER_MS;
+  }
+
+  /** Says that there is a process with these jobs. One that was forgotten is heard of again. */
+  async renew(jobIds: readonly string[], now: number): Promise<void> {
+    this.#renewedAt = now;
+    let isBack = false;
+    for (const jobId of jobIds) {
+      const seen = await this.#storage.getValue(SEEN_PREFIX + jobId);
+      const age = seen === undefined ? 0 : now - Number(seen.value);
+      if (seen !== undefined && age < RENEW_AFTER_MS) continue;
+      await this.#storage.setValue(SEEN_PREFIX + jobId, String(now));
+      if (age >= FORGOTTEN_AFTER_MS) isBack = true;
+    }
+    if (isBack) await this.#announce();
   }
 
   async remove(jobId: string): Promise<void> {
     await this.#storage.deleteValue(JOB_PREFIX + jobId);
     await this.#storage.deleteValue(SEEN_PREFIX + jobId);
-    await this.#storage.setValue(REGISTRY_KEY, "changed");
+    await this.#announce();
     await this.reload();
   }
 
+  async #announce(): Promise<void> {
+    await this.#storage.setValue(REGISTRY_KEY, "changed");
+  }
+
+  /** Answers whether senders have to be told. */
   async #registerOne(job: Registration): Promise<boolean> {
     const value = JSON.stringify(job);
     for (;;) {
       const stored = await this.#storage.getValue(JOB_PREFIX + job.id);
       if (stored?.value === value) return false;
+      // Written by a process that is about to tell, or that died before it could.
+      if (stored?.value === unannounced(job)) return true;
       // During a rolling deploy the old version must not take the place of the new one.
       if (
         stored !== undefined &&
@@ -114,17 +154,17 @@ export class Registry {
       }
       const written = await this.#storage.setValue(
         JOB_PREFIX + job.id,
-        value,
+        unannounced(job),
         stored?.version ?? 0,
       );
       if (written.ok) return true;
     }
   }
 
-  async #renew(jobId: string, now: number): Promise<void> {
-    const seen = await this.#storage.getValue(SEEN_PREFIX + jobId);
-    if (seen !== undefined && now - Number(seen.value) < RENEW_AFTER_MS) return;
-    await this.#storage.setValue(SEEN_PREFIX + jobId, String(now));
+  async #markAnnounced(job: Registration): Promise<void> {
+    const stored = await this.#storage.getValue(JOB_PREFIX + job.id);
+    if (stored?.value !== unannounced(job)) return;
+    await this.#storage.setValue(JOB_PREFIX + job.id, JSON.stringify(job), stored.version);
   }
 
   async *#values(prefix: string): AsyncGenerator<{ key: string; value: string }> {
@@ -141,6 +181,10 @@ export class Registry {
   }
 }
 
+function unannounced(job: Registration): string {
+  return JSON.stringify({ ...job, announced: false });
+}
+
 export function registrationOf(job: AnyJob, maxDurationMs: number | null): Registration {
   const { onStart, onSuccess, onFailure, onCancel } = job.options;
   const hooks = Object.entries({ onStart, onSuccess, onFailure, onCancel })
@@ -152,6 +196,7 @@ export function registrationOf(job: AnyJob, maxDurationMs: number | null): Regis
     trigger: job.trigger.data,
     enabled: job.enabled,
     maxDurationMs,
+    priority: job.options.priority ?? 0,
     hooks,
   };
 }

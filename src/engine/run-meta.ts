@@ -11,7 +11,7 @@ export interface RunMeta {
   readonly eventContext?: string;
   readonly accountId?: string;
   /** End of the `ttl`, epoch ms: the run's deadline until it starts. */
-  readonly expiresAt?: number;
+  readonly expiresAt?: number | undefined;
 }
 
 export function encodeMeta(meta: RunMeta): string | null {

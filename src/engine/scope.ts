@@ -14,6 +14,7 @@ export class Scope {
   readonly parent: Scope | undefined;
   /** A task's callback: what it does is not repeated by a replay once it is recorded. */
   readonly isTask: boolean;
+  readonly #onClosed: (() => void) | undefined;
   readonly #keys = new Set<string>();
   readonly #children = new Set<Scope>();
   #openOps = 0;
@@ -28,7 +29,13 @@ export class Scope {
       parent,
       isTask = false,
       forbidden,
-    }: { parent?: Scope; isTask?: boolean; forbidden?: string | undefined } = {},
+      onClosed,
+    }: {
+      parent?: Scope;
+      isTask?: boolean;
+      forbidden?: string | undefined;
+      onClosed?: () => void;
+    } = {},
   ) {
     this.execution = execution;
     this.path = path;
@@ -36,6 +43,7 @@ export class Scope {
     this.parent = parent;
     this.isTask = isTask;
     this.forbidden = forbidden;
+    this.#onClosed = onClosed;
     if (parent !== undefined) parent.#children.add(this);
   }
 
@@ -57,7 +65,8 @@ export class Scope {
   }
 
   exit(): void {
-    if (this.parent !== undefined) this.parent.#children.delete(this);
+    // What it left open can still be closed from above.
+    if (this.parent !== undefined && this.#children.size === 0) this.parent.#children.delete(this);
     if (!this.#active) return;
     this.#active = false;
     if (this.#openOps === 0) this.execution.busyScopes--;
@@ -82,5 +91,6 @@ export class Scope {
     this.exit();
     this.#closed = true;
     for (const child of this.#children) child.closeTree();
+    this.#onClosed?.();
   }
 }

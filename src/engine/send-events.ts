@@ -53,7 +53,7 @@ export async function sendEvents(
     throw new ConfigError("EVENT_INVALID", `sendEvents takes a list, got ${describe(events)}.`);
   }
   const prepared = await Promise.all(events.map((event) => prepare(engine, event, options)));
-  await engine.registry.ensureLoaded();
+  await engine.registry.ensureLoaded(engine.storeClock.now());
   for (;;) {
     const version = engine.registry.version;
     const fanOuts = await Promise.all(prepared.map((event) => fanOutOf(engine, event)));
@@ -189,6 +189,7 @@ async function heardRun(
     wakeAt: event.wakeAt,
     payload: event.payload,
     maxDurationMs: registered.maxDurationMs,
+    priority: definition?.options.priority ?? registered.priority,
     eventId: event.id,
     meta: event.meta,
   };
@@ -200,8 +201,8 @@ async function heardRun(
     return { ...run, status: "FAILED", error: encodeErrorRecord(toErrorRecord(error)) };
   }
   if (admission.ok) {
-    const { admitted, tags, limitKeys, priority } = admission;
-    return { ...run, admitted, tags, limitKeys, priority };
+    const { admitted, tags, limitKeys } = admission;
+    return { ...run, admitted, tags, limitKeys };
   }
   const error = toErrorRecord(payloadInvalid(registered.id, admission.issues));
   return { ...run, status: "INVALID_PAYLOAD", error: encodeErrorRecord(error) };

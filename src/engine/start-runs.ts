@@ -44,12 +44,6 @@ export async function newInvokedRun(
 ): Promise<NewRun> {
   assertOptions(options, optionNames, "invoke");
   const job = await resolveJob(engine, target);
-  if (!job.enabled) {
-    throw new ConfigError(
-      "JOB_DISABLED",
-      `Job "${job.id}" is disabled: no new runs. Set enabled: true to invoke it.`,
-    );
-  }
   const now = engine.storeClock.now();
   const text = await encodeValue(engine, payload, `payload of job "${job.id}"`);
   const admission =
@@ -63,13 +57,13 @@ export async function newInvokedRun(
     payload: text,
     admitted: admission?.admitted ?? null,
     wakeAt: schedule.wakeAt,
-    priority: options.priority ?? admission?.priority ?? 0,
+    priority: options.priority ?? job.priority,
     limitKeys: admission?.limitKeys ?? [],
     tags: [...(admission?.tags ?? []), ...checkedTags(options.tags ?? [])],
     deadlineAt: schedule.deadlineAt,
     maxDurationMs: job.maxDurationMs,
     isTest: options.isTest ?? false,
-    meta: await metaOf(engine, options),
+    meta: await metaOf(engine, options, schedule.deadlineAt),
     ...idempotency(options, text, now),
   };
 }
@@ -79,11 +73,13 @@ interface ResolvedJob {
   readonly version: string;
   readonly enabled: boolean;
   readonly maxDurationMs: number | null;
+  readonly priority: number;
   /** Absent in a process without the job's code: the first claimer admits. */
   readonly definition: AnyJob | undefined;
 }
 
-async function resolveJob(engine: Engine, target: AnyJob | string): Promise<ResolvedJob> {
+/** @throws ConfigError JOB_UNKNOWN, JOB_DISABLED */
+export async function resolveJob(engine: Engine, target: AnyJob | string): Promise<ResolvedJob> {
   const id = typeof target === "string" ? target : target?.id;
   if (typeof id !== "string") {
     throw new ConfigError(
@@ -93,15 +89,17 @@ async function resolveJob(engine: Engine, target: AnyJob | string): Promise<Reso
   }
   const definition = engine.jobs.get(id);
   if (definition !== undefined) {
+    assertEnabled(definition);
     return {
       id,
       version: definition.version,
       enabled: definition.enabled,
       maxDurationMs: maxDurationMsOf(definition),
+      priority: definition.options.priority ?? 0,
       definition,
     };
   }
-  await engine.registry.ensureLoaded();
+  await engine.registry.ensureLoaded(engine.storeClock.now());
   if (engine.registry.get(id) === undefined) await engine.registry.reload();
   const registered = engine.registry.get(id);
   if (registered === undefined) {
@@ -113,11 +111,20 @@ async function resolveJob(engine: Engine, target: AnyJob | string): Promise<Reso
       `No process has registered a job "${id}" in this storage. ${known.length === 0 ? "None is registered yet." : `Known jobs: ${known.slice(0, 20).join(", ")}.`} Attach it to this client, or start the worker that has it.`,
     );
   }
+  assertEnabled(registered);
   return { ...registered, definition: undefined };
 }
 
+function assertEnabled(job: { readonly id: string; readonly enabled: boolean }): void {
+  if (job.enabled) return;
+  throw new ConfigError(
+    "JOB_DISABLED",
+    `Job "${job.id}" is disabled: no new runs. Set enabled: true to start some.`,
+  );
+}
+
 /** An invoke answers a bad payload with an error; nothing is stored. */
-async function admitInvoke(
+export async function admitInvoke(
   engine: Engine,
   job: AnyJob,
   text: string,
@@ -156,9 +163,14 @@ function scheduleOf(
   return { wakeAt: Math.max(now, wakeAt), deadlineAt };
 }
 
-async function metaOf(engine: Engine, options: InvokeOptions): Promise<string | null> {
-  if (options.accountId === undefined && options.context === undefined) return null;
+async function metaOf(
+  engine: Engine,
+  options: InvokeOptions,
+  expiresAt: number | null,
+): Promise<string | null> {
+  if (options.accountId !== undefined) assertText(options.accountId, "accountId of invoke");
   const meta: RunMeta = {
+    ...(expiresAt === null ? undefined : { expiresAt }),
     ...(options.accountId === undefined ? undefined : { accountId: options.accountId }),
     ...(options.context === undefined
       ? undefined

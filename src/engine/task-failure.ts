@@ -1,4 +1,10 @@
-import { isNonRetriable, isPawlError, retryAfterOf } from "../core/errors.js";
+import {
+  ConfigError,
+  describeValue,
+  isNonRetriable,
+  isPawlError,
+  retryAfterOf,
+} from "../core/errors.js";
 import type { Io, OnError, OnErrorResult, Task } from "../core/io.js";
 import { type ResolvedRetry, resolveRetry, retryDelayMs } from "../core/retry.js";
 import { randomFraction } from "./ids.js";
@@ -11,7 +17,8 @@ interface Failure {
   /** undefined: nobody asked for retries. */
   readonly retry: ResolvedRetry | undefined;
   readonly failedAttempts: number;
-  readonly now: number;
+  /** Asked once the decision is made: `onError` may have taken its time. */
+  now(): number;
 }
 
 export interface RetryDecision {
@@ -35,7 +42,7 @@ export async function decideRetry(failure: Failure): Promise<RetryDecision> {
   const delay = retryDelayMs(retry, failure.failedAttempts, randomFraction);
   return delay === undefined
     ? { error: decision.error }
-    : { error: decision.error, retryAt: failure.now + delay };
+    : { error: decision.error, retryAt: failure.now() + delay };
 }
 
 interface Decision {
@@ -44,7 +51,8 @@ interface Decision {
   readonly skip?: boolean;
 }
 
-async function askOnError({ error, task, io, onError }: Failure): Promise<Decision> {
+async function askOnError(failure: Failure): Promise<Decision> {
+  const { error, task, io, onError } = failure;
   if (onError === undefined) return { error };
   let answer: OnErrorResult;
   try {
@@ -54,10 +62,24 @@ async function askOnError({ error, task, io, onError }: Failure): Promise<Decisi
   }
   if (answer === undefined || answer === null) return { error };
   if (answer instanceof Error) return { error: answer };
-  if ("skipRetrying" in answer && answer.skipRetrying) return { error, skip: true };
-  if ("retryAt" in answer)
+  if (typeof answer === "object" && "skipRetrying" in answer && answer.skipRetrying === true)
+    return { error, skip: true };
+  if (typeof answer === "object" && "retryAt" in answer && isValidDate(answer.retryAt))
     return { error: answer.error ?? error, retryAt: answer.retryAt.getTime() };
-  return { error };
+  return { error: badAnswer(failure, answer), skip: true };
+}
+
+function isValidDate(value: unknown): value is Date {
+  return value instanceof Date && !Number.isNaN(value.getTime());
+}
+
+/** A mistake in `onError` must not look like the task's own failure, nor be taken for "try again". */
+function badAnswer({ error, task }: Failure, answer: unknown): ConfigError {
+  return new ConfigError(
+    "OPTION_INVALID",
+    `onError of task "${task.id}" returned ${describeValue(answer)}. Return nothing, an Error, { retryAt: Date, error? } or { skipRetrying: true }.`,
+    { cause: error },
+  );
 }
 
 /** Asking for a time is asking for retries: without `retry` its default limit bounds the attempts. */

@@ -1,6 +1,4 @@
-import { durationMs } from "../core/duration.js";
 import { type ErrorRecord, encodeErrorRecord, toErrorRecord } from "../core/error-record.js";
-import { TaskError, TaskInterruptedError } from "../core/errors.js";
 import type { OnError, TaskOptions } from "../core/io.js";
 import type { Key } from "../core/key.js";
 import { type ResolvedRetry, resolveRetry } from "../core/retry.js";
@@ -14,14 +12,15 @@ import {
 import { runInScope } from "./async-context.js";
 import { encodeValue } from "./encode.js";
 import type { Execution } from "./execution.js";
+import { interrupted, wasInterrupted } from "./interrupted.js";
 import type { TaskCallback } from "./io/run-task.js";
 import type { Op } from "./op.js";
 import { taskEnded } from "./outcome.js";
 import { errorCaps } from "./run-body.js";
-import { Scope } from "./scope.js";
+import { TaskAttempt } from "./task-attempt.js";
 import { displayData, hasDisplay } from "./task-display.js";
-import { decideRetry } from "./task-failure.js";
-import { TaskHandle } from "./task-handle.js";
+import { decideRetry, type RetryDecision } from "./task-failure.js";
+import type { TaskHandle } from "./task-handle.js";
 
 /** One task in one execution: its attempts, and what is recorded of them. */
 export class TaskRun {
@@ -33,6 +32,7 @@ export class TaskRun {
   #attempts = 0;
   #history: readonly AttemptRecord[] = [];
   #startedAt = 0;
+  #last: TaskAttempt | undefined;
 
   constructor(
     op: Op,
@@ -58,7 +58,7 @@ export class TaskRun {
       this.#attempts = earlier.attempts;
       this.#history = decodeTaskData(earlier.data).history ?? [];
     }
-    if (earlier?.status === "RUNNING" && this.#options.mode === "at-most-once") {
+    if (this.#options.mode === "at-most-once" && wasInterrupted(this.#op)) {
       this.#fail(toErrorRecord(interrupted(this.#op)));
     } else if (earlier?.status === "WAITING" && earlier.wakeAt !== null) {
       this.#waitUntil(earlier.wakeAt);
@@ -119,75 +119,54 @@ export class TaskRun {
   }
 
   #run(): void {
-    const { scope, path } = this.#op;
-    const execution = this.#execution;
-    if (execution.phase !== "running" || scope.isClosed) return;
-    const attempt = this.#attempts + 1;
-    const inner = new Scope(execution, path, `${scope.tag}.${attempt}`, {
-      parent: scope,
-      isTask: true,
-      forbidden: this.#options.mode === "at-most-once" ? "at-most-once task" : undefined,
-    });
-    const task = new TaskHandle(this.#op, this.#key, attempt);
-    const startedMono = execution.engine.clock.monotonic();
+    const { phase } = this.#execution;
+    if (this.#op.scope.isClosed) return;
+    if (phase !== "running") {
+      this.#unmark();
+      return;
+    }
+    // Calls that the failed attempt left open give way to those of this one.
+    this.#last?.close();
+    const attempt = new TaskAttempt(this.#op, this.#key, this.#attempts + 1, this.#options);
+    this.#last = attempt;
     let marked = this.#op.record?.status === "RUNNING";
     this.#op.startMark = () => {
       if (!marked) this.#mark();
       marked = true;
     };
-    let ended = false;
-    const end = (settle: () => void) => {
-      if (ended) return;
-      ended = true;
-      disarm?.();
+    attempt.run(this.#callback, (outcome) => {
       this.#op.startMark = undefined;
-      execution.limit.taskTook(execution.engine.clock.monotonic() - startedMono);
-      settle();
-      inner.exit();
-    };
-    const disarm = this.#armTimeout(task, (error) => end(() => this.#failed(error, task, inner)));
-    inner.enter();
-    this.#callCallback(task, inner).then(
-      (value) => end(() => this.#returned(value, task, inner)),
-      (error) => end(() => this.#failed(error, task, inner)),
-    );
-  }
-
-  async #callCallback(task: TaskHandle, inner: Scope): Promise<unknown> {
-    return await runInScope(inner, () => this.#callback(task, this.#execution.host.ioOf(inner)));
-  }
-
-  #armTimeout(task: TaskHandle, onTimeout: (error: TaskError) => void): (() => void) | undefined {
-    if (this.#options.timeout === undefined) return undefined;
-    const timeoutMs = durationMs(this.#options.timeout, "timeout of runTask");
-    return this.#execution.engine.clock.setTimer(timeoutMs, () => {
-      const error = new TaskError(
-        "TASK_TIMEOUT",
-        `Attempt ${task.attempt} of task "${this.#op.path}" in run ${this.#op.runId} took longer than ${timeoutMs} ms. Raise its timeout, or let the callback heed task.signal.`,
-      );
-      onTimeout(error);
-      task.abort(error);
+      if ("value" in outcome) this.#returned(outcome.value, attempt);
+      else this.#failed(outcome.error, attempt);
     });
   }
 
-  #returned(value: unknown, task: TaskHandle, inner: Scope): void {
+  /** Marked and not started after all: the next execution must not take it for interrupted. */
+  #unmark(): void {
+    if (this.#options.mode === "at-most-once")
+      this.#recordWaiting(this.#execution.engine.storeClock.now());
+  }
+
+  #returned(value: unknown, attempt: TaskAttempt): void {
     let text: string | Promise<string>;
     try {
       text = encodeValue(this.#execution.engine, value, `output of task "${this.#op.path}"`);
     } catch (error) {
-      this.#failed(error, task, inner);
+      this.#failed(error, attempt);
       return;
     }
     if (typeof text === "string") {
-      this.#complete(text, task);
+      this.#complete(text, attempt.task);
+      attempt.leave();
       return;
     }
-    const encoding = text;
-    void this.#execution.hold(() =>
-      encoding.then(
-        (done) => this.#complete(done, task),
-        (error) => this.#failed(error, task, inner),
-      ),
+    text.then(
+      (done) =>
+        this.#execution.whenLive(() => {
+          this.#complete(done, attempt.task);
+          attempt.leave();
+        }),
+      (error) => this.#failed(error, attempt),
     );
   }
 
@@ -206,26 +185,38 @@ export class TaskRun {
     taskEnded(this.#execution, this.#op);
   }
 
-  #failed(error: unknown, task: TaskHandle, inner: Scope): void {
-    void this.#execution.hold(async () => {
-      const decision = await decideRetry({
+  #failed(error: unknown, attempt: TaskAttempt): void {
+    const { scope, task } = attempt;
+    const execution = this.#execution;
+    // The scope stays entered: `onError` may make io calls, and the run may park on them.
+    const deciding = runInScope(scope, () =>
+      decideRetry({
         error,
         task,
-        io: this.#execution.host.ioOf(inner),
+        io: execution.host.ioOf(scope),
         onError: this.#onError,
         retry: this.#retry,
         failedAttempts: this.#attempts + 1,
-        now: this.#execution.engine.storeClock.now(),
-      });
-      const record = toErrorRecord(decision.error, errorCaps(this.#execution));
-      this.#history = [
-        ...this.#history.slice(-49),
-        [this.#startedAt, this.#execution.engine.storeClock.now(), record],
-      ];
-      this.#attempts++;
-      if (decision.retryAt === undefined) this.#fail(record);
-      else this.#retryAt(decision.retryAt, record);
-    });
+        now: () => execution.engine.storeClock.now(),
+      }),
+    );
+    void deciding.then((decision) =>
+      execution.whenLive(() => {
+        this.#decided(decision);
+        attempt.leave();
+      }),
+    );
+  }
+
+  #decided({ error, retryAt }: RetryDecision): void {
+    const record = toErrorRecord(error, errorCaps(this.#execution));
+    this.#history = [
+      ...this.#history.slice(-49),
+      [this.#startedAt, this.#execution.engine.storeClock.now(), record],
+    ];
+    this.#attempts++;
+    if (retryAt === undefined) this.#fail(record);
+    else this.#retryAt(retryAt, record);
   }
 
   get #retry(): ResolvedRetry | undefined {
@@ -289,10 +280,4 @@ export class TaskRun {
   #historyData(): TaskData | undefined {
     return this.#history.length === 0 ? undefined : { history: this.#history };
   }
-}
-
-function interrupted(op: Op): TaskInterruptedError {
-  return new TaskInterruptedError(
-    `Task "${op.path}" of run ${op.runId} was started by an execution that ended before the result was recorded. It is at-most-once and is not started again; check what it did, then catch this error or retry the run.`,
-  );
 }

@@ -9,6 +9,8 @@ export class Waits {
   readonly #execution: Execution;
   #disarmTimer: (() => void) | undefined;
   #timerAt = NO_TIME;
+  /** The inbox is being read for waits that are due: they are not fired a second time meanwhile. */
+  #isLooking = false;
 
   constructor(execution: Execution) {
     this.#execution = execution;
@@ -32,7 +34,20 @@ export class Waits {
   /** After a pause: what arrived or became due meanwhile goes on, the rest waits again. */
   resume(): void {
     this.deliver();
-    this.fireDue();
+    this.#fireDue();
+    this.#armEarliest();
+  }
+
+  /**
+   * Fires what was overdue when it was met, as after a replay. Called once all
+   * that is recorded has settled and all calls of this turn are made, so that
+   * the earliest instant goes first, as in a kept frame, and not the first
+   * call; and before a park, which would only be claimed again.
+   */
+  fireOverdue(): void {
+    if (this.#timerAt > this.#execution.engine.storeClock.now()) return;
+    this.stop();
+    this.#fireDue();
     this.#armEarliest();
   }
 
@@ -59,7 +74,8 @@ export class Waits {
   }
 
   /** Fires what is due by the store's time, in the order of the due instants. */
-  fireDue(): void {
+  #fireDue(): void {
+    if (this.#isLooking) return;
     const execution = this.#execution;
     const now = execution.engine.storeClock.now();
     const due = [...execution.ops.values()].filter((op) => dueAt(op) <= now);
@@ -71,9 +87,15 @@ export class Waits {
       return;
     }
     // A fulfilment that is in the inbox already wins over the timeout.
+    this.#isLooking = true;
     void execution.hold(async () => {
-      await this.readInbox();
+      try {
+        await this.readInbox();
+      } finally {
+        this.#isLooking = false;
+      }
       for (const op of due) this.#fire(op, now);
+      this.#armEarliest();
     });
   }
 
@@ -92,12 +114,13 @@ export class Waits {
     this.#disarmTimer = clock.setTimer(Math.max(0, at - storeClock.now()), () => {
       this.stop();
       if (this.#execution.phase !== "running") return;
-      this.fireDue();
+      this.#fireDue();
       this.#armEarliest();
     });
   }
 
   #armEarliest(): void {
+    if (this.#isLooking || this.#execution.phase !== "running") return;
     for (const op of this.#execution.ops.values()) {
       if (op.waiting?.wakeAt !== undefined) this.#arm(op.waiting.wakeAt);
     }

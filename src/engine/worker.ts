@@ -91,9 +91,15 @@ export class Worker implements ExecutionHost, ClaimerHost {
       return;
     }
     frame?.drop(() => leftError(frame.runId));
+    this.reserveSlot();
     void this.#meanwhile(async () => {
-      const ready = await admitClaimed(this.#engine, job, claimed);
-      if (ready !== undefined) this.execute(job, ready, claimedAtMono);
+      try {
+        const ready = await admitClaimed(this.#engine, job, claimed);
+        if (ready !== undefined) this.execute(job, ready, claimedAtMono);
+        else this.claimSoon();
+      } finally {
+        this.releaseSlot();
+      }
     });
   }
 

@@ -6,7 +6,20 @@ interface Timer {
   readonly callback: () => void;
 }
 
-/** Time that only moves when a test says so. */
+/**
+ * Time that only moves when a test says so: a year passes as fast as a second.
+ *
+ * Give it to `createClient({ clock })` and move it by hand, or let
+ * {@link TestWorld} move it and its clients together.
+ *
+ * @example
+ * const clock = fakeClock(new Date("2026-01-01"));
+ * const client = createClient({ storage: memory(), clock, jobs: [reminder] });
+ * await client.invoke(reminder, {});
+ * await client.drain();
+ * clock.advance("1d");
+ * await client.drain();
+ */
 export class FakeClock implements Clock {
   #now: number;
   #monotonic = 0;
@@ -41,6 +54,12 @@ export class FakeClock implements Clock {
     this.#moveTo(end);
   }
 
+  /** Milliseconds until the next timer fires; undefined while none is set. */
+  get untilNextTimerMs(): number | undefined {
+    const next = this.#next(Number.POSITIVE_INFINITY);
+    return next === undefined ? undefined : Math.max(0, next.at - this.#monotonic);
+  }
+
   /** A step of the wall clock alone, as NTP or a person makes it; monotonic time and timers do not notice. */
   jump(duration: Duration | { readonly backMs: number }): void {
     this.#now +=
@@ -64,6 +83,7 @@ export class FakeClock implements Clock {
   }
 }
 
+/** A {@link FakeClock}. It starts at `start`, by default at 2026-01-01T00:00:00Z. */
 export function fakeClock(start?: Date | number): FakeClock {
   return new FakeClock(start);
 }

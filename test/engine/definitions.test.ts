@@ -13,7 +13,8 @@ import {
   type Schema,
 } from "../../src/index.js";
 import { memory } from "../../src/storage/memory/index.js";
-import { codeOf, settled, thrownCode } from "./support.js";
+import { turns } from "./drive.js";
+import { codeOf, thrownCode } from "./support.js";
 import { describeEngine } from "./world.js";
 
 const run = async () => "done";
@@ -155,7 +156,7 @@ describeEngine("definitions", (world) => {
     const handle = await client.invoke(job, { n: "7" } as never);
     await client.drain();
     expect(await client.getRun(handle)).toMatchObject({ output: { n: 7 }, payload: { n: "7" } });
-    expect(await codeOf(client.invoke(job, { n: [] } as never))).toBe("PAYLOAD_INVALID");
+    expect(await codeOf(client.invoke(job, { n: "x" } as never))).toBe("PAYLOAD_INVALID");
   });
 });
 
@@ -186,7 +187,7 @@ describe("definitions without a storage", () => {
     ["a duration that is none", { maxDuration: "soon" }, "OPTION_INVALID"],
     ["a log level that is none", { logLevel: "loud" }, "OPTION_INVALID"],
     ["a priority out of range", { priority: 1001 }, "OPTION_INVALID"],
-    ["a retry limit of zero", { retry: { limit: 0 } }, "OPTION_INVALID"],
+    ["a retry limit below zero", { retry: { limit: -1 } }, "OPTION_INVALID"],
     [
       "an integration that hides an io method",
       { integrations: { wait: {} } },
@@ -287,7 +288,7 @@ describe("definitions without a storage", () => {
       },
     };
     createClient({ storage, clock }).defineJob({ id: "j", trigger: invokeTrigger(), run });
-    await settled();
+    await turns();
     expect(calls).toEqual([]);
   });
 

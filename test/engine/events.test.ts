@@ -1,7 +1,8 @@
 import { expect, test } from "vitest";
 import { z } from "zod";
 import { defineEvent, defineJob, eventTrigger, invokeTrigger } from "../../src/index.js";
-import { codeOf, doomedClient, numbered, until } from "./support.js";
+import { Machine } from "./drive.js";
+import { codeOf, numbered, until } from "./support.js";
 import { describeEngine } from "./world.js";
 
 const echo = async (payload: unknown) => payload;
@@ -327,13 +328,13 @@ describeEngine("events", (world) => {
       }),
       defineJob({ id: "hearer", trigger: eventTrigger({ name: "told" }), run: echo }),
     ];
-    const doomed = doomedClient(world(), { jobs: define() });
+    const doomed = new Machine(world(), { jobs: define() });
     const handle = await doomed.client.invoke("sender");
     void doomed.client.drain();
     const witness = world().client();
     const heard = async () => (await witness.getRuns({ jobId: "hearer" })).runs.length;
     await until(async () => (await heard()) > 0);
-    doomed.die();
+    doomed.freeze();
     world().clock.advance("31s");
     const heir = world().client({ jobs: define() });
     await heir.drain();
@@ -363,9 +364,9 @@ describeEngine("events", (world) => {
 
   test("G11: an event that was acknowledged is there for the next process", async () => {
     const job = defineJob({ id: "j", trigger: eventTrigger({ name: "e" }), run: echo });
-    const doomed = doomedClient(world(), { jobs: [job] });
+    const doomed = new Machine(world(), { jobs: [job] });
     const { runIds } = await doomed.client.sendEvent({ name: "e", payload: "kept" });
-    doomed.die();
+    doomed.freeze();
     const heir = world().client({ jobs: [job] });
     await heir.drain();
     expect(await heir.getRun(runIds[0] ?? "")).toMatchObject({ output: "kept" });

@@ -214,7 +214,9 @@ describeEngine("tasks", (world) => {
         task.outputProperties = properties;
         return 3;
       });
-      await io.runTask("fails", () => Promise.reject(new Error("no")), { properties }).catch(() => {});
+      await io
+        .runTask("fails", () => Promise.reject(new Error("no")), { properties })
+        .catch(() => {});
       return [a, b, c];
     });
     expect(run).toMatchObject({ status: "COMPLETED", output: [1, 2, 3] });
@@ -230,9 +232,13 @@ describeEngine("tasks", (world) => {
   test("K18: redacted paths are hidden from readers, and the run still gets the whole value", async () => {
     const seen: unknown[] = [];
     const run = await runToEnd(world(), async (io) => {
-      const value = await io.runTask("login", () => ({ user: "u", auth: { token: "s" }, list: [1] }), {
-        redact: { paths: ["auth.token", "list.0", "missing.path"] },
-      });
+      const value = await io.runTask(
+        "login",
+        () => ({ user: "u", auth: { token: "s" }, list: [1] }),
+        {
+          redact: { paths: ["auth.token", "list.0", "missing.path"] },
+        },
+      );
       seen.push(value);
       await io.wait("park", 1);
       return value.auth.token;

@@ -66,7 +66,7 @@ export const brokenAdapters: readonly BrokenAdapter[] = [
     noticedBy: [atomicity],
     breaks: () => (inner) => ({
       commit: async (writes) => {
-        const answers: Awaited<ReturnType<Storage["commit"]>> = [];
+        const answers = await inner.commit([]);
         for (const write of writes) {
           const refused = answers.find(({ result }) => result === "rejected");
           answers.push(...(refused === undefined ? await inner.commit([write]) : [refused]));
@@ -144,14 +144,14 @@ export const brokenAdapters: readonly BrokenAdapter[] = [
     fault: "S6: claims at the same time get the same runs",
     noticedBy: ["S6: two claimers never get one run under one epoch"],
     breaks: () => {
-      let underWay: ReturnType<Storage["claimRuns"]> | undefined;
+      const underWay = new Map<string, ReturnType<Storage["claimRuns"]>>();
       return (inner) => ({
         claimRuns: async (request) => {
           if (Object.keys(request.limits).length > 0) return inner.claimRuns(request);
-          underWay ??= inner.claimRuns(request);
-          const answer = await underWay;
-          underWay = undefined;
-          return answer;
+          const jobs = request.jobIds.join();
+          const claim = underWay.get(jobs) ?? inner.claimRuns(request);
+          underWay.set(jobs, claim);
+          return claim.finally(() => underWay.delete(jobs));
         },
       });
     },

@@ -4,6 +4,7 @@ import { assertOptions } from "../../core/options.js";
 import type { TaskKind } from "../../core/task-data.js";
 import { randomFraction } from "../ids.js";
 import type { Scope } from "../scope.js";
+import { failOp } from "./invoke.js";
 import { rejected } from "./run-task.js";
 
 interface RandomOptions {
@@ -50,8 +51,12 @@ function remember<T>(scope: Scope, key: Key, kind: TaskKind, make: () => T): Pro
     output === null ? undefined : engine.codec.decode(output);
   return execution.call<T>(scope, key, kind, decode, (op) => {
     void execution.hold(async () => {
-      const output = await engine.codec.encode(make(), kind);
-      execution.record(op, { status: "COMPLETED", output }, "settle");
+      try {
+        const output = await engine.codec.encode(make(), kind);
+        execution.record(op, { status: "COMPLETED", output }, "settle");
+      } catch (error) {
+        failOp(op, error);
+      }
     });
   });
 }

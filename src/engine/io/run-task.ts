@@ -65,8 +65,8 @@ function problemOf(callback: unknown, options: TaskOptions): unknown {
     assertOptions(options, optionNames, "runTask");
     if (options.timeout !== undefined) durationMs(options.timeout, "timeout of runTask");
     if (options.retry !== undefined && options.retry !== false) resolveRetry(options.retry);
-    if (options.delayUntil !== undefined && Number.isNaN(new Date(options.delayUntil).getTime())) {
-      throw new ConfigError("OPTION_INVALID", "delayUntil of runTask is an invalid Date.");
+    if (options.delayUntil !== undefined && !isValidDate(options.delayUntil)) {
+      throw new ConfigError("OPTION_INVALID", "delayUntil of runTask must be a valid Date.");
     }
     if (
       options.mode !== undefined &&
@@ -82,4 +82,8 @@ function problemOf(callback: unknown, options: TaskOptions): unknown {
   } catch (error) {
     return error;
   }
+}
+
+function isValidDate(value: unknown): boolean {
+  return value instanceof Date && !Number.isNaN(value.getTime());
 }

@@ -28,14 +28,9 @@ export function wait(scope: Scope, key: Key, when: Duration | Date): Promise<voi
 
 function waitUntil(op: Op, wakeAt: number): void {
   const { execution } = op.scope;
-  const complete = () => execution.record(op, { status: "COMPLETED" }, "settle");
-  if (wakeAt <= execution.engine.storeClock.now()) {
-    complete();
-    return;
-  }
   execution.waitOn(op, {
     wakeAt,
-    onDue: complete,
+    onDue: () => execution.record(op, { status: "COMPLETED" }, "settle"),
     parkRecord: () => {
       if (!isWaiting(op.record)) {
         execution.record(op, {

@@ -10,8 +10,9 @@ const overdueLimit = 100;
 
 export function claim(data: MemoryData, request: ClaimRequest, now: number): ClaimResult {
   data.slots.expire(now);
-  const overdue = data.deadlines.top((timer) => timer.at <= now, overdueLimit);
   const picked = again(data, request, now) ?? pick(data, request, now);
+  // Afterwards: the start of a run moves its deadline.
+  const overdue = data.deadlines.top((timer) => timer.at <= now, overdueLimit);
   const answer = new Answer(request.taskBudget);
   return {
     now,

@@ -3,8 +3,8 @@ import type { CommitOutcome, CommitResult, RunPatch, RunWrite } from "../../core
 import { NEVER } from "../../core/storage.js";
 import type { MemoryData } from "./data.js";
 import { applyEffects } from "./effects.js";
-import { refusal } from "./refusal.js";
-import { frozenCopy, RunLog, type RunRow } from "./run-row.js";
+import { changesRun, refusal } from "./refusal.js";
+import { frozenCopy, type RunRow } from "./run-row.js";
 import { storedTask, TaskTable } from "./task-table.js";
 
 export function commitWrite(data: MemoryData, write: RunWrite, now: number): CommitResult {
@@ -67,63 +67,61 @@ function isTasksOnly(write: RunWrite): boolean {
     write.watches === undefined &&
     write.runs === undefined &&
     write.logs === undefined &&
-    write.values === undefined
+    write.values === undefined &&
+    write.reopen === undefined
   );
 }
 
 /** Everything but the tasks. Answers whether a longer lease was refused. */
 function writeRun(data: MemoryData, row: RunRow, write: RunWrite, now: number): boolean {
   row.writeId = write.writeId;
-  const epoch = write.guard.epoch ?? row.epoch;
-  if (write.logs !== undefined && write.logs.length > 0) {
-    row.log ??= new RunLog();
-    for (const line of write.logs) row.log.append(line, epoch);
-  }
   if (write.signalsRead !== undefined) row.markRead(write.signalsRead);
-  for (const { key, value } of write.values ?? []) data.values.write(key, value, undefined);
-  if (write.run === undefined && write.release === undefined && write.leaseUntil === undefined) {
-    applyEffects(data, row, write, now);
-    return false;
+  let leaseRefused = false;
+  if (changesRun(write) || write.leaseUntil !== undefined) {
+    data.due.remove(row);
+    if (changesRun(write)) changeRun(data, row, write, now);
+    leaseRefused = extensionRefused(data, row, write.leaseUntil, now);
+    data.settleDue(row, now);
   }
-  data.due.remove(row);
-  const leaseRefused = changeRun(data, row, write, now);
-  data.settleDue(row, now);
+  // An outsider's lines go with the epoch that it raised, lest they be taken for the holder's.
+  row.writeLog(write.logs, write.guard.epoch ?? row.epoch);
+  for (const { key, value } of write.values ?? []) data.values.write(key, value, undefined);
   // Last, since a watch may be answered by a signal to this very run, which must find it parked.
   applyEffects(data, row, write, now);
   return leaseRefused;
 }
 
-function changeRun(data: MemoryData, row: RunRow, write: RunWrite, now: number): boolean {
+function changeRun(data: MemoryData, row: RunRow, write: RunWrite, now: number): void {
   const wasFinal = isFinal(row.status);
-  const byOutsider = write.guard.epoch === undefined || (wasFinal && write.reopen === true);
+  const byOutsider = write.guard.epoch === undefined || wasFinal;
   if (byOutsider || write.release !== undefined) row.epoch += 1;
-  if (wasFinal && write.reopen === true) {
-    row.generation += 1;
-    row.finishedAt = null;
-  }
-  if (write.run !== undefined) patchRun(data, row, write.run, now);
+  if (wasFinal) row.generation += 1;
+  if (write.run !== undefined) patchRun(data, row, write.run);
   const over = isFinal(row.status);
+  if (over || wasFinal) row.finishedAt = write.run?.finishedAt ?? (over ? now : null);
   if (over !== wasFinal) data.topics.follow(row);
   if (over || byOutsider || write.release !== undefined) data.letGo(row, now);
   if (over) data.setDeadline(row, null);
-  if (write.release !== undefined) {
-    row.wakeAt = write.release.wakeAt ?? NEVER;
-    row.wakeSignals = write.release.wakeSignals;
-    row.keep = !byOutsider && write.release.keep === true;
-    return false;
-  }
-  return write.leaseUntil !== undefined && extensionRefused(data, row, write.leaseUntil, now);
+  if (write.release === undefined) return;
+  row.wakeAt = write.release.wakeAt ?? NEVER;
+  row.wakeSignals = write.release.wakeSignals;
+  row.keep = !byOutsider && write.release.keep === true;
 }
 
-function extensionRefused(data: MemoryData, row: RunRow, leaseUntil: number, now: number): boolean {
-  if (row.leaseUntil === null) return false;
+function extensionRefused(
+  data: MemoryData,
+  row: RunRow,
+  leaseUntil: number | undefined,
+  now: number,
+): boolean {
+  if (leaseUntil === undefined || row.leaseUntil === null) return false;
   if (row.leaseUntil <= now && row.limitKeys.length > 0) return true;
   row.leaseUntil = Math.max(row.leaseUntil, leaseUntil);
   data.slots.extend(row);
   return false;
 }
 
-function patchRun(data: MemoryData, row: RunRow, patch: RunPatch, now: number): void {
+function patchRun(data: MemoryData, row: RunRow, patch: RunPatch): void {
   if (patch.limitKeys !== undefined) {
     const counted = data.slots.free(row);
     row.limitKeys = frozenCopy(patch.limitKeys);
@@ -135,9 +133,7 @@ function patchRun(data: MemoryData, row: RunRow, patch: RunPatch, now: number): 
     for (const tag of row.tags) data.byTag.add(tag, row);
   }
   if (patch.deadlineAt !== undefined) data.setDeadline(row, patch.deadlineAt);
-  const wasFinal = isFinal(row.status);
   row.status = patch.status ?? row.status;
-  if (isFinal(row.status) && !wasFinal) row.finishedAt = now;
   row.version = patch.version ?? row.version;
   row.priority = patch.priority ?? row.priority;
   row.executionCount = patch.executionCount ?? row.executionCount;

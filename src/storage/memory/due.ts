@@ -23,7 +23,8 @@ function sooner(a: RunRow, b: RunRow): boolean {
 }
 
 function finishedSooner(a: RunRow, b: RunRow): boolean {
-  return (a.finishedAt ?? 0) < (b.finishedAt ?? 0);
+  if (a.finishedAt !== b.finishedAt) return (a.finishedAt ?? 0) < (b.finishedAt ?? 0);
+  return a.order < b.order;
 }
 
 /** Due runs of one job that the same limits apply to, so that a saturated limit is passed over in one step. */

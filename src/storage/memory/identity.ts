@@ -7,7 +7,7 @@ export interface Tombstone {
   heapIndex: number;
   readonly purged: true;
   readonly id: string;
-  readonly createId: null;
+  readonly createId: string | null;
   readonly fingerprint: string | null;
   readonly createdAt: number;
   readonly until: number;
@@ -55,7 +55,7 @@ export class Identities {
       heapIndex: -1,
       purged: true,
       id: row.id,
-      createId: null,
+      createId: row.createId,
       fingerprint: row.fingerprint,
       createdAt: row.createdAt,
       until,

@@ -3,23 +3,26 @@ import type { RunWrite, TaskWrite } from "../../core/storage.js";
 import type { RunRow } from "./run-row.js";
 import type { TaskTable } from "./task-table.js";
 
+/** Whether the write decides about the run itself; else it only carries things for others. */
+export function changesRun(write: RunWrite): boolean {
+  return write.run !== undefined || write.release !== undefined || write.reopen === true;
+}
+
 /** Why an element whose guard holds cannot be applied; undefined if it can. */
 export function refusal(row: RunRow, write: RunWrite): string | undefined {
   return taskRefusal(row.tasks, write) ?? runRefusal(row, write) ?? childRefusal(write);
 }
 
 function runRefusal(row: RunRow, write: RunWrite): string | undefined {
-  const { run, release, guard, reopen } = write;
-  if (run === undefined) return undefined;
-  const ends = isFinal(run.status ?? row.status);
-  if (reopen === true && ends && isFinal(row.status)) return "A run is reopened by an open status.";
-  if (ends || release !== undefined) return undefined;
+  const { run, release, guard } = write;
+  if (!changesRun(write) || release !== undefined || isFinal(run?.status ?? row.status)) {
+    return undefined;
+  }
   if (guard.epoch === undefined)
     return "An outsider's write that leaves the run open needs a release.";
-  const added = run.limitKeys?.find((key) => !row.limitKeys.includes(key));
-  return added === undefined || row.leaseUntil === null
-    ? undefined
-    : `Limit key ${JSON.stringify(added)} cannot be added while the run stays leased.`;
+  const added = run?.limitKeys?.find((key) => !row.limitKeys.includes(key));
+  if (added === undefined) return undefined;
+  return `Limit key ${JSON.stringify(added)} cannot be added while the run stays leased.`;
 }
 
 function childRefusal({ runs }: RunWrite): string | undefined {

@@ -30,6 +30,27 @@ interface InboxEntry extends Signal {
   read: boolean;
 }
 
+/** The log lines of one run. */
+class RunLog {
+  readonly lines: StoredLogLine[] = [];
+  readonly #counts = new Map<string, number>();
+  readonly #seen = new Set<string>();
+
+  append(line: LogLine, epoch: number): void {
+    const mark = `${epoch} ${line.ordinal}`;
+    if (this.#seen.has(mark)) return;
+    this.#seen.add(mark);
+    const { ordinal, stream, path, level, message, data, at } = line;
+    const position = this.lines.length + 1;
+    this.lines.push({ ordinal, stream, path, level, message, data, at, position, epoch });
+    this.#counts.set(stream, (this.#counts.get(stream) ?? 0) + 1);
+  }
+
+  counts(): Record<string, number> {
+    return Object.fromEntries(this.#counts);
+  }
+}
+
 /** One run and all that belongs to it. Its columns change only through the tables in `data.ts`. */
 export class RunRow {
   readonly id: string;
@@ -147,6 +168,12 @@ export class RunRow {
     return found;
   }
 
+  writeLog(lines: readonly LogLine[] | undefined, epoch: number): void {
+    if (lines === undefined || lines.length === 0) return;
+    this.log ??= new RunLog();
+    for (const line of lines) this.log.append(line, epoch);
+  }
+
   record(): RunRecord {
     return {
       id: this.id,
@@ -184,26 +211,5 @@ export class RunRow {
       meta: this.meta,
       state: this.state,
     };
-  }
-}
-
-/** The log lines of one run. */
-export class RunLog {
-  readonly lines: StoredLogLine[] = [];
-  readonly #counts = new Map<string, number>();
-  readonly #seen = new Set<string>();
-
-  append(line: LogLine, epoch: number): void {
-    const mark = `${epoch} ${line.ordinal}`;
-    if (this.#seen.has(mark)) return;
-    this.#seen.add(mark);
-    const { ordinal, stream, path, level, message, data, at } = line;
-    const position = this.lines.length + 1;
-    this.lines.push({ ordinal, stream, path, level, message, data, at, position, epoch });
-    this.#counts.set(stream, (this.#counts.get(stream) ?? 0) + 1);
-  }
-
-  counts(): Record<string, number> {
-    return Object.fromEntries(this.#counts);
   }
 }

@@ -88,7 +88,9 @@ export class ClaimScan {
     let next = this.#nextRelease;
     for (const rank of this.#ranks()) {
       const range = [rank, this.#now, next];
-      const row = this.#database.get(selectNext, [...range, this.#jobs]) ?? this.#database.get(selectBeyondNext, range);
+      const row =
+        this.#database.get(selectNext, [...range, this.#jobs]) ??
+        this.#database.get(selectBeyondNext, range);
       next = firstNumber(row) ?? next;
     }
     return next === NEVER ? null : next;
@@ -127,9 +129,15 @@ export class ClaimScan {
 
   /** Behind a backlog of other jobs or saturated keys: a look at each lane costs less than one at each run. */
   #dueByLane(rank: number, limit: number, found: number[], seen: ReadonlySet<number>): void {
-    const lanes = new LaneScan(this.#database, this.#request.jobIds, rank, this.#now);
+    for (const { keys, until } of this.#slots.saturated()) {
+      this.#saturated.add(JSON.stringify(keys));
+      this.#nextRelease = Math.min(this.#nextRelease, until);
+    }
+    const { jobIds } = this.#request;
+    const stallsBelow = this.#stallsBelow();
+    const lanes = new LaneScan(this.#database, { jobIds, rank, now: this.#now, stallsBelow });
     while (found.length < limit) {
-      const row = lanes.next(this.#saturated, this.#stallsBelow());
+      const row = lanes.next(this.#saturated, limit - found.length + seen.size);
       if (row === undefined) return;
       if (!seen.has(firstNumber(row) ?? 0)) this.#consider(new RowReader(row), found);
     }

@@ -1,4 +1,10 @@
-import type { ClaimedRun, ClaimRequest, ClaimResult, RunRecord, Signal } from "../../core/storage.js";
+import type {
+  ClaimedRun,
+  ClaimRequest,
+  ClaimResult,
+  RunRecord,
+  Signal,
+} from "../../core/storage.js";
 import { ClaimScan } from "./claim-scan.js";
 import type { Database } from "./database.js";
 import { isInternal, rankOf } from "./rank.js";
@@ -12,7 +18,8 @@ import type { Transaction } from "./transaction.js";
 const selectClaimed =
   "select rk from pawl_runs where claim_id = ? and worker_id = ? and lease_until > ? order by rank, due_at, rk";
 
-const selectOverdue = "select id from pawl_runs where deadline_at <= ? order by deadline_at limit 100";
+const selectOverdue =
+  "select id from pawl_runs where deadline_at <= ? order by deadline_at limit 100";
 
 const selectTaken = `select ${recordColumns}, kept_by, unread, write_id, side_write_id from pawl_runs where rk = ?`;
 
@@ -28,7 +35,11 @@ interface Budget {
 interface TakenRow {
   readonly run: RunRecord;
   readonly keptBy: string | null;
-  readonly rest: { readonly unread: number; readonly writeId: string | null; readonly sideWriteId: string | null };
+  readonly rest: {
+    readonly unread: number;
+    readonly writeId: string | null;
+    readonly sideWriteId: string | null;
+  };
 }
 
 /** Gives due runs to workers (contract S6, S7, S8, S11). */
@@ -74,19 +85,27 @@ export class Claimer {
   }
 
   #answer(runs: readonly ClaimedRun[], scan: ClaimScan, now: number, more: boolean): ClaimResult {
-    const overdue = this.#database.all(selectOverdue, [now]).map((row) => new RowReader(row).string());
+    const overdue = this.#database
+      .all(selectOverdue, [now])
+      .map((row) => new RowReader(row).string());
     return { now, runs, nextDue: more ? now : scan.nextDue(), overdue };
   }
 
   #claimedBefore({ claimId, workerId }: ClaimRequest, now: number): number[] {
-    return this.#database.all(selectClaimed, [claimId, workerId, now]).map((row) => firstNumber(row) ?? 0);
+    return this.#database
+      .all(selectClaimed, [claimId, workerId, now])
+      .map((row) => firstNumber(row) ?? 0);
   }
 
   #record(rk: number): TakenRow {
     const row = this.#database.get(selectTaken, [rk]) ?? [];
     const read = new RowReader(row, row.length - 4);
     const keptBy = read.stringOrNull();
-    const rest = { unread: read.number(), writeId: read.stringOrNull(), sideWriteId: read.stringOrNull() };
+    const rest = {
+      unread: read.number(),
+      writeId: read.stringOrNull(),
+      sideWriteId: read.stringOrNull(),
+    };
     return { run: recordOf(row), keptBy, rest };
   }
 
@@ -112,12 +131,24 @@ export class Claimer {
     };
     this.#write(rk, taken, request.claimId, row.rest);
     if (started && !kept) return this.#describe(rk, taken, budget);
-    return { run: taken, signals: this.#signals(rk, taken), tasks: [], tasksComplete: true, kept, logCounts: {} };
+    return {
+      run: taken,
+      signals: this.#signals(rk, taken),
+      tasks: [],
+      tasksComplete: true,
+      kept,
+      logCounts: {},
+    };
   }
 
   #write(rk: number, taken: RunRecord, claimId: string, rest: TakenRow["rest"]): void {
-    const { epoch, workerId, leaseUntil, startedAt, deadlineAt, executionCount, stalls, lastSeq } = taken;
-    const rank = rankOf({ internal: isInternal(taken.jobId), priority: taken.priority, started: true });
+    const { epoch, workerId, leaseUntil, startedAt, deadlineAt, executionCount, stalls, lastSeq } =
+      taken;
+    const rank = rankOf({
+      internal: isInternal(taken.jobId),
+      priority: taken.priority,
+      started: true,
+    });
     const lease = [epoch, workerId, leaseUntil, leaseUntil, rank];
     const counts = [startedAt, deadlineAt, executionCount, stalls, lastSeq];
     this.#database.run(updateTaken, [...lease, ...counts, claimId, rk]);
@@ -127,7 +158,8 @@ export class Claimer {
 
   /** The last holder did not come back: has it recorded anything (contract E10)? */
   #stallsOf(rk: number, run: RunRecord): { stalls: number; lastSeq: number } {
-    const highest = firstNumber(this.#database.get("select max(seq) from pawl_tasks where rk = ?", [rk])) ?? 0;
+    const highest =
+      firstNumber(this.#database.get("select max(seq) from pawl_tasks where rk = ?", [rk])) ?? 0;
     return { stalls: highest > run.lastSeq ? 0 : run.stalls + 1, lastSeq: highest };
   }
 
@@ -135,7 +167,14 @@ export class Claimer {
     const { tasks, complete } = this.#reader.tasks(rk, 0, Math.max(0, budget.bytes), 0);
     for (const task of tasks) budget.bytes -= taskBytes(task);
     const logCounts = this.#reader.logCounts(rk);
-    return { run, signals: this.#signals(rk, run), tasks, tasksComplete: complete, kept: false, logCounts };
+    return {
+      run,
+      signals: this.#signals(rk, run),
+      tasks,
+      tasksComplete: complete,
+      kept: false,
+      logCounts,
+    };
   }
 
   #signals(rk: number, { inbox }: RunRecord): Signal[] {

@@ -147,8 +147,7 @@ export class Committer {
   #writeTags(rk: number, tags: readonly string[]): void {
     const { database } = this.#transaction;
     deleteTags(database, rk);
-    for (const tag of tags)
-      database.run("insert or ignore into pawl_tags (tag, rk) values (?, ?)", [tag, rk]);
+    for (const tag of tags) insertTag(database, rk, tag);
   }
 
   #writeLogs(logs: readonly LogLine[] | undefined, rk: number, epoch: number): void {

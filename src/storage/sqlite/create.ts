@@ -1,5 +1,11 @@
-import type { CreatedRun, CreateElement, CreateGroup, CreateResult, NewRun } from "../../core/storage.js";
-import { RunInserter } from "./run-insert.js";
+import type {
+  CreatedRun,
+  CreateElement,
+  CreateGroup,
+  CreateResult,
+  NewRun,
+} from "../../core/storage.js";
+import { leaseAtCreation, RunInserter } from "./run-insert.js";
 import { RowReader } from "./text.js";
 import type { Transaction } from "./transaction.js";
 import type { ValueStore } from "./values.js";
@@ -14,10 +20,10 @@ interface CreatedGroup {
   readonly further: readonly CreatedRun[];
 }
 
-/** The second part is for runs that were purged. The lease is only told as long as it is the one of the creation. */
+/** The second part is for runs that were purged. */
 const selectById =
-  "select id, create_id, fingerprint, created_at, case when epoch = 1 then lease_until end from pawl_runs where id = ? " +
-  "union all select id, create_id, fingerprint, created_at, null from pawl_tombstones where id = ?";
+  "select id, create_id, fingerprint, created_at from pawl_runs where id = ? " +
+  "union all select id, create_id, fingerprint, created_at from pawl_tombstones where id = ?";
 
 const selectByKey =
   "select run_id, fingerprint, created_at from pawl_keys where job_id = ? and key = ? " +
@@ -40,13 +46,14 @@ export class RunCreator {
     const [group] = groups;
     // A lone group needs no look beforehand: that its first run is there shows when it is inserted.
     if (group !== undefined && groups.length === 1 && expect.length === 0) {
-      return { result: "ok", groups: [this.#group(group, createId)] };
+      return { result: "ok", groups: [this.#group(group, createId, true)] };
     }
     if (groups.some(({ first }) => this.#byId(first.id)?.createId === createId)) {
       return { result: "ok", groups: this.#repeatedGroups(element) };
     }
-    if (expect.some(({ key, version }) => this.#values.versionOf(key) !== version)) return { result: "conflict" };
-    return { result: "ok", groups: groups.map((each) => this.#group(each, createId)) };
+    if (expect.some(({ key, version }) => this.#values.versionOf(key) !== version))
+      return { result: "conflict" };
+    return { result: "ok", groups: groups.map((each) => this.#group(each, createId, false)) };
   }
 
   /** For runs that another run makes; idempotent on the id. */
@@ -54,18 +61,26 @@ export class RunCreator {
     this.#inserter.insert(run, null);
   }
 
-  #group({ first: newFirst, further = [] }: CreateGroup, createId: string): CreatedGroup {
-    const first = this.#createOne(newFirst, createId);
+  /** `mayRepeat`: a run with this createId was made by an earlier call, not by a group before this one. */
+  #group(
+    { first: newFirst, further = [] }: CreateGroup,
+    createId: string,
+    mayRepeat: boolean,
+  ): CreatedGroup {
+    const first = this.#createOne(newFirst, createId, mayRepeat);
     if (!first.created) return { first, further: [] };
-    return { first, further: further.map((run) => this.#createOne(run, createId)) };
+    return { first, further: further.map((run) => this.#createOne(run, createId, mayRepeat)) };
   }
 
-  #createOne(run: NewRun, createId: string): CreatedRun {
+  #createOne(run: NewRun, createId: string, mayRepeat: boolean): CreatedRun {
     const { id, jobId, idempotencyKey: key, fingerprint = null } = run;
-    const keyed = key === undefined || key === null ? undefined : this.#byKey(jobId, key, this.#transaction.now);
+    const keyed =
+      key === undefined || key === null
+        ? undefined
+        : this.#byKey(jobId, key, this.#transaction.now);
     if (keyed !== undefined && keyed.id !== id) return keyed;
     const inserted = this.#inserter.insert(run, createId);
-    if (inserted === undefined) return this.#presentRun(id, createId);
+    if (inserted === undefined) return this.#presentRun(run, mayRepeat ? createId : undefined);
     const { createdAt, leaseUntil } = inserted;
     if (key !== undefined && key !== null) {
       this.#transaction.database.run(
@@ -77,10 +92,10 @@ export class RunCreator {
   }
 
   /** The same createId: the answer to the call that made it was lost. */
-  #presentRun(id: string, createId: string): CreatedRun {
-    const known = this.#byId(id);
-    if (known === undefined) throw new TypeError(`Run ${id} lacks a value.`);
-    return known.createId === createId ? { ...known.answer, created: true } : { ...known.answer, leaseUntil: null };
+  #presentRun(run: NewRun, createId: string | undefined): CreatedRun {
+    const known = this.#byId(run.id);
+    if (known === undefined) throw new TypeError(`Run ${run.id} lacks a value.`);
+    return known.createId === createId ? asMade(known, run) : known.answer;
   }
 
   #byId(id: string): KnownRun | undefined {
@@ -89,8 +104,8 @@ export class RunCreator {
     const read = new RowReader(row);
     const runId = read.string();
     const createId = read.stringOrNull();
-    const found = { id: runId, created: false, fingerprint: read.stringOrNull(), createdAt: read.number() };
-    return { createId, answer: { ...found, leaseUntil: read.numberOrNull() } };
+    const found = { id: runId, created: false, fingerprint: read.stringOrNull() };
+    return { createId, answer: { ...found, createdAt: read.number(), leaseUntil: null } };
   }
 
   #byKey(jobId: string, key: string, now: number): CreatedRun | undefined {
@@ -106,11 +121,11 @@ export class RunCreator {
     const answered = new Set<string>();
     const again = (run: NewRun): CreatedRun => {
       const known = this.#byId(run.id);
-      const keyed = known === undefined ? this.#byKey(run.jobId, run.idempotencyKey ?? "", 0) : undefined;
-      const present = known?.answer ?? keyed ?? missing(run);
-      const created = known?.createId === createId && !answered.has(present.id);
-      answered.add(present.id);
-      return created ? { ...present, created } : { ...present, leaseUntil: null };
+      const keyed =
+        known === undefined ? this.#byKey(run.jobId, run.idempotencyKey ?? "", 0) : undefined;
+      const made = known?.createId === createId && !answered.has(run.id);
+      answered.add(run.id);
+      return made ? asMade(known, run) : (known?.answer ?? keyed ?? missing(run));
     };
     return groups.map(({ first: newFirst, further = [] }) => {
       const first = again(newFirst);
@@ -119,7 +134,18 @@ export class RunCreator {
   }
 }
 
+/** The lease is the one that was given, whatever became of it. */
+function asMade({ answer }: KnownRun, run: NewRun): CreatedRun {
+  return { ...answer, created: true, leaseUntil: leaseAtCreation(run, answer.createdAt) };
+}
+
 /** Made long ago, ended, purged and forgotten. */
 function missing(run: NewRun): CreatedRun {
-  return { id: run.id, created: false, fingerprint: run.fingerprint ?? null, createdAt: 0, leaseUntil: null };
+  return {
+    id: run.id,
+    created: false,
+    fingerprint: run.fingerprint ?? null,
+    createdAt: 0,
+    leaseUntil: null,
+  };
 }

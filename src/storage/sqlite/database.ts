@@ -1,3 +1,4 @@
+import { StorageError } from "../../core/errors.js";
 import type { Connection, Driver, Row, SqlValue, Statement } from "./driver.js";
 
 export type Durability = "full" | "relaxed";
@@ -23,7 +24,14 @@ export class Database {
 
   /** May be busy while another process switches the same new file to the write-ahead log. */
   configure(durability: Durability): void {
-    this.exec("pragma journal_mode = wal");
+    const mode = this.#connection.prepare("pragma journal_mode = wal").get(none)?.[0];
+    if (mode !== "wal" && mode !== "memory") {
+      throw new StorageError(
+        "STORAGE_PATH_INVALID",
+        `The SQLite file ${this.path} cannot have a write-ahead log (its journal mode stays ${String(mode)}). Use a local disk, not a network file system.`,
+        { details: { path: this.path } },
+      );
+    }
     this.exec(`pragma synchronous = ${durability === "full" ? "full" : "normal"}`);
     // Without it the log keeps the size that its largest burst gave it.
     this.exec("pragma journal_size_limit = 67108864");

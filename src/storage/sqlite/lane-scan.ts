@@ -2,13 +2,20 @@ import type { Database } from "./database.js";
 import type { Row, SqlValue } from "./driver.js";
 import { RowReader } from "./text.js";
 
-/** The lanes of a job: all combinations of limit keys that its open runs have, found by leaps through the index. */
+/**
+ * Lanes of a job are the combinations of limit keys that its open runs have,
+ * found by leaps through the index. Answers those with a due run of the rank,
+ * the longest due first.
+ */
 const selectLanes =
   "with recursive lane (keys) as (" +
   "select min(limit_keys) from pawl_runs indexed by pawl_runs_lane where job_id = ? and limit_keys is not null and due_at is not null " +
   "union all select (select min(limit_keys) from pawl_runs indexed by pawl_runs_lane " +
-  "where job_id = ? and limit_keys > lane.keys and due_at is not null) from lane where lane.keys is not null) " +
-  "select keys from lane where keys is not null";
+  "where job_id = ? and limit_keys > lane.keys and due_at is not null) from lane where lane.keys is not null), " +
+  "every (keys) as (select null union all select keys from lane where keys is not null) " +
+  "select keys, (select due_at from pawl_runs indexed by pawl_runs_lane " +
+  "where job_id = ? and limit_keys is every.keys and rank = ? and due_at <= ? and stalls < ? order by due_at, rk limit 1) as head " +
+  "from every where head is not null and (keys is null or keys not in (select value from json_each(?))) order by head limit ?";
 
 const selectRuns =
   "select rk, limit_keys, stalls, due_at from pawl_runs indexed by pawl_runs_lane " +
@@ -17,74 +24,113 @@ const selectRuns =
 
 const CHUNK = 16;
 
+export interface LaneRequest {
+  readonly jobIds: readonly string[];
+  readonly rank: number;
+  readonly now: number;
+  readonly stallsBelow: number;
+}
+
+interface Place {
+  readonly dueAt: number;
+  readonly rk: number;
+}
+
+function isBefore(a: Place, b: Place): boolean {
+  return a.dueAt === b.dueAt ? a.rk < b.rk : a.dueAt < b.dueAt;
+}
+
+/** Columns: rk, limit_keys, stalls, due_at. */
+function placeOf(row: Row): Place {
+  return { rk: new RowReader(row).number(), dueAt: new RowReader(row, 3).number() };
+}
+
 /** Due runs of one job with the same limit keys and rank, in order. */
 class Lane {
   readonly keys: string | null;
   readonly #database: Database;
   readonly #range: readonly SqlValue[];
-  #rows: Row[] = [];
+  readonly #stallsBelow: number;
+  #rows: readonly Row[] = [];
   #next = 0;
-  #last: { readonly dueAt: number; readonly rk: number } = { dueAt: Number.MIN_SAFE_INTEGER, rk: 0 };
+  #last: Place = { dueAt: Number.MIN_SAFE_INTEGER, rk: 0 };
   #ended = false;
 
-  constructor(database: Database, keys: string | null, range: readonly SqlValue[]) {
+  constructor(database: Database, keys: string | null, jobId: string, request: LaneRequest) {
     this.#database = database;
     this.keys = keys;
-    this.#range = range;
+    this.#range = [jobId, keys, request.rank, request.now];
+    this.#stallsBelow = request.stallsBelow;
   }
 
-  peek(stallsBelow: number): Row | undefined {
-    if (this.#next < this.#rows.length) return this.#rows[this.#next];
-    if (this.#ended) return undefined;
-    const { dueAt, rk } = this.#last;
-    this.#rows = this.#database.all(selectRuns, [...this.#range, dueAt, rk, stallsBelow, CHUNK]);
-    this.#next = 0;
-    this.#ended = this.#rows.length < CHUNK;
-    const last = this.#rows.at(-1);
-    if (last !== undefined) this.#last = placeOf(last);
-    return this.#rows[0];
+  peek(): Row | undefined {
+    if (this.#next === this.#rows.length && !this.#ended) this.#readOn();
+    return this.#rows[this.#next];
   }
 
   skip(): void {
     this.#next++;
   }
+
+  #readOn(): void {
+    const { dueAt, rk } = this.#last;
+    const values = [...this.#range, dueAt, rk, this.#stallsBelow, CHUNK];
+    this.#rows = this.#database.all(selectRuns, values);
+    this.#next = 0;
+    this.#ended = this.#rows.length < CHUNK;
+    const last = this.#rows.at(-1);
+    if (last !== undefined) this.#last = placeOf(last);
+  }
 }
 
-function placeOf(row: Row): { dueAt: number; rk: number } {
-  const rk = new RowReader(row).number();
-  return { rk, dueAt: new RowReader(row, 3).number() };
-}
-
-/** Due runs of one rank by way of their lanes, so that whole lanes can be passed over. */
+/**
+ * Due runs of one rank by way of their lanes, so that a saturated lane is passed
+ * over as a whole. To find the first n runs, the n lanes that are due the
+ * longest are enough: each has at least one run that is due before all runs of
+ * the other lanes.
+ */
 export class LaneScan {
-  #lanes: Lane[];
+  readonly #database: Database;
+  readonly #request: LaneRequest;
+  #lanes: Lane[] = [];
+  #mayBeMore = true;
 
-  constructor(database: Database, jobIds: readonly string[], rank: number, now: number) {
-    this.#lanes = jobIds.flatMap((jobId) => {
-      const keys = database.all(selectLanes, [jobId, jobId]).map((row) => new RowReader(row).string());
-      return [null, ...keys].map((limitKeys) => new Lane(database, limitKeys, [jobId, limitKeys, rank, now]));
-    });
+  constructor(database: Database, request: LaneRequest) {
+    this.#database = database;
+    this.#request = request;
   }
 
-  /** The next run in claim order, of lanes that are not saturated. */
-  next(saturated: ReadonlySet<string>, stallsBelow: number): Row | undefined {
-    this.#lanes = this.#lanes.filter((lane) => {
-      return (lane.keys === null || !saturated.has(lane.keys)) && lane.peek(stallsBelow) !== undefined;
-    });
-    let first: Lane | undefined;
-    let best: { dueAt: number; rk: number } | undefined;
+  /** The next run of lanes that are not saturated, where `wanted` more are wanted. */
+  next(saturated: ReadonlySet<string>, wanted: number): Row | undefined {
+    this.#lanes = this.#lanes.filter(({ keys }) => keys === null || !saturated.has(keys));
+    if (this.#lanes.length < wanted && this.#mayBeMore) this.#open(saturated, wanted);
+    let best: { readonly lane: Lane; readonly row: Row; readonly place: Place } | undefined;
     for (const lane of this.#lanes) {
-      const row = lane.peek(stallsBelow);
-      const place = row === undefined ? undefined : placeOf(row);
-      const sooner =
-        place !== undefined &&
-        (best === undefined || place.dueAt < best.dueAt || (place.dueAt === best.dueAt && place.rk < best.rk));
-      if (!sooner) continue;
-      first = lane;
-      best = place;
+      const row = lane.peek();
+      if (row === undefined) continue;
+      const place = placeOf(row);
+      if (best === undefined || isBefore(place, best.place)) best = { lane, row, place };
     }
-    const row = first?.peek(stallsBelow);
-    first?.skip();
-    return row;
+    best?.lane.skip();
+    return best?.row;
+  }
+
+  /** Lanes that were open before keep their place. */
+  #open(saturated: ReadonlySet<string>, wanted: number): void {
+    const { jobIds, rank, now, stallsBelow } = this.#request;
+    const excluded = JSON.stringify([...saturated]);
+    const before = new Map(this.#lanes.map((lane) => [lane.keys, lane]));
+    const most = wanted + this.#lanes.length;
+    this.#mayBeMore = false;
+    for (const jobId of jobIds) {
+      const values = [jobId, jobId, jobId, rank, now, stallsBelow, excluded, most];
+      const rows = this.#database.all(selectLanes, values);
+      if (rows.length === most) this.#mayBeMore = true;
+      for (const row of rows) {
+        const keys = new RowReader(row).stringOrNull();
+        if (!before.has(keys))
+          this.#lanes.push(new Lane(this.#database, keys, jobId, this.#request));
+      }
+    }
   }
 }

@@ -1,24 +1,19 @@
 import { StorageError } from "../../core/errors.js";
 import { finalStatuses, isFinal, type RunStatus } from "../../core/run-status.js";
-import type {
-  RunPage,
-  RunQuery,
-  RunRecord,
-  TaskRecord,
-  WaitingPage,
-  WaitingTask,
-} from "../../core/storage.js";
+import type { RunPage, RunQuery, RunRecord } from "../../core/storage.js";
 import type { Database } from "./database.js";
-import type { Row, SqlValue } from "./driver.js";
+import type { SqlValue } from "./driver.js";
 import { recordColumns, recordOf } from "./run-row.js";
-import { taskColumns, taskOf } from "./task-row.js";
 import { firstNumber, RowReader } from "./text.js";
 
-/** `displayStatus` of core/run-status.ts for a run that is not final; the parameter is now. */
+/** `displayStatus` of core/run-status.ts for a run that is not final; both parameters are now. */
 const displayed =
-  "case when blocked is null and due_at <= ?1 and (lease_until is null or lease_until <= ?1) then 'QUEUED' else status end";
+  "case when blocked is null and due_at <= ? and (lease_until is null or lease_until <= ?) then 'QUEUED' else status end";
 
 const finals: readonly RunStatus[] = finalStatuses;
+
+/** More jobs than this are filtered out of all runs. */
+const MOST_JOB_SOURCES = 16;
 
 interface Condition {
   readonly sql: string;
@@ -30,7 +25,11 @@ interface FoundRun {
   readonly run: RunRecord;
 }
 
-/** Row numbers rise with creation instants, so both give the same order, and every index ends in it. */
+/**
+ * Row numbers rise with creation instants, so they give the order, and every
+ * index ends in it. A query is split into sources that each come in that order
+ * from an index, and these are merged.
+ */
 export class RunLister {
   readonly #database: Database;
 
@@ -40,9 +39,9 @@ export class RunLister {
 
   list(query: RunQuery, now: number): RunPage {
     const before = query.cursor === undefined ? Number.MAX_SAFE_INTEGER : rowOfCursor(query.cursor);
-    const conditions = this.#conditions(query, before);
+    const common = this.#commonConditions(query, before);
     const found = sourcesOf(query, now)
-      .flatMap((source) => this.#select(source, conditions, query.limit + 1))
+      .flatMap((source) => this.#select([...source, ...common], query.limit + 1))
       .sort((a, b) => b.rk - a.rk);
     const page = found.slice(0, query.limit);
     const last = page.at(-1);
@@ -54,61 +53,46 @@ export class RunLister {
 
   count(now: number): Partial<Record<RunStatus, number>> {
     const counts: Partial<Record<RunStatus, number>> = {};
-    const rows = [
-      ...this.#database.all(
-        "select status, count(*) from pawl_runs indexed by pawl_runs_over where due_at is null and internal = 0 group by status",
-      ),
-      ...this.#database.all(
-        `select ${displayed.replaceAll("?1", "?")} as shown, count(*) from pawl_runs where due_at is not null and internal = 0 group by shown`,
-        [now, now],
-      ),
-    ];
-    for (const row of rows) {
+    const over = this.#database.all(
+      "select status, count(*) from pawl_runs indexed by pawl_runs_over where due_at is null and internal = 0 group by status",
+    );
+    const open = this.#database.all(
+      `select ${displayed} as shown, count(*) from pawl_runs where due_at is not null and internal = 0 group by shown`,
+      [now, now],
+    );
+    for (const row of [...over, ...open]) {
       const read = new RowReader(row);
       counts[read.string() as RunStatus] = read.number();
     }
     return counts;
   }
 
-  waiting(topics: readonly string[], page: WaitingPage): WaitingTask[] {
-    const { after, limit } = page;
-    const columns = taskColumns.replace(/(\w+)/g, "t.$1");
-    const found = new Map<string, WaitingTask>();
-    for (const topic of new Set(topics)) {
-      const rows = this.#database.all(
-        `select r.id, r.job_id, r.created_at, ${columns} from pawl_topics w ` +
-          "cross join pawl_runs r on r.rk = w.rk cross join pawl_tasks t on t.rk = w.rk and t.path = w.path " +
-          "where w.topic = ? and (w.run_id, w.path) > (?, ?) and r.due_at is not null order by w.run_id, w.path limit ?",
-        [topic, after?.runId ?? "", after?.path ?? "", limit],
-      );
-      for (const row of rows) {
-        const waiting = waitingOf(row);
-        found.set(JSON.stringify([waiting.runId, waiting.task.path]), waiting);
-      }
-    }
-    return [...found.values()].sort(byRunAndPath).slice(0, limit);
-  }
-
-  #select(source: Condition, conditions: readonly Condition[], limit: number): FoundRun[] {
-    const all = [source, ...conditions];
+  #select(conditions: readonly Condition[], limit: number): FoundRun[] {
+    const where = conditions.map(({ sql }) => sql).join(" and ");
+    const values = conditions.flatMap((condition) => condition.values);
     const rows = this.#database.all(
-      `select ${recordColumns} from pawl_runs where ${all.map(({ sql }) => sql).join(" and ")} order by rk desc limit ?`,
-      [...all.flatMap(({ values }) => values), limit],
+      `select ${recordColumns} from pawl_runs where ${where} order by rk desc limit ?`,
+      [...values, limit],
     );
     return rows.map((row) => ({ rk: firstNumber(row) ?? 0, run: recordOf(row) }));
   }
 
-  #conditions(query: RunQuery, before: number): Condition[] {
-    const { createdFrom, createdTo, tag, blocked } = query;
+  #commonConditions(query: RunQuery, before: number): Condition[] {
+    const { createdFrom, createdTo, tag, blocked, eventId, parentId } = query;
     const upTo = createdTo === undefined ? before : Math.min(before, this.#firstRowFrom(createdTo));
     const conditions: Condition[] = [{ sql: "rk < ?", values: [upTo] }];
-    if (createdFrom !== undefined)
-      conditions.push({ sql: "rk >= ?", values: [this.#firstRowFrom(createdFrom)] });
-    if (tag !== undefined) {
-      conditions.push({ sql: "rk in (select rk from pawl_tags where tag = ?)", values: [tag] });
+    const add = (sql: string, ...values: SqlValue[]): void => void conditions.push({ sql, values });
+    if (createdFrom !== undefined) add("rk >= ?", this.#firstRowFrom(createdFrom));
+    if (query.internal !== true) add("internal = 0");
+    if (eventId !== undefined) add("event_id = ?", eventId);
+    if (parentId !== undefined) add("parent_id = ?", parentId);
+    if (tag !== undefined) add("rk in (select rk from pawl_tags where tag = ?)", tag);
+    if (blocked === false) add("blocked is null");
+    if (blocked === true) {
+      add(
+        "rk in (select rk from pawl_runs indexed by pawl_runs_blocked where blocked is not null)",
+      );
     }
-    if (blocked !== undefined)
-      conditions.push({ sql: `blocked is ${blocked ? "not null" : "null"}`, values: [] });
     return conditions;
   }
 
@@ -131,39 +115,44 @@ export class RunLister {
   }
 }
 
-/** Statuses in which runs lie under an index are asked for one by one, each newest first; the rest in one go. */
-function sourcesOf(query: RunQuery, now: number): Condition[] {
-  const { jobIds, eventId, parentId, internal } = query;
-  const common: Condition[] = [];
-  if (internal !== true) common.push({ sql: "internal = 0", values: [] });
-  if (jobIds !== undefined) {
-    common.push({
-      sql: "job_id in (select value from json_each(?))",
-      values: [JSON.stringify(jobIds)],
-    });
-  }
-  if (eventId !== undefined) common.push({ sql: "event_id = ?", values: [eventId] });
-  if (parentId !== undefined) common.push({ sql: "parent_id = ?", values: [parentId] });
-  return statusSources(query.statuses, now).map((source) => {
-    const all = [source, ...common];
-    return {
-      sql: all.map(({ sql }) => sql).join(" and "),
-      values: all.flatMap(({ values }) => values),
+/** Each status with each job, as far as an index has them apart. */
+function sourcesOf(
+  { statuses, jobIds, eventId, parentId, tag }: RunQuery,
+  now: number,
+): Condition[][] {
+  const sources = statusSources(statuses, now);
+  if (jobIds === undefined) return sources;
+  const jobs = [...new Set(jobIds)];
+  const elsewhere = [eventId, parentId, tag].some((value) => value !== undefined);
+  if (elsewhere || jobs.length > MOST_JOB_SOURCES) {
+    const condition = {
+      sql: "+job_id in (select value from json_each(?))",
+      values: [JSON.stringify(jobs)],
     };
-  });
+    return sources.map((source) => [...source, condition]);
+  }
+  return sources.flatMap((source) =>
+    jobs.map((job) => [...source, { sql: "job_id = ?", values: [job] }]),
+  );
 }
 
-function statusSources(statuses: readonly RunStatus[] | undefined, now: number): Condition[] {
-  if (statuses === undefined) return [{ sql: "true", values: [] }];
+/**
+ * Runs that have ended lie under an index by status, each status in order. Of
+ * open ones there are few: their row numbers are gathered and sorted.
+ */
+function statusSources(statuses: readonly RunStatus[] | undefined, now: number): Condition[][] {
+  if (statuses === undefined) return [[]];
   const asked = new Set(statuses);
-  const sources: Condition[] = finals
-    .filter((status) => asked.has(status))
-    .map((status) => ({ sql: "due_at is null and status = ?", values: [status] }));
+  const over = finals.filter((status) => asked.has(status));
+  const sources: Condition[][] = over.map((status) => [
+    { sql: "due_at is null and status = ?", values: [status] },
+  ]);
   const open = [...asked].filter((status) => !isFinal(status));
-  if (open.length > 0) {
-    const sql = `due_at is not null and ${displayed.replaceAll("?1", "?")} in (select value from json_each(?))`;
-    sources.push({ sql, values: [now, now, JSON.stringify(open)] });
-  }
+  if (open.length === 0) return sources;
+  const gathered =
+    "rk in (select rk from pawl_runs indexed by pawl_runs_claim where due_at is not null)";
+  const shown = `${displayed} in (select value from json_each(?))`;
+  sources.push([{ sql: `${gathered} and ${shown}`, values: [now, now, JSON.stringify(open)] }]);
   return sources;
 }
 
@@ -175,15 +164,4 @@ function rowOfCursor(cursor: string): number {
   const rk = /^r[0-9a-z]{1,11}$/.test(cursor) ? Number.parseInt(cursor.slice(1), 36) : Number.NaN;
   if (Number.isSafeInteger(rk)) return rk;
   throw new StorageError("STORAGE_INVALID", "The cursor is not one that listRuns gave.");
-}
-
-function waitingOf(row: Row): WaitingTask {
-  const read = new RowReader(row);
-  const task: TaskRecord = taskOf(row, 3);
-  return { runId: read.string(), jobId: read.string(), createdAt: read.number(), task };
-}
-
-function byRunAndPath(a: WaitingTask, b: WaitingTask): number {
-  if (a.runId !== b.runId) return a.runId < b.runId ? -1 : 1;
-  return a.task.path < b.task.path ? -1 : 1;
 }

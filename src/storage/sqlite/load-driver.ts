@@ -12,6 +12,7 @@ import {
 export type DriverSource = DriverName | object;
 
 interface RuntimeProcess {
+  readonly argv?: readonly string[];
   readonly version?: string;
   readonly versions?: { readonly node?: string; readonly bun?: string };
   cwd?(): string;
@@ -81,12 +82,21 @@ export class DriverFinder {
       : undefined;
   }
 
-  /** From where the library (or the bundle it is in) lies, and from where the process runs. */
+  /**
+   * From where the library (or the bundle it is in) lies, where the program lies, and where the process runs. A bundle
+   * in CommonJS has no `import.meta.url`, and one made by webpack has that of the machine it was made on.
+   */
   #requires(): Require[] {
     const builtin = this.#process.getBuiltinModule?.("node:module") as ModuleBuiltin | undefined;
     const here = import.meta.url as string | undefined;
-    const from = [here, `${this.#process.cwd?.() ?? ""}/package.json`];
-    return from.flatMap((place) => (builtin && place ? [builtin.createRequire(place)] : []));
+    const places = [here, this.#process.argv?.[1], `${this.#process.cwd?.() ?? ""}/package.json`];
+    return places.flatMap((place) => {
+      try {
+        return builtin && place ? [builtin.createRequire(place)] : [];
+      } catch {
+        return [];
+      }
+    });
   }
 
   /** better-sqlite3 13 ends a process on Node 20 with a segmentation fault as soon as it is used. */

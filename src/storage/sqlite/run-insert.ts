@@ -21,18 +21,44 @@ interface Beginning {
 /** A run with a limit key is never created leased: its slot is decided by a claim (contract S7). */
 function beginningOf(run: NewRun, now: number): Beginning {
   const { lease, limitKeys = [], maxDurationMs, status } = run;
-  const none = { leaseUntil: null, workerId: null, startedAt: null, finishedAt: null, deadlineAt: null };
+  const none = {
+    leaseUntil: null,
+    workerId: null,
+    startedAt: null,
+    finishedAt: null,
+    deadlineAt: null,
+  };
   if (isFinal(status)) return { ...none, epoch: 0, status, dueAt: null, finishedAt: now };
   if (lease === undefined || limitKeys.length > 0) {
-    return { ...none, epoch: 0, status, dueAt: run.wakeAt ?? NEVER, deadlineAt: run.deadlineAt ?? null };
+    return {
+      ...none,
+      epoch: 0,
+      status,
+      dueAt: run.wakeAt ?? NEVER,
+      deadlineAt: run.deadlineAt ?? null,
+    };
   }
   const until = now + lease.leaseMs;
-  const deadlineAt = maxDurationMs === undefined || maxDurationMs === null ? null : now + maxDurationMs;
+  const deadlineAt =
+    maxDurationMs === undefined || maxDurationMs === null ? null : now + maxDurationMs;
   const held = { dueAt: until, leaseUntil: until, workerId: lease.workerId };
   return { ...none, ...held, epoch: 1, status: "EXECUTING", startedAt: now, deadlineAt };
 }
 
-const requiredColumns = ["id", "job_id", "version", "status", "rank", "priority", "created_at", "epoch"];
+export function leaseAtCreation(run: NewRun, createdAt: number): number | null {
+  return beginningOf(run, createdAt).leaseUntil;
+}
+
+const requiredColumns = [
+  "id",
+  "job_id",
+  "version",
+  "status",
+  "rank",
+  "priority",
+  "created_at",
+  "epoch",
+];
 
 const optionalColumns = [
   "create_id",
@@ -59,7 +85,11 @@ const optionalColumns = [
   "error",
 ];
 
-function optionalValues(run: NewRun, start: Beginning, createId: string | null): (SqlValue | undefined)[] {
+function optionalValues(
+  run: NewRun,
+  start: Beginning,
+  createId: string | null,
+): (SqlValue | undefined)[] {
   return [
     createId,
     start.dueAt,
@@ -108,7 +138,16 @@ export class RunInserter {
     const internal = isInternal(run.jobId);
     const priority = run.priority ?? 0;
     const rank = rankOf({ internal, priority, started: start.startedAt !== null });
-    const values: SqlValue[] = [run.id, run.jobId, run.version, start.status, rank, priority, now, start.epoch];
+    const values: SqlValue[] = [
+      run.id,
+      run.jobId,
+      run.version,
+      start.status,
+      rank,
+      priority,
+      now,
+      start.epoch,
+    ];
     let shape = (internal ? 1 : 0) + (run.isTest ? 2 : 0);
     let bit = 4;
     for (const value of optionalValues(run, start, createId)) {
@@ -131,15 +170,34 @@ export class RunInserter {
     const { id, jobId, priority = 0 } = run;
     const { epoch, status, leaseUntil, dueAt, workerId, startedAt } = start;
     const held = { epoch, status, leaseUntil, dueAt, workerId, startedAt };
-    const fresh = { inbox: 0, unread: 0, generation: 1, wakeAt: null, wakeSignals: 0, limitKeys: [] };
-    this.#transaction.know({ rk, id, jobId, priority, rank, ...held, ...fresh, writeId: null, sideWriteId: null });
+    const fresh = {
+      inbox: 0,
+      unread: 0,
+      generation: 1,
+      wakeAt: null,
+      wakeSignals: 0,
+      limitKeys: [],
+    };
+    this.#transaction.know({
+      rk,
+      id,
+      jobId,
+      priority,
+      rank,
+      ...held,
+      ...fresh,
+      writeId: null,
+      sideWriteId: null,
+    });
     this.#transaction.noteLease();
   }
 
   #statement(shape: number): string {
     let sql = this.#statements.get(shape);
     if (sql !== undefined) return sql;
-    const present = optionalColumns.filter((_, index) => Math.floor(shape / 2 ** (index + 2)) % 2 === 1);
+    const present = optionalColumns.filter(
+      (_, index) => Math.floor(shape / 2 ** (index + 2)) % 2 === 1,
+    );
     const columns = [...requiredColumns, ...present];
     sql =
       `insert or ignore into pawl_runs (${columns.join(", ")}, execution_count, internal, is_test, ` +

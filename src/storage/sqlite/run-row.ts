@@ -61,8 +61,32 @@ export function headOfLeased(
   run: RunRecord,
   rest: { rank: number; unread: number; writeId: string | null; sideWriteId: string | null },
 ): RunHead {
-  const { id, epoch, status, inbox, leaseUntil, limitKeys, jobId, dueAt, generation, workerId, priority, startedAt } = run;
-  const held = { epoch, status, inbox, leaseUntil, limitKeys, dueAt, generation, workerId, priority, startedAt };
+  const {
+    id,
+    epoch,
+    status,
+    inbox,
+    leaseUntil,
+    limitKeys,
+    jobId,
+    dueAt,
+    generation,
+    workerId,
+    priority,
+    startedAt,
+  } = run;
+  const held = {
+    epoch,
+    status,
+    inbox,
+    leaseUntil,
+    limitKeys,
+    dueAt,
+    generation,
+    workerId,
+    priority,
+    startedAt,
+  };
   return { rk, id, jobId, ...held, ...rest, wakeAt: null, wakeSignals: 0 };
 }
 

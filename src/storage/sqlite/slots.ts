@@ -44,6 +44,15 @@ export class Slots {
     return Math.min(Number.POSITIVE_INFINITY, ...blocking.map(({ until }) => until));
   }
 
+  /** Combinations of keys that are known to have no slot, and until when at most. */
+  saturated(): { readonly keys: readonly string[]; readonly until: number }[] {
+    return this.#leases
+      .flatMap(({ keys, until }) =>
+        [keys, ...keys.map((key) => [key])].map((each) => ({ keys: each, until })),
+      )
+      .filter(({ keys }) => !this.isFree(keys));
+  }
+
   /** `<limit id>/<value>`; an id that is not named is not limited. */
   #isSaturated(key: string): boolean {
     const slash = key.indexOf("/");

@@ -28,6 +28,7 @@ import { reasonOf, storageErrorOf } from "./failure.js";
 import { DriverFinder, type DriverSource } from "./load-driver.js";
 import { openDatabase, whileBusy } from "./open.js";
 import { Session } from "./session.js";
+import { listWaiting } from "./waiting.js";
 
 export interface SqliteSettings {
   readonly path: string;
@@ -122,7 +123,7 @@ export class SqliteStorage implements Storage {
   }
 
   listWaiting(topics: readonly string[], page: WaitingPage): Promise<WaitingTask[]> {
-    return this.#read(({ lister }) => lister.waiting(topics, page));
+    return this.#read(({ database }) => listWaiting(database, topics, page));
   }
 
   listRuns(query: RunQuery): Promise<RunPage> {

@@ -46,13 +46,15 @@ export class Transaction {
 
   begin(): void {
     this.database.begin();
+    try {
+      this.#checkKnown();
+    } catch (error) {
+      this.rollback();
+      throw error;
+    }
     this.#now = undefined;
     this.#creationTime = undefined;
     this.#leased = false;
-    const version = this.#manners.look();
-    const tooMany = this.#guards.size + this.#heads.size > MOST_KNOWN;
-    if (version !== this.#version || tooMany) this.forgetAll();
-    this.#version = version;
   }
 
   commit(): void {
@@ -77,7 +79,9 @@ export class Transaction {
    */
   creationTime(): number {
     if (this.#creationTime === undefined) {
-      const latest = firstNumber(this.database.get("select created_at from pawl_runs order by rk desc limit 1"));
+      const latest = firstNumber(
+        this.database.get("select created_at from pawl_runs order by rk desc limit 1"),
+      );
       this.#creationTime = Math.max(this.now, latest ?? 0);
     }
     return this.#creationTime;
@@ -129,5 +133,12 @@ export class Transaction {
   forgetAll(): void {
     this.#guards.clear();
     this.#heads.clear();
+  }
+
+  #checkKnown(): void {
+    const version = this.#manners.look();
+    const tooMany = this.#guards.size + this.#heads.size > MOST_KNOWN;
+    if (version !== this.#version || tooMany) this.forgetAll();
+    this.#version = version;
   }
 }

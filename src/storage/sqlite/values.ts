@@ -2,6 +2,9 @@ import type { StoredValue, ValueResult, ValueWrite } from "../../core/storage.js
 import type { Database } from "./database.js";
 import { packText, RowReader } from "./text.js";
 
+const selectFrom =
+  "select key, value, version from pawl_values where value is not null and key >= ?";
+
 /** A deleted value keeps its row without text, so that its versions never repeat. */
 export class ValueStore {
   readonly #database: Database;
@@ -49,11 +52,15 @@ export class ValueStore {
 
   /** Keys with one prefix lie side by side, so the first other one is the end. */
   list(prefix: string, page: { after?: string; limit: number }): (StoredValue & { key: string })[] {
-    const after = page.after ?? null;
-    const rows = this.#database.all(
-      "select key, value, version from pawl_values where key >= ? and (? is null or key > ?) and value is not null order by key limit ?",
-      [after ?? prefix, after, after, page.limit],
-    );
+    const { after, limit } = page;
+    const rows =
+      after === undefined
+        ? this.#database.all(`${selectFrom} order by key limit ?`, [prefix, limit])
+        : this.#database.all(`${selectFrom} and key > ? order by key limit ?`, [
+            prefix,
+            after,
+            limit,
+          ]);
     const found: (StoredValue & { key: string })[] = [];
     for (const row of rows) {
       const read = new RowReader(row);

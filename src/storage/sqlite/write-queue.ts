@@ -69,9 +69,12 @@ export class WriteQueue {
     this.#settleReaders();
     const pause = this.#waiting.length === 0 ? 0 : this.#write();
     // Between two groups the event loop gets its turn.
-    if (this.#waiting.length > 0) return this.#later(pause);
-    this.#scheduled = false;
-    for (const resolve of this.#whenDrained.splice(0)) resolve();
+    if (this.#waiting.length > 0) {
+      this.#later(pause);
+    } else {
+      this.#scheduled = false;
+      for (const resolve of this.#whenDrained.splice(0)) resolve();
+    }
   }
 
   #later(delayMs: number): void {

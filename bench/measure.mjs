@@ -1,0 +1,53 @@
+// Small tools of the benchmark: statistics, waiting, pools, folders.
+import { mkdtempSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+export const TEXT = "x".repeat(100);
+export const now = () => performance.now();
+export const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+export const folder = () =>
+  mkdtempSync(join(process.env.PAWL_BENCH_DIR ?? tmpdir(), "pawl-bench-"));
+
+export function quantile(values, q) {
+  const sorted = [...values].sort((a, b) => a - b);
+  const position = (sorted.length - 1) * q;
+  const low = sorted[Math.floor(position)];
+  const high = sorted[Math.ceil(position)];
+  return low + (high - low) * (position - Math.floor(position));
+}
+
+export const median = (values) => quantile(values, 0.5);
+
+/** `work(i)` for i below `count`, `limit` at a time. */
+export async function pool(count, limit, work) {
+  let next = 0;
+  const lane = async () => {
+    while (next < count) await work(next++);
+  };
+  await Promise.all(Array.from({ length: Math.min(limit, count) }, lane));
+}
+
+/** CPU microseconds of this process since `before` (process.cpuUsage()). */
+export function cpuSince(before) {
+  const { user, system } = process.cpuUsage(before);
+  return user + system;
+}
+
+/** Counts bodies that reached their end, and lets somebody wait for a number of them. */
+export class Finishes {
+  #count = 0;
+  #target = 0;
+  #resolve = () => {};
+
+  add() {
+    if (++this.#count >= this.#target) this.#resolve();
+  }
+
+  next(count) {
+    this.#target = this.#count + count;
+    return new Promise((resolve) => {
+      this.#resolve = resolve;
+    });
+  }
+}

@@ -1,0 +1,54 @@
+// The driver itself, on the same disk: what a commit costs, and rows per second in groups of 100.
+import { createRequire } from "node:module";
+import { join } from "node:path";
+import { now, TEXT } from "../measure.mjs";
+
+/** The driver that Pawl takes on this Node. */
+async function openDatabase(path) {
+  const [major, minor] = process.versions.node.split(".").map(Number);
+  if (major > 22 || (major === 22 && minor >= 13)) {
+    const { DatabaseSync } = await import("node:sqlite");
+    return { driver: "node:sqlite", database: new DatabaseSync(path) };
+  }
+  const Database = createRequire(import.meta.url)("libsql");
+  return { driver: "libsql", database: new Database(path) };
+}
+
+export async function measureRaw(dir, { ms = 1_500 } = {}) {
+  const { driver, database } = await openDatabase(join(dir, "raw.db"));
+  database.exec("PRAGMA journal_mode=WAL");
+  database.exec("PRAGMA synchronous=FULL");
+  database.exec(
+    "CREATE TABLE s(run TEXT NOT NULL, k TEXT NOT NULL, out TEXT NOT NULL, at INTEGER NOT NULL, PRIMARY KEY(run, k))",
+  );
+  const insert = database.prepare("INSERT INTO s VALUES(?, ?, ?, ?)");
+  const begin = database.prepare("BEGIN IMMEDIATE");
+  const commit = database.prepare("COMMIT");
+  let count = 0;
+  const row = () => {
+    count++;
+    insert.run(
+      `run-${Math.floor(count / 10)}`,
+      `s${count}`,
+      JSON.stringify({ i: count, text: TEXT }),
+      Date.now(),
+    );
+  };
+  const rate = (rows, work) => {
+    const started = now();
+    let done = 0;
+    while (now() - started < ms) {
+      work();
+      done += rows;
+    }
+    return (done / (now() - started)) * 1_000;
+  };
+  const commitsPerS = rate(1, row);
+  const rowsPerS = rate(100, () => {
+    begin.run();
+    for (let i = 0; i < 100; i++) row();
+    commit.run();
+  });
+  database.close();
+  return { driver, commitMs: 1_000 / commitsPerS, rowsPerS };
+}

@@ -1,0 +1,154 @@
+// One function a workload; each gets an opened system and answers plain figures.
+import { entries, finishes, lags, marks } from "./jobs.mjs";
+import { cpuSince, median, now, pool, quantile, sleep } from "./measure.mjs";
+
+const warmUp = async (system) => {
+  const done = finishes.next(1);
+  await system.enqueue("seq", { id: "warm", n: 10 });
+  await done;
+};
+
+export const workloads = {
+  /** One run, 100 sequential tasks, alone. */
+  async sequential(system) {
+    await system.start();
+    await warmUp(system);
+    const perTask = [];
+    for (let i = 0; i < 9; i++) {
+      const done = finishes.next(1);
+      await system.enqueue("seq", { id: `r${i}`, n: 100 });
+      await done;
+      perTask.push((now() - entries.get(`r${i}`)[0]) / 100);
+    }
+    return { msPerTask: median(perTask) };
+  },
+
+  /** 1,000 runs of 10 tasks, from the first trigger to the last completion. */
+  async throughput(system, { flight = 256, rounds = 3 }) {
+    await system.start();
+    await warmUp(system);
+    const rates = [];
+    const cpus = [];
+    for (let round = 0; round < rounds; round++) {
+      const done = finishes.next(1_000);
+      const cpu = process.cpuUsage();
+      const started = now();
+      await pool(1_000, flight, (i) => system.enqueue("seq", { id: `${round}-${i}`, n: 10 }));
+      await done;
+      rates.push(10_000 / ((now() - started) / 1_000));
+      cpus.push(cpuSince(cpu) / 10_000);
+    }
+    return { tasksPerS: median(rates), best: Math.max(...rates), cpuUsPerTask: median(cpus) };
+  },
+
+  /** One run of many tasks: cost of a lone task, and whether it grows. */
+  async lone(system, { tasks = 20_000 }) {
+    await system.start();
+    await warmUp(system);
+    const done = finishes.next(1);
+    await system.enqueue("seq", { id: "lone", n: tasks });
+    await done;
+    return { usPerTask: ((now() - entries.get("lone")[0]) / tasks) * 1_000 };
+  },
+
+  /** From the trigger to the first line of the body, worker idle. */
+  async wakeUp(system, { samples = 200, budgetMs = 25_000 }) {
+    await system.start();
+    await warmUp(system);
+    await sleep(500);
+    const latencies = [];
+    const commits = [];
+    const end = now() + budgetMs;
+    for (let i = 0; i < samples && now() < end; i++) {
+      await sleep(20 + Math.random() * 60);
+      const done = finishes.next(1);
+      const started = now();
+      await system.enqueue("seq", { id: `w${i}`, n: 1 });
+      commits.push(now() - started);
+      await done;
+      latencies.push(entries.get(`w${i}`)[0] - started);
+    }
+    return {
+      p50Ms: median(latencies),
+      p99Ms: quantile(latencies, 0.99),
+      commitMs: median(commits),
+      samples: latencies.length,
+    };
+  },
+
+  /** Enqueue only: no worker. */
+  async enqueue(system, { runs = 10_000 }) {
+    await system.enqueue("seq", { id: "first", n: 1 });
+    let started = now();
+    await pool(runs, 64, (i) => system.enqueue("seq", { id: `e${i}`, n: 10 }));
+    const flightPerS = runs / ((now() - started) / 1_000);
+    if (system.enqueueMany === undefined) return { flightPerS };
+    started = now();
+    for (let from = 0; from < runs; from += 1_000) {
+      await system.enqueueMany(
+        "seq",
+        Array.from({ length: 1_000 }, (_, i) => ({ id: `b${from + i}`, n: 10 })),
+      );
+    }
+    return { flightPerS, batchPerS: runs / ((now() - started) / 1_000) };
+  },
+
+  /** n recorded tasks after a park, executions not kept: due → end; and growth over the first pass. */
+  async replay(system, { tasks = 10_000, ms = 2_000 }) {
+    await system.start();
+    await warmUp(system);
+    const done = finishes.next(1);
+    await system.enqueue("replay", { id: "p", n: tasks, ms });
+    await done;
+    const { times, parkedAt, endedAt } = marks.get("p");
+    const thousands = times.slice(1).map((time, i) => time - times[i]);
+    const entered = entries.get("p");
+    return {
+      dueToEndMs: endedAt - parkedAt - ms,
+      executions: entered.length,
+      growth: thousands.at(-1) / thousands[0],
+      firstPassMs: times.at(-1) - times[0],
+    };
+  },
+
+  /** 10,000 waiting runs, dropped from memory. */
+  async waiting(system, { runs = 10_000, aheadMs = 12_000 }) {
+    await system.start();
+    await sleep(300);
+    globalThis.gc?.();
+    const before = process.memoryUsage();
+    const until = Date.now() + aheadMs;
+    const done = finishes.next(runs);
+    await pool(runs, 64, (i) => system.enqueue("sleeper", { id: `z${i}`, until }));
+    while (entries.size < runs) await sleep(20);
+    await sleep(1_000);
+    entries.clear();
+    globalThis.gc?.();
+    const asleep = process.memoryUsage();
+    const idleFrom = now();
+    const cpu = process.cpuUsage();
+    await sleep(Math.max(0, until - Date.now() - 500));
+    const idleCpu = cpuSince(cpu) / 10 / (now() - idleFrom);
+    await done;
+    return {
+      heapBytesPerRun: (asleep.heapUsed - before.heapUsed) / runs,
+      idleCpuPercent: idleCpu,
+      lastResumedMs: Math.max(...lags),
+      resumedP50Ms: median(lags),
+    };
+  },
+
+  /** One run with 1,000 tasks at once. */
+  async fanOut(system) {
+    await system.start();
+    await warmUp(system);
+    const times = [];
+    for (let i = 0; i < 5; i++) {
+      const done = finishes.next(1);
+      await system.enqueue("fan", { id: `f${i}`, n: 1_000 });
+      await done;
+      times.push(marks.get(`f${i}`));
+    }
+    return { ms: median(times) };
+  },
+};

@@ -1,0 +1,87 @@
+import { once } from "node:events";
+import { readdirSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { expect, test } from "vitest";
+import { runProgram, startProgram } from "./run-program.js";
+
+const outputs: Record<string, string | readonly RegExp[]> = {
+  "hello.mjs": "COMPLETED Hello, world!",
+  "memoized-tasks.ts": "run() begins\nmeasuring\nrun() begins\nthe same figure",
+  "retries.ts": `charge, attempt 1
+charge, attempt 2
+charge, attempt 3
+not printed: There is no printer.
+COMPLETED receipt 17
+charge COMPLETED 3
+print FAILED 1`,
+  "durable-wait.ts": `trial opened
+Run <id> waits at "trial-time" until <time>. Nothing needs to be done.
+the first client is gone
+trial closed
+COMPLETED`,
+  "crash-and-resume.ts": `walls, in execution 1
+roof, in execution 1
+the worker ended with SIGKILL
+roof, in execution 2
+garden, in execution 2
+COMPLETED`,
+  "fan-out.ts": `{
+  sizes: [ 3, 6, 4 ],
+  small: [ 'sea-small', 'forest-small', 'city-small' ]
+}`,
+  "cancel.ts": [
+    /^sending\n/,
+    /\n\{ canceled: true \}\n/,
+    /\naborted\n/,
+    /\nonCancel true\n/,
+    /\nCANCELED Run <id> was cancell?ed/,
+    /\n\{ canceled: false \}$/,
+  ],
+  "idempotent-invoke.ts": "one run\nlabel for o-1, key true\nIDEMPOTENCY_CONFLICT",
+  "hooks.ts": [
+    /^onStart of check$/m,
+    /^task look completed$/m,
+    /^onSuccess with fine$/m,
+    /^onFailure: not good$/m,
+  ],
+};
+
+/** Run by other tests: a server, and the quick start, which is an npm script of its own. */
+const elsewhere = ["express-app.ts", "quickstart.ts"];
+
+test("each example is run by a test", () => {
+  const folder = fileURLToPath(new URL("../../examples", import.meta.url));
+  const files = readdirSync(folder, { withFileTypes: true }).filter((entry) => entry.isFile());
+  const names = files.map((entry) => entry.name).sort();
+  expect(names).toEqual([...Object.keys(outputs), ...elsewhere].sort());
+});
+
+test.concurrent.each(Object.entries(outputs))("%s prints what it says", async (file, expected) => {
+  const { code, stdout, stderr } = await runProgram(`examples/${file}`);
+  expect({ code, stderr }).toMatchObject({ code: 0 });
+  if (typeof expected === "string") expect(stdout).toBe(expected);
+  else for (const pattern of expected) expect(stdout).toMatch(pattern);
+});
+
+test("express-app.ts answers requests, refuses a bad one, and ends on SIGTERM", async () => {
+  const app = startProgram("examples/express-app.ts");
+  const [line] = (await once(app.stdout ?? app, "data")) as [Buffer];
+  const url = line.toString().trim();
+  const post = (body: unknown) =>
+    fetch(`${url}/sign-ups`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify(body),
+    });
+
+  expect((await post({ email: "nobody" })).status).toBe(400);
+  const { id } = (await (await post({ email: "a@b.co" })).json()) as { id: string };
+  await expect
+    .poll(async () => (await fetch(`${url}/runs/${id}`)).json(), { timeout: 30_000 })
+    .toMatchObject({ status: "COMPLETED", output: { welcomed: "a@b.co" } });
+  expect((await fetch(`${url}/runs/unknown`)).status).toBe(404);
+
+  app.kill("SIGTERM");
+  const [code] = (await once(app, "exit")) as [number | null];
+  expect(code).toBe(0);
+});

@@ -1,0 +1,124 @@
+import { type ChildProcess, fork } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { type Client, createClient, finalStatuses } from "pawl";
+import { sqlite } from "pawl/sqlite";
+import { LedgerReader, LedgerWriter } from "./ledger.js";
+
+const here = (file: string): string => fileURLToPath(new URL(file, import.meta.url));
+const typescript = ["--import", new URL("../../scripts/ts.mjs", import.meta.url).href];
+
+/** Several workers and a sender on one SQLite file, and the ledger they write. */
+export class Rig {
+  readonly folder = mkdtempSync(join(tmpdir(), "pawl-kill-"));
+  readonly database = join(this.folder, "rig.db");
+  readonly ledgerPath = join(this.folder, "ledger.txt");
+  readonly ledger = new LedgerReader(this.ledgerPath);
+  readonly notes = new LedgerWriter(this.ledgerPath);
+  /** Only looks; it executes nothing. */
+  readonly client: Client = createClient({ storage: sqlite(this.database) });
+  workers: ChildProcess[] = [];
+  #sender: ChildProcess | undefined;
+  #target = 0;
+
+  get target(): number {
+    return this.#target;
+  }
+
+  async start(workers: number): Promise<void> {
+    await this.client.stats();
+    await this.startSender();
+    for (let n = 0; n < workers; n++) this.startWorker();
+  }
+
+  startWorker(): void {
+    // Every other worker keeps no parked execution, and replays instead.
+    const maxParked = this.workers.length % 2 === 0 ? "1000" : "0";
+    this.workers.push(this.#fork("worker.ts", maxParked));
+  }
+
+  async startSender(): Promise<void> {
+    const acknowledged = this.ledger.read().filter(([what]) => what === "ack").length;
+    this.#sender = this.#fork("sender.ts", String(acknowledged));
+    await once(this.#sender, "message");
+    this.#sender.send(this.#target);
+  }
+
+  /** Asks for that many runs more. */
+  ask(runs: number): void {
+    this.#target += runs;
+    this.#sender?.send(this.#target);
+  }
+
+  #fork(file: string, argument: string): ChildProcess {
+    const child = fork(here(file), [this.database, this.ledgerPath, argument], {
+      execArgv: typescript,
+    });
+    child.once("message", () => ready.add(child));
+    return child;
+  }
+
+  isReady(child: ChildProcess): boolean {
+    return ready.has(child);
+  }
+
+  async killWorker(worker: ChildProcess): Promise<void> {
+    worker.kill("SIGKILL");
+    await once(worker, "exit");
+    this.notes.write("kill", worker.pid ?? 0);
+    this.workers = this.workers.filter((other) => other !== worker);
+  }
+
+  async killSender(): Promise<void> {
+    if (this.#sender === undefined) return;
+    this.#sender.kill("SIGKILL");
+    await once(this.#sender, "exit");
+    await this.startSender();
+  }
+
+  /** Runs that are not over. */
+  async backlog(): Promise<number> {
+    const { runs } = await this.client.stats();
+    const open = Object.entries(runs).filter(
+      ([status]) => !(finalStatuses as readonly string[]).includes(status),
+    );
+    return open.reduce((sum, [, count]) => sum + count, 0);
+  }
+
+  async allDone(): Promise<boolean> {
+    const acknowledged = this.ledger.read().filter(([what]) => what === "ack").length;
+    return acknowledged === this.#target && (await this.backlog()) === 0;
+  }
+
+  async end(): Promise<void> {
+    const children = [...this.workers, ...(this.#sender === undefined ? [] : [this.#sender])];
+    for (const child of children) child.kill("SIGTERM");
+    await Promise.all(children.map((child) => child.exitCode ?? once(child, "exit")));
+  }
+
+  async remove(): Promise<void> {
+    for (const child of [...this.workers, this.#sender]) child?.kill("SIGKILL");
+    await this.client.stop();
+    this.ledger.close();
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+}
+
+const ready = new WeakSet<ChildProcess>();
+
+/** Polls; gives up after ten times the expected time, and never before half a minute. */
+export async function until(
+  what: string,
+  expectedMs: number,
+  condition: () => boolean | Promise<boolean>,
+): Promise<void> {
+  const giveUpAt = performance.now() + Math.max(30_000, 10 * expectedMs);
+  while (!(await condition())) {
+    if (performance.now() > giveUpAt) throw new Error(`Hangs: ${what}.`);
+    await pause(20);
+  }
+}

@@ -1,0 +1,31 @@
+// A process of the rig that starts runs, one after the other, and may be killed, too.
+import { createClient } from "pawl";
+import { sqlite } from "pawl/sqlite";
+import { jobOf, rigJobs } from "./jobs.js";
+import { LedgerWriter } from "./ledger.js";
+
+const [database = "", ledgerPath = "", acknowledged = "0"] = process.argv.slice(2);
+const ledger = new LedgerWriter(ledgerPath);
+const client = createClient({ storage: sqlite(database), jobs: rigJobs(ledger) });
+let next = Number(acknowledged);
+let target = next;
+let sending = false;
+
+process.on("message", (message) => {
+  target = Number(message);
+  if (!sending) void send();
+});
+process.once("SIGTERM", () => void client.stop().then(() => process.exit()));
+process.once("disconnect", () => process.exit());
+process.send?.("started");
+
+async function send(): Promise<void> {
+  sending = true;
+  while (next < target) {
+    // The last call of a killed sender may have been stored without an answer: the key finds its run.
+    const run = await client.invoke(jobOf(next), {}, { idempotencyKey: `run-${next}` });
+    ledger.write("ack", process.pid, run.id);
+    next++;
+  }
+  sending = false;
+}

@@ -1,0 +1,99 @@
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { z } from "zod";
+import tsup from "../../tsup.config.js";
+import { output, type Packed, pack, root, tool } from "./consumer.js";
+import { entryPoints } from "./programs.js";
+
+const manifest = z
+  .object({
+    exports: z.record(
+      z.string(),
+      z.union([z.string(), z.object({ types: z.string(), default: z.string() })]),
+    ),
+    bin: z.record(z.string(), z.string()),
+    scripts: z.record(z.string(), z.string()),
+    dependencies: z.record(z.string(), z.string()),
+    peerDependencies: z.record(z.string(), z.string()),
+    peerDependenciesMeta: z.record(z.string(), z.object({ optional: z.literal(true) })),
+  })
+  .parse(JSON.parse(readFileSync(join(root, "package.json"), "utf8")));
+
+const entries = ["index", "memory", "sqlite", "testing", "adapter-kit", "cli"];
+/** Exported by no subpath: an entry of its own keeps definitions out of the chunk of the engine. */
+const inner = "definitions";
+const allowed = [
+  new RegExp(`^dist/(${[...entries, inner].join("|")})\\.(js|js\\.map|d\\.ts)$`),
+  /^dist\/[a-z-]+-[A-Za-z0-9_-]{8}\.(js|js\.map|d\.ts)$/,
+  /^(README|CHANGELOG|ARCHITECTURE|SECURITY)\.md$/,
+  /^(LICENSE|package\.json)$/,
+];
+
+const folder = mkdtempSync(join(tmpdir(), "pawl-pack-"));
+let packed: Packed;
+beforeAll(async () => {
+  packed = await pack(folder);
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+describe("the packed tarball", () => {
+  test("holds the build and the documents, and nothing else", () => {
+    const paths = packed.files.map(({ path }) => path);
+    expect(paths.filter((path) => !allowed.some((pattern) => pattern.test(path)))).toEqual([]);
+    expect(paths).toContain("LICENSE");
+    for (const entry of entries) expect(paths).toContain(`dist/${entry}.js`);
+  });
+
+  test("has no large file", () => {
+    const large = packed.files.filter(({ path, size }) => size > 300_000 && !path.endsWith(".map"));
+    expect(large).toEqual([]);
+    const unpacked = packed.files.reduce((sum, { size }) => sum + size, 0);
+    const kB = (bytes: number) => `${Math.round(bytes / 1000)} kB`;
+    console.log(`packed ${kB(packed.size)}, unpacked ${kB(unpacked)}`);
+  });
+
+  test("satisfies publint", async () => {
+    const said = await output(tool(".bin/publint"), ["run", packed.tarball, "--strict"], root);
+    expect(said).toContain("All good!");
+  });
+
+  test("has types that fit the code, says attw", async () => {
+    const args = [packed.tarball, "--profile", "esm-only", "--format", "json"];
+    const said: unknown = JSON.parse(await output(tool(".bin/attw"), args, root));
+    expect(said).toMatchObject({ analysis: { types: { kind: "included" } } });
+    expect(said).not.toHaveProperty("error");
+  });
+});
+
+describe("the manifest", () => {
+  test("runs no script on installation", () => {
+    const onInstall = ["preinstall", "install", "postinstall", "preprepare", "prepare"];
+    expect(onInstall.filter((name) => name in manifest.scripts)).toEqual([]);
+  });
+
+  test("depends on what was agreed, and on no database client", () => {
+    expect(Object.keys(manifest.dependencies).sort()).toEqual(
+      ["@noble/hashes", "debug", "devalue", "p-retry", "ulid", "zod"].sort(),
+    );
+    expect(Object.keys(manifest.peerDependencies).sort()).toEqual(["better-sqlite3", "libsql"]);
+    expect(Object.keys(manifest.peerDependenciesMeta).sort()).toEqual(["better-sqlite3", "libsql"]);
+  });
+
+  test("exports what tsup builds, by the same names", () => {
+    const built = Object.keys(z.object({ entry: z.object({}).loose() }).parse(tsup).entry);
+    const exported = Object.entries(manifest.exports).flatMap(([subpath, target]) =>
+      typeof target === "string" ? [] : [{ subpath, ...target }],
+    );
+    for (const { subpath, types, default: code } of exported) {
+      const name = subpath === "." ? "index" : subpath.slice(2);
+      expect(code).toBe(`./dist/${name}.js`);
+      expect(types).toBe(`./dist/${name}.d.ts`);
+      expect(built).toContain(name);
+    }
+    expect(manifest.bin).toEqual({ pawl: "dist/cli.js" });
+    expect(built.filter((name) => name !== inner).sort()).toEqual([...entries].sort());
+    expect(exported.map(({ subpath }) => subpath.replace(/^\./, "pawl"))).toEqual([...entryPoints]);
+  });
+});

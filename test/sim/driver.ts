@@ -1,0 +1,182 @@
+import { isPawlError } from "../../src/core/errors.js";
+import { isInternal } from "../../src/core/final.js";
+import { isFinal } from "../../src/core/run-status.js";
+import type { Client } from "../../src/index.js";
+import type { Machine } from "./machine.js";
+import { ProgramMaker, type ProgramJob, SHARED } from "./program.js";
+import type { Random } from "./random.js";
+import type { World } from "./world.js";
+
+/** People and systems outside: they start, cancel and retry runs, send events and stop processes. */
+export class Driver {
+  readonly #world: World;
+  readonly #random: Random;
+  readonly #programs: ProgramMaker;
+  /** Runs and events whose creation was acknowledged. */
+  readonly acknowledged = new Set<string>();
+  readonly canceled = new Set<string>();
+  #left = 0;
+
+  constructor(world: World, random: Random, programs: Random) {
+    this.#world = world;
+    this.#random = random;
+    this.#programs = new ProgramMaker(programs);
+  }
+
+  get isDone(): boolean {
+    return this.#left === 0;
+  }
+
+  /** Plans everything that comes from outside; `withinMs` of virtual time. */
+  plan(withinMs: number): void {
+    const random = this.#random;
+    const at = () => (random.chance(0.5) ? random.int(2_000) : random.int(withinMs));
+    const times = (count: number, act: () => Promise<void>) => {
+      for (let index = 0; index < count; index++) this.#later(at(), act);
+    };
+    times(random.between(2, 6), this.#invokeOne());
+    times(random.between(0, 2), () => this.#sendEvent());
+    times(random.int(3), () => this.#cancelOne());
+    times(random.int(4), () => this.#retryOne());
+    times(random.int(2), () => this.#stopOne());
+    if (random.chance(0.1)) this.#later(at(), () => this.#poison());
+    times(random.chance(0.3) ? 2 : 0, () => this.#invokeShared());
+  }
+
+  #later(delayMs: number, act: () => Promise<void>): void {
+    this.#left++;
+    this.#world.schedule.timer(delayMs, undefined, () => {
+      act().then(
+        () => void this.#left--,
+        (error) => this.#world.report(error),
+      );
+    });
+  }
+
+  /** Asks one process after the other until one answers: a request may get lost with its process. */
+  async #ask<T>(what: string, request: (client: Client) => Promise<T>): Promise<T> {
+    const { schedule } = this.#world;
+    for (;;) {
+      const alive = this.#world.alive;
+      if (alive.length === 0) {
+        await this.#pause(1_000);
+        continue;
+      }
+      const machine = this.#random.pick(alive);
+      schedule.note(`outside: ${what} through ${machine.index}`);
+      this.#world.faults.count(`outside: ${what.split(" ")[0]}`);
+      const answer = await this.#answerOf(machine, request);
+      if (answer !== undefined) return answer.value;
+      await this.#pause(500);
+    }
+  }
+
+  async #answerOf<T>(
+    machine: Machine,
+    request: (client: Client) => Promise<T>,
+  ): Promise<{ readonly value: T } | undefined> {
+    const { client } = machine;
+    if (client === undefined) return undefined;
+    const patience = this.#pause(60_000).then(() => undefined);
+    try {
+      return await Promise.race([request(client).then((value) => ({ value })), patience]);
+    } catch (error) {
+      const isTransient =
+        isPawlError(error, "STORAGE_FAILED") ||
+        isPawlError(error, "STORAGE_CLOSED") ||
+        isPawlError(error, "CLIENT_STOPPED") ||
+        isPawlError(error, "JOB_UNKNOWN");
+      if (isTransient) return undefined;
+      throw error;
+    }
+  }
+
+  #pause(ms: number): Promise<void> {
+    return new Promise((resolve) => this.#world.schedule.timer(ms, undefined, resolve));
+  }
+
+  #invokeOne(): () => Promise<void> {
+    return () => {
+      const job = this.#random.weighted<ProgramJob>({
+        plain: 5,
+        limited: 2,
+        lanes: 2,
+        pooled: 2,
+        brief: 1,
+      });
+      return this.#invoke(job, this.#programs.program());
+    };
+  }
+
+  async #invoke(
+    job: string,
+    program: ReturnType<ProgramMaker["program"]>,
+    key = program.id,
+  ): Promise<void> {
+    const options = {
+      idempotencyKey: key,
+      ...(this.#random.chance(0.2) ? { delay: { milliseconds: 2_500 } } : undefined),
+      ...(this.#random.chance(0.3) ? { priority: this.#random.int(3) } : undefined),
+    };
+    const { id } = await this.#ask(`invoke ${program.id}`, (client) =>
+      client.invoke(job, { program }, options),
+    );
+    this.acknowledged.add(id);
+  }
+
+  #invokeShared(): Promise<void> {
+    return this.#invoke("plain", SHARED, `shared-${this.#random.int(2)}`);
+  }
+
+  #poison(): Promise<void> {
+    return this.#invoke("poisoned", this.#programs.poison());
+  }
+
+  async #sendEvent(): Promise<void> {
+    const program = this.#programs.small();
+    const event = { name: "ev", id: program.id, payload: { program } };
+    const { runIds } = await this.#ask(`send ${program.id}`, (client) => client.sendEvent(event));
+    for (const id of runIds) this.acknowledged.add(id);
+  }
+
+  #someRun(isWanted: (status: string) => boolean): string | undefined {
+    const runs = [...this.#world.view.runs()].filter(
+      ({ jobId, status }) => !isInternal(jobId) && isWanted(status),
+    );
+    return runs.length === 0 ? undefined : this.#random.pick(runs).id;
+  }
+
+  async #cancelOne(): Promise<void> {
+    const id = this.#someRun((status) => !isFinal(status as never));
+    if (id === undefined) return;
+    this.canceled.add(id);
+    await this.#ask(`cancel ${id}`, (client) => client.cancelRun(id));
+    const status = this.#world.view.run(id)?.status ?? "PENDING";
+    if (!isFinal(status) && this.#world.view.run(id)?.generation === 1) {
+      throw new Error(`G23: run ${id} is ${status} after its cancel was answered`);
+    }
+  }
+
+  async #retryOne(): Promise<void> {
+    const id = this.#someRun((status) => status === "FAILED" || status === "CANCELED");
+    if (id === undefined) return;
+    await this.#ask(`retry ${id}`, async (client) => {
+      try {
+        await client.retryRun(id);
+      } catch (error) {
+        // Somebody else, or an earlier try, was faster.
+        if (!isPawlError(error, "RUN_NOT_FINAL")) throw error;
+      }
+    });
+  }
+
+  async #stopOne(): Promise<void> {
+    const { alive } = this.#world;
+    if (alive.length < 2) return;
+    const machine = this.#random.pick(alive);
+    this.#world.faults.count("outside: stop");
+    const stopped = this.#world.stop(machine, this.#random.pick([0, 5_000]));
+    await Promise.race([stopped, this.#pause(120_000)]);
+    machine.crash();
+  }
+}

@@ -1,0 +1,62 @@
+import { type AnyJob, type Context, defineJob, eventTrigger, type Io, invokeTrigger } from "../../src/index.js";
+import { Interpreter } from "./interpreter.js";
+import type { Ledger } from "./ledger.js";
+import type { Machine } from "./machine.js";
+import { type Program, programJobs } from "./program.js";
+import { hashText } from "./random.js";
+
+/** Most leases at a time, by limit id. */
+export const LIMITS: Readonly<Record<string, number>> = {
+  "job:limited": 2,
+  "key:lanes": 1,
+  "shared:pool": 2,
+};
+
+export const hearingJobs = ["hears1", "hears2"] as const;
+
+export interface SimPayload {
+  readonly program: Program;
+}
+
+/** The jobs of one process. They differ in their options; what a run does is in its payload. */
+export function jobsOf(
+  machine: Machine,
+  ledger: Ledger,
+  report: (violation: unknown) => void,
+): AnyJob[] {
+  const base = {
+    maxExecutionsWithoutProgress: 10_000,
+    run: (payload: unknown, io: Io, context: Context) => {
+      const { id, attempt, executionCount } = context.run;
+      const execution = ledger.executionBegins(id, attempt, executionCount, machine);
+      return new Interpreter(execution, ledger, report).run((payload as SimPayload).program, io);
+    },
+  };
+  const hook = (name: string) => ({ id }: { readonly id: string }) => ledger.hookCalled(name, id);
+  const hooks = {
+    onStart: hook("onStart"),
+    onSuccess: hook("onSuccess"),
+    onFailure: hook("onFailure"),
+    onCancel: hook("onCancel"),
+  };
+  const trigger = invokeTrigger();
+  const options: Record<(typeof programJobs)[number], object> = {
+    plain: hooks,
+    limited: { concurrencyLimit: 2 },
+    lanes: {
+      concurrencyLimit: {
+        limit: 1,
+        key: ({ program }: SimPayload) => `lane${hashText(program.id) & 1}`,
+      },
+    },
+    pooled: { concurrencyLimit: { id: "pool", limit: 2 }, ...hooks },
+    brief: { maxDuration: { milliseconds: 20_000 }, ...hooks },
+  };
+  return [
+    ...programJobs.map((id) => defineJob({ id, trigger, ...base, ...options[id] })),
+    defineJob({ id: "poisoned", trigger, ...base, maxExecutionsWithoutProgress: 3 }),
+    ...hearingJobs.map((id) =>
+      defineJob({ id, trigger: eventTrigger({ name: "ev" }), ...base }),
+    ),
+  ];
+}

@@ -1,0 +1,177 @@
+import type { Machine } from "./machine.js";
+import type { StoredTask, StoreView } from "./store-view.js";
+import { Violation } from "./violation.js";
+
+/** One call of a job's `run`. */
+export interface Execution {
+  readonly number: number;
+  readonly runId: string;
+  readonly generation: number;
+  readonly executionCount: number;
+  readonly machine: Machine;
+  readonly settled: { readonly seq: number; readonly tick: number; readonly path: string }[];
+}
+
+interface Start {
+  readonly execution: Execution;
+  readonly at: number;
+}
+
+export interface CallPlace {
+  readonly execution: Execution;
+  readonly path: string;
+  /** Generation and attempts of the enclosing tasks. */
+  readonly tag: string;
+  /** It has a record of its own. */
+  readonly isRecorded: boolean;
+  readonly calledAt: number;
+}
+
+/** What user code did and saw, kept outside of the library, and judged on the spot. */
+export class Ledger {
+  readonly #view: StoreView;
+  readonly #now: () => number;
+  readonly #leaseMs: number;
+  readonly #newest = new Map<string, Execution>();
+  readonly #starts = new Map<string, Start>();
+  readonly #seen = new Map<string, string>();
+  readonly #keys = new Map<string, string>();
+  /** `<hook> <run>` → calls. */
+  readonly hooks = new Map<string, number>();
+  readonly commands = new Map<string, number>();
+  readonly repeats: string[] = [];
+  executions = 0;
+  starts = 0;
+  #tick = 0;
+
+  constructor(view: StoreView, now: () => number, leaseMs: number) {
+    this.#view = view;
+    this.#now = now;
+    this.#leaseMs = leaseMs;
+  }
+
+  executionBegins(
+    runId: string,
+    generation: number,
+    executionCount: number,
+    machine: Machine,
+  ): Execution {
+    const number = ++this.executions;
+    const execution = { number, runId, generation, executionCount, machine, settled: [] };
+    this.#newest.set(runId, execution);
+    return execution;
+  }
+
+  counts(op: string): void {
+    this.commands.set(op, (this.commands.get(op) ?? 0) + 1);
+  }
+
+  hookCalled(hook: string, runId: string): void {
+    const name = `${hook} ${runId}`;
+    this.hooks.set(name, (this.hooks.get(name) ?? 0) + 1);
+    this.counts(`hook ${hook}`);
+  }
+
+  /** The callback of a task without io calls starts. Answers the number of this start. */
+  taskStarts(
+    execution: Execution,
+    path: string,
+    tag: string,
+    attempt: number,
+    { limit, isOnce }: { readonly limit: number; readonly isOnce: boolean },
+  ): number {
+    const { runId, machine } = execution;
+    const where = `task ${path} of run ${runId} (attempt ${attempt}, machine ${machine.index})`;
+    if (attempt > limit) throw new Violation("ATTEMPTS", `${where} has a limit of ${limit}`);
+    if (this.#isHolder(execution) && this.#view.task(runId, path)?.status === "COMPLETED") {
+      throw new Violation("G1", `${where} started after its record was committed`);
+    }
+    const name = `${runId} ${path} ${tag} ${attempt}`;
+    const earlier = this.#starts.get(name);
+    if (earlier !== undefined) this.#repeated(where, earlier, execution, isOnce);
+    this.#starts.set(name, { execution, at: this.#now() });
+    return ++this.starts;
+  }
+
+  #repeated(where: string, earlier: Start, execution: Execution, isOnce: boolean): void {
+    if (isOnce) throw new Violation("G10", `${where} is at-most-once and started again`);
+    if (earlier.execution === execution) {
+      throw new Violation("G2", `${where} started twice in one execution`);
+    }
+    const since = earlier.at - this.#leaseMs;
+    const excused = earlier.execution.machine.disturbedAt.some((at) => at >= since);
+    if (!excused) {
+      const before = earlier.execution.machine.index;
+      throw new Violation("G2", `${where} started again; machine ${before} was never disturbed`);
+    }
+    this.repeats.push(where);
+  }
+
+  /** Its holder, and not one that was replaced without knowing yet. */
+  #isHolder(execution: Execution): boolean {
+    const run = this.#view.run(execution.runId);
+    return (
+      run !== undefined &&
+      run.status === "EXECUTING" &&
+      run.workerId === execution.machine.workerId &&
+      run.executionCount === execution.executionCount &&
+      this.#newest.get(execution.runId) === execution
+    );
+  }
+
+  idempotencyKey(runId: string, path: string, key: string): void {
+    const known = this.#keys.get(`${runId} ${path}`);
+    if (known !== undefined && known !== key) {
+      throw new Violation("G8", `the idempotency key of ${path} in run ${runId} changed`);
+    }
+    this.#keys.set(`${runId} ${path}`, key);
+  }
+
+  called(execution: Execution, path: string, tag: string, isRecorded: boolean): CallPlace {
+    return { execution, path, tag, isRecorded, calledAt: ++this.#tick };
+  }
+
+  /** User code sees a result. It must be on record, in the order of the records, and always the same. */
+  saw(place: CallPlace, outcome: { readonly ok: string } | { readonly error: string }): void {
+    const { execution, path, tag, isRecorded } = place;
+    const isOk = "ok" in outcome;
+    const where = `${path} of run ${execution.runId}`;
+    if (isRecorded) this.#settledInOrder(place, isOk);
+    const scope = isOk && isRecorded ? "" : tag;
+    const name = `${execution.runId} ${path} ${scope} ${isRecorded ? isOk : ""}`;
+    const text = isOk ? `ok ${outcome.ok}` : `error ${outcome.error}`;
+    const known = this.#seen.get(name);
+    if (known === undefined) this.#seen.set(name, text);
+    else if (known !== text) {
+      throw new Violation("G5", `${where} was ${known} and is now ${text}`);
+    }
+  }
+
+  #settledInOrder(place: CallPlace, isOk: boolean): void {
+    const { execution, path, calledAt } = place;
+    const record = this.#view.task(execution.runId, path);
+    if (!isOk && (record?.status !== "FAILED" || !this.#isHolder(execution))) return;
+    if (isOk) this.#assertRecorded(execution, path, record);
+    if (record === undefined) return;
+    const { settled } = execution;
+    for (let index = settled.length - 1; index >= 0; index--) {
+      const other = settled[index];
+      if (other === undefined || other.tick < calledAt) break;
+      if (other.seq > record.seq) {
+        throw new Violation(
+          "G6",
+          `${other.path} (seq ${other.seq}) settled before ${path} (seq ${record.seq}) in run ${execution.runId}`,
+        );
+      }
+    }
+    settled.push({ seq: record.seq, tick: ++this.#tick, path });
+  }
+
+  #assertRecorded(execution: Execution, path: string, record: StoredTask | undefined): void {
+    if (record?.status === "COMPLETED") return;
+    throw new Violation(
+      "G1",
+      `${path} of run ${execution.runId} settled, and its record is ${record?.status ?? "missing"}`,
+    );
+  }
+}

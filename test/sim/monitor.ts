@@ -1,0 +1,196 @@
+import { isFinal } from "../../src/core/run-status.js";
+import type {
+  ClaimedRun,
+  ClaimRequest,
+  ClaimResult,
+  CreateResult,
+  RunRecord,
+  RunWrite,
+} from "../../src/core/storage.js";
+import { LIMITS } from "./jobs.js";
+import type { Machine } from "./machine.js";
+import type { StoreWatcher } from "./network.js";
+import type { Change, StoredTask, StoreView } from "./store-view.js";
+import { Violation } from "./violation.js";
+
+/** How a run ended, once for each time. */
+export interface End {
+  readonly generation: number;
+  readonly status: string;
+}
+
+/** Judges what is stored, after each call that reached the store. */
+export class Monitor implements StoreWatcher {
+  readonly #view: StoreView;
+  readonly #now: () => number;
+  readonly #report: (violation: unknown) => void;
+  /** Runs that are not final. */
+  readonly open = new Set<string>();
+  readonly ends = new Map<string, End[]>();
+  readonly #claims = new Map<string, string>();
+
+  constructor(view: StoreView, now: () => number, report: (violation: unknown) => void) {
+    this.#view = view;
+    this.#now = now;
+    this.#report = report;
+  }
+
+  async applied(
+    method: string,
+    args: readonly unknown[],
+    answer: unknown,
+    machine: Machine,
+  ): Promise<void> {
+    try {
+      if (method === "commit") await this.#committed(args[0] as readonly RunWrite[]);
+      else if (method === "createRuns") await this.#created(answer as readonly CreateResult[]);
+      else if (method === "claimRuns") {
+        await this.#claimed(args[0] as ClaimRequest, answer as ClaimResult, machine);
+      }
+    } catch (violation) {
+      this.#report(violation);
+    }
+  }
+
+  async #committed(writes: readonly RunWrite[]): Promise<void> {
+    const ids = new Set<string>();
+    for (const write of writes) {
+      ids.add(write.runId);
+      for (const run of write.runs ?? []) ids.add(run.id);
+      for (const signal of write.signals ?? []) ids.add(signal.runId);
+    }
+    await this.#look(ids, true);
+  }
+
+  async #created(results: readonly CreateResult[]): Promise<void> {
+    const ids = new Set<string>();
+    for (const result of results) {
+      if (result.result !== "ok") continue;
+      for (const { first, further } of result.groups) {
+        ids.add(first.id);
+        for (const run of further) ids.add(run.id);
+      }
+    }
+    await this.#look(ids, false);
+  }
+
+  async #claimed(request: ClaimRequest, answer: ClaimResult, machine: Machine): Promise<void> {
+    machine.workerId = request.workerId;
+    for (const claimed of answer.runs) this.#judgeClaim(request, claimed, answer.now);
+    await this.#look(new Set(answer.runs.map(({ run }) => run.id)), false);
+    this.#judgeLimits();
+  }
+
+  #judgeClaim({ claimId }: ClaimRequest, { run, kept }: ClaimedRun, now: number): void {
+    const before = this.#view.run(run.id);
+    const isRepeat = this.#claims.get(run.id) === claimId;
+    this.#claims.set(run.id, claimId);
+    if (before === undefined) throw new Violation("STORE", `run ${run.id} came from nowhere`);
+    if (isRepeat && run.epoch === before.epoch) return;
+    if (run.epoch <= before.epoch) {
+      throw new Violation("G4", `a claim left run ${run.id} at epoch ${run.epoch}`);
+    }
+    if (before.leaseUntil !== null && before.leaseUntil > now) {
+      throw new Violation("G13", `run ${run.id} was claimed under a live lease`);
+    }
+    if (isFinal(before.status)) throw new Violation("G4", `final run ${run.id} was claimed`);
+    const raised = run.executionCount - before.executionCount;
+    if (raised !== (kept ? 0 : 1)) {
+      throw new Violation("E10", `executionCount of run ${run.id} rose by ${raised}`);
+    }
+    this.#judgeStalls(run, before);
+  }
+
+  #judgeStalls(run: RunRecord, before: RunRecord): void {
+    const lapsed = before.leaseUntil !== null;
+    const highest = Math.max(0, ...[...this.#view.tasks(run.id).values()].map(({ seq }) => seq));
+    const stalled = highest > before.lastSeq ? 0 : before.stalls + 1;
+    const expected = lapsed ? stalled : before.stalls;
+    if (run.stalls !== expected) {
+      throw new Violation("E10", `stalls of run ${run.id} is ${run.stalls}, not ${expected}`);
+    }
+  }
+
+  #judgeLimits(): void {
+    const now = this.#now();
+    const used = new Map<string, number>();
+    for (const { leaseUntil, limitKeys } of this.#view.runs()) {
+      if (leaseUntil === null || leaseUntil <= now) continue;
+      for (const key of limitKeys) used.set(key, (used.get(key) ?? 0) + 1);
+    }
+    for (const [key, count] of used) {
+      const most = LIMITS[key.slice(0, key.indexOf("/"))] ?? Number.POSITIVE_INFINITY;
+      if (count > most) throw new Violation("G19", `${count} leases hold ${key}, at most ${most}`);
+    }
+  }
+
+  async #look(ids: ReadonlySet<string>, withTasks: boolean): Promise<void> {
+    await this.#view.look(ids, withTasks, (change) => this.#judge(change));
+  }
+
+  #judge({ before, after, tasksBefore, tasks }: Change): void {
+    const { id, status, generation } = after;
+    if (isFinal(status)) this.open.delete(id);
+    else this.open.add(id);
+    if (before !== undefined) {
+      if (after.epoch < before.epoch || generation < before.generation) {
+        throw new Violation("G4", `epoch or generation of run ${id} went back`);
+      }
+      if (isFinal(before.status) && generation === before.generation) {
+        this.#judgeFinal(before, after, tasksBefore, tasks);
+      }
+    }
+    for (const task of tasksBefore.values()) judgeRecord(id, task, tasks.get(task.path));
+    if (tasks !== tasksBefore) this.#judgeWaits(id, tasksBefore, tasks);
+    const wasFinal = before !== undefined && isFinal(before.status);
+    if (isFinal(status) && !(wasFinal && before.generation === generation)) {
+      this.ends.set(id, [...(this.ends.get(id) ?? []), { generation, status }]);
+    }
+  }
+
+  #judgeFinal(
+    before: RunRecord,
+    after: RunRecord,
+    tasksBefore: ReadonlyMap<string, StoredTask>,
+    tasks: ReadonlyMap<string, StoredTask>,
+  ): void {
+    const isSame =
+      before.status === after.status &&
+      before.output === after.output &&
+      before.error === after.error &&
+      before.finishedAt === after.finishedAt &&
+      JSON.stringify([...tasksBefore]) === JSON.stringify([...tasks]);
+    if (!isSame) throw new Violation("S3", `run ${after.id} changed after its end`);
+  }
+
+  #judgeWaits(
+    runId: string,
+    before: ReadonlyMap<string, StoredTask>,
+    after: ReadonlyMap<string, StoredTask>,
+  ): void {
+    const seqs = new Set<number>();
+    for (const task of after.values()) {
+      if (seqs.has(task.seq)) throw new Violation("S5", `seq ${task.seq} twice in run ${runId}`);
+      seqs.add(task.seq);
+      const earlier = before.get(task.path);
+      if (earlier?.status !== "WAITING" || earlier.wakeAt === null) continue;
+      const isOver = task.kind === "wait" && task.status === "COMPLETED";
+      const isTried = task.kind === "task" && task.attempts > earlier.attempts;
+      if ((isOver || isTried) && this.#now() < earlier.wakeAt) {
+        throw new Violation(
+          "G20",
+          `${task.path} of run ${runId} went on ${earlier.wakeAt - this.#now()} ms early`,
+        );
+      }
+    }
+  }
+}
+
+function judgeRecord(runId: string, before: StoredTask, after: StoredTask | undefined): void {
+  if (after === undefined) {
+    throw new Violation("G3", `the record of ${before.path} of run ${runId} is gone`);
+  }
+  if (before.status === "COMPLETED" && JSON.stringify(before) !== JSON.stringify(after)) {
+    throw new Violation("G3", `the record of ${before.path} of run ${runId} changed`);
+  }
+}

@@ -1,0 +1,201 @@
+import { defaultCodec } from "../../src/core/codec.js";
+import { decodeErrorRecord } from "../../src/core/error-record.js";
+import { isInternal } from "../../src/core/final.js";
+import { isFinal } from "../../src/core/run-status.js";
+import type { RunRecord } from "../../src/core/storage.js";
+import type { Driver } from "./driver.js";
+import { hearingJobs, type SimPayload } from "./jobs.js";
+import { type Facts, Model } from "./model.js";
+import type { Program } from "./program.js";
+import type { CallValue } from "./values.js";
+import { textOf } from "./values.js";
+import { Violation } from "./violation.js";
+import type { World } from "./world.js";
+
+/** Judges the store when all is over. */
+export async function judge(world: World, driver: Driver): Promise<void> {
+  const runs = await allRuns(world);
+  const byId = new Map(runs.map((run) => [run.id, run]));
+  for (const id of driver.acknowledged) {
+    if (!byId.has(id)) throw new Violation("G11", `acknowledged run ${id} is not stored`);
+  }
+  for (const run of runs) {
+    if (!isFinal(run.status)) throw new Violation("G15", `run ${run.id} is ${run.status}`);
+    if (!isInternal(run.jobId)) await judgeRun(world, driver, run, byId);
+  }
+  judgeEvents(runs);
+  judgeKeys(runs);
+  judgeHooks(world, runs);
+  await judgeLogs(world, runs);
+}
+
+async function allRuns({ view }: World): Promise<RunRecord[]> {
+  const runs: RunRecord[] = [];
+  let cursor: string | undefined;
+  do {
+    const query = { internal: true, limit: 500, ...(cursor === undefined ? {} : { cursor }) };
+    const page = await view.storage.listRuns(query);
+    runs.push(...page.runs);
+    cursor = page.nextCursor;
+  } while (cursor !== undefined);
+  return runs;
+}
+
+async function programOf({ payload }: RunRecord): Promise<Program> {
+  return ((await defaultCodec.decode(payload ?? "")) as SimPayload).program;
+}
+
+async function judgeRun(
+  world: World,
+  driver: Driver,
+  run: RunRecord,
+  byId: ReadonlyMap<string, RunRecord>,
+): Promise<void> {
+  const outputs = new Map<string, unknown>();
+  for (const other of byId.values()) {
+    if (other.parentId === run.id || other.idempotencyKey !== null)
+      outputs.set(other.id, other.output === null ? undefined : await defaultCodec.decode(other.output));
+  }
+  const model = new Model(factsOf(world, run, byId, outputs));
+  const program = await programOf(run);
+  const problem = await problemOf(driver, run, model, program);
+  if (problem !== undefined) {
+    throw new Violation("MODEL", `run ${run.id} (${program.id}, ${run.jobId}): ${problem}`);
+  }
+}
+
+async function problemOf(
+  driver: Driver,
+  run: RunRecord,
+  model: Model,
+  program: Program,
+): Promise<string | undefined> {
+  const message = run.error === null ? "" : decodeErrorRecord(run.error).message;
+  switch (run.status) {
+    case "COMPLETED":
+      return model.outputProblem(program, await defaultCodec.decode(run.output ?? ""));
+    case "FAILED":
+      return model.errorProblem(program, message);
+    case "CANCELED":
+      return driver.canceled.has(run.id) ? undefined : "nobody cancelled it";
+    case "TIMED_OUT":
+      if (run.jobId === "poisoned" && message.includes('"poison"')) return undefined;
+      return run.jobId === "brief" ? undefined : `it timed out: ${message}`;
+    default:
+      return `it is ${run.status}`;
+  }
+}
+
+function factsOf(
+  world: World,
+  parent: RunRecord,
+  byId: ReadonlyMap<string, RunRecord>,
+  outputs: ReadonlyMap<string, unknown>,
+): Facts {
+  return {
+    generation: parent.generation,
+    childProblem: (value) => {
+      const child = byId.get(value.runId);
+      if (child === undefined) return `child ${value.runId} is not stored`;
+      return childProblem(world, value, child, outputs.get(child.id));
+    },
+    eventProblem: (runIds) =>
+      runIds.length === hearingJobs.length && runIds.every((id) => byId.has(id))
+        ? undefined
+        : `it started ${runIds.length} runs`,
+  };
+}
+
+function childProblem(
+  world: World,
+  value: CallValue,
+  child: RunRecord,
+  output: unknown,
+): string | undefined {
+  const ends = world.monitor.ends.get(child.id) ?? [];
+  if (!ends.some(({ status }) => status === value.status)) {
+    return `child ${child.id} never was ${value.status}`;
+  }
+  if (value.ok !== (value.status === "COMPLETED")) return `ok with status ${value.status}`;
+  if (value.ok && textOf(value.output) !== textOf(output)) {
+    return `child ${child.id} gave ${textOf(output)}, its parent got ${textOf(value.output)}`;
+  }
+  return undefined;
+}
+
+/** Each event exactly one run per job that hears it. */
+function judgeEvents(runs: readonly RunRecord[]): void {
+  const heard = new Map<string, string[]>();
+  for (const { eventId, jobId } of runs) {
+    if (eventId !== null) heard.set(eventId, [...(heard.get(eventId) ?? []), jobId]);
+  }
+  for (const [eventId, jobIds] of heard) {
+    const found = jobIds.filter((id) => !isInternal(id)).sort();
+    if (found.join() !== hearingJobs.join()) {
+      throw new Violation("EVENT", `event ${eventId} started runs of ${found.join() || "no job"}`);
+    }
+  }
+}
+
+/** One run per idempotency key, and per place in a parent that makes one. */
+function judgeKeys(runs: readonly RunRecord[]): void {
+  const keys = new Set<string>();
+  const places = new Map<string, number>();
+  const byId = new Map(runs.map((run) => [run.id, run]));
+  for (const { jobId, idempotencyKey, parentId, parentPath } of runs) {
+    if (idempotencyKey !== null) {
+      const key = `${jobId} ${idempotencyKey}`;
+      if (keys.has(key)) throw new Violation("G12", `two runs have the idempotency key ${key}`);
+      keys.add(key);
+    } else if (parentId !== null) {
+      const place = `${parentId} ${parentPath}`;
+      const count = (places.get(place) ?? 0) + 1;
+      places.set(place, count);
+      // Inside of other tasks each of their attempts may start it anew.
+      const isTopLevel = parentPath?.includes("/") === false;
+      if (isTopLevel && count > (byId.get(parentId)?.generation ?? 1)) {
+        throw new Violation("E9", `${count} children were started at ${place}`);
+      }
+    }
+  }
+}
+
+function judgeHooks({ ledger, monitor }: World, runs: readonly RunRecord[]): void {
+  for (const { id, jobId, status } of runs) {
+    if (!["plain", "pooled", "brief"].includes(jobId)) continue;
+    const wanted = new Map<string, number>();
+    for (const end of monitor.ends.get(id) ?? []) {
+      const hook = hookOf(end.status);
+      wanted.set(hook, (wanted.get(hook) ?? 0) + 1);
+    }
+    if (status === "COMPLETED") wanted.set("onStart", 1);
+    for (const [hook, least] of wanted) {
+      const calls = ledger.hooks.get(`${hook} ${id}`) ?? 0;
+      if (calls < least) throw new Violation("HOOK", `${hook} of run ${id}: ${calls} of ${least}`);
+    }
+  }
+}
+
+function hookOf(status: string): string {
+  if (status === "COMPLETED") return "onSuccess";
+  return status === "CANCELED" ? "onCancel" : "onFailure";
+}
+
+async function judgeLogs({ view }: World, runs: readonly RunRecord[]): Promise<void> {
+  for (const run of runs) {
+    if (isInternal(run.jobId)) continue;
+    const lines = await view.storage.listLogs(run.id, { limit: 1_000 });
+    const messages = new Set<string>();
+    for (const { message } of lines) {
+      if (messages.has(message)) throw new Violation("LOG", `twice in run ${run.id}: ${message}`);
+      messages.add(message);
+    }
+    if (run.status !== "COMPLETED") continue;
+    for (const command of (await programOf(run)).commands) {
+      const message = `log ${command.key} ${run.generation}`;
+      if (command.op === "log" && !messages.has(message)) {
+        throw new Violation("LOG", `missing in run ${run.id}: ${message}`);
+      }
+    }
+  }
+}

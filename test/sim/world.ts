@@ -1,0 +1,170 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Clock } from "../../src/core/clock.js";
+import type { Storage } from "../../src/core/storage.js";
+import { type AnyJob, createClient } from "../../src/index.js";
+import { MemoryData, memory } from "../../src/storage/memory/index.js";
+import { sqlite } from "../../src/storage/sqlite/index.js";
+import type { Faults } from "./faults.js";
+import { jobsOf } from "./jobs.js";
+import { Ledger } from "./ledger.js";
+import { EPOCH, Machine } from "./machine.js";
+import { Monitor } from "./monitor.js";
+import { Network } from "./network.js";
+import type { Random } from "./random.js";
+import type { Schedule } from "./schedule.js";
+import { StoreView } from "./store-view.js";
+
+export const LEASE_MS = 10_000;
+
+export type StoreName = "memory" | "sqlite";
+
+interface Store {
+  open(): Storage;
+  remove(): void;
+}
+
+function storeOf(name: StoreName, clock: Clock): Store {
+  if (name === "memory") {
+    const data = new MemoryData();
+    return { open: () => memory({ data, clock }), remove: () => {} };
+  }
+  const folder = mkdtempSync(join(tmpdir(), "pawl-sim-"));
+  const path = join(folder, "sim.db");
+  return {
+    open: () => sqlite({ path, durability: "relaxed", clock }),
+    remove: () => rmSync(folder, { recursive: true, force: true }),
+  };
+}
+
+/** One store and the machines on it. A machine that dies is replaced. */
+export class World {
+  readonly schedule: Schedule;
+  readonly faults: Faults;
+  readonly view: StoreView;
+  readonly ledger: Ledger;
+  readonly monitor: Monitor;
+  readonly machines: Machine[] = [];
+  readonly troubles = new Map<string, number>();
+  readonly #random: Random;
+  readonly #store: Store;
+  readonly #opened: Storage[] = [];
+  readonly #network: Network;
+  readonly #clock: Clock;
+  violation: unknown;
+  isOver = false;
+
+  constructor(name: StoreName, schedule: Schedule, faults: Faults, random: Random) {
+    this.schedule = schedule;
+    this.faults = faults;
+    this.#random = random;
+    this.#clock = {
+      now: () => Math.floor(EPOCH + schedule.now),
+      monotonic: () => schedule.now,
+      setTimer: (delayMs, callback) => schedule.timer(delayMs, undefined, callback),
+    };
+    this.#store = storeOf(name, this.#clock);
+    this.view = new StoreView(this.#open());
+    this.ledger = new Ledger(this.view, () => schedule.now, LEASE_MS);
+    this.monitor = new Monitor(this.view, this.#clock.now, (violation) => this.report(violation));
+    this.#network = new Network(schedule, faults, this.monitor);
+  }
+
+  #open(): Storage {
+    const storage = this.#store.open();
+    this.#opened.push(storage);
+    return storage;
+  }
+
+  report(violation: unknown): void {
+    if (this.violation === undefined) this.schedule.note(String(violation));
+    this.violation ??= violation;
+  }
+
+  async begin(machines: number): Promise<void> {
+    await this.view.storage.init({ clock: this.#clock });
+    for (let index = 0; index < machines; index++) this.boot(index > 0 && this.#random.chance(0.2));
+  }
+
+  /** A new process. One that `lacks` jobs does not know those with limits, nor all that hear events. */
+  boot(lacks: boolean): void {
+    const random = this.#random;
+    const skewMs = random.pick([0, 0, 3_600_000, -3_600_000]);
+    const machine = new Machine(this.machines.length, this.schedule, skewMs, () => this.#died());
+    this.machines.push(machine);
+    const all = jobsOf(machine, this.ledger, (violation) => this.report(violation));
+    const jobs = lacks ? all.filter(isSimple) : all;
+    const client = createClient({
+      storage: this.#network.connect(this.#open(), machine, random.chance(0.7)),
+      clock: machine.clock,
+      jobs,
+      leaseMs: LEASE_MS,
+      maxParked: random.pick([0, 1, 1000]),
+      concurrency: random.pick([1, 3, 100]),
+      onError: (error) => this.#trouble(error),
+    });
+    machine.client = client;
+    void this.#start(machine);
+  }
+
+  async #start(machine: Machine): Promise<void> {
+    for (;;) {
+      try {
+        await machine.client?.start();
+        return;
+      } catch (error) {
+        this.#trouble(error);
+        await machine.sleep(500);
+      }
+    }
+  }
+
+  #trouble(error: unknown): void {
+    const text = error instanceof Error ? error.message : String(error);
+    if (!text.startsWith("simulated: ")) {
+      const kind = text.replaceAll(/[0-9A-Za-z$/]{20,}/g, "…").slice(0, 120);
+      this.troubles.set(kind, (this.troubles.get(kind) ?? 0) + 1);
+    }
+  }
+
+  #died(): void {
+    if (this.isOver) return;
+    this.schedule.timer(this.#random.int(2 * LEASE_MS), undefined, () => {
+      if (!this.isOver) this.boot(false);
+    });
+  }
+
+  get alive(): Machine[] {
+    return this.machines.filter((machine) => !machine.isDead);
+  }
+
+  /** The process goes away in good order and another one comes. */
+  async stop(machine: Machine, timeoutMs: number): Promise<void> {
+    machine.disturb();
+    try {
+      await machine.client?.stop({ timeout: { milliseconds: timeoutMs } });
+    } catch (error) {
+      this.#trouble(error);
+    }
+    machine.crash();
+  }
+
+  /** Bad weather ends: everybody who lives goes on, and calls arrive. */
+  calm(): void {
+    this.faults.isOn = false;
+    this.schedule.hurry = 0;
+    for (const machine of this.machines) machine.resume();
+  }
+
+  async end(): Promise<void> {
+    this.isOver = true;
+    for (const machine of this.machines) machine.isDead = true;
+    for (const storage of this.#opened) await storage.close().catch(() => {});
+    this.#store.remove();
+  }
+}
+
+function isSimple(job: AnyJob): boolean {
+  return ["plain", "hears1", "brief", "poisoned"].includes(job.id);
+}

@@ -1,0 +1,263 @@
+import { ManualClock, type NewRun, type Storage } from "pawl/adapter-kit";
+import { describe, expect, test } from "vitest";
+import { claim, create, newPath, newRun, opened, tampered } from "./sqlite-fixture.js";
+
+async function storageWith(...runs: NewRun[]): Promise<Storage> {
+  const storage = await opened(newPath(), { durability: "relaxed" });
+  await create(storage, ...runs);
+  return storage;
+}
+
+const many = (count: number, of: (index: number) => NewRun): NewRun[] =>
+  Array.from({ length: count }, (_, index) => of(index));
+
+async function taken(storage: Storage, parts: Parameters<typeof claim>[0]): Promise<string[]> {
+  const { runs } = await storage.claimRuns(claim(parts));
+  return runs.map(({ run }) => run.id);
+}
+
+describe("a claim behind a backlog", () => {
+  test("of another job finds its own runs, in order", async () => {
+    const storage = await storageWith(
+      ...many(1_500, (index) => newRun(`other ${index}`, { jobId: "other", wakeAt: index })),
+      ...many(40, (index) => newRun(`mine ${index}`, { wakeAt: 5_000 - index })),
+      newRun("urgent", { wakeAt: 9_000, priority: 1 }),
+    );
+    const expected = [
+      "urgent",
+      ...many(40, (index) => newRun(`mine ${39 - index}`)).map(({ id }) => id),
+    ];
+    expect(await taken(storage, { limit: 25 })).toEqual(expected.slice(0, 25));
+    expect(await taken(storage, { claimId: "2", limit: 25 })).toEqual(expected.slice(25));
+    expect(await taken(storage, { claimId: "3", limit: 25 })).toEqual([]);
+  });
+
+  test("of saturated keys passes over it, and takes no more than the slots", async () => {
+    const storage = await storageWith(
+      ...many(600, (index) => newRun(`a ${index}`, { limitKeys: ["account/a"], wakeAt: index })),
+      ...many(600, (index) =>
+        newRun(`b ${index}`, { limitKeys: ["account/b", "all/1"], wakeAt: 600 + index }),
+      ),
+      newRun("free", { wakeAt: 5_000 }),
+      newRun("c", { limitKeys: ["account/c"], wakeAt: 4_000 }),
+    );
+    const limits = { account: 2, all: 1 };
+    expect(await taken(storage, { limits, limit: 100 })).toEqual([
+      "a 0",
+      "a 1",
+      "b 0",
+      "c",
+      "free",
+    ]);
+    const again = await storage.claimRuns(claim({ claimId: "2", limits }));
+    expect(again).toMatchObject({ runs: [], nextDue: again.now + 30_000 });
+  });
+
+  test("of suspects takes one of them at most", async () => {
+    const clock = new ManualClock();
+    const storage = await opened(newPath(), { clock, durability: "relaxed" });
+    await create(storage, ...many(400, (index) => newRun(`bad ${index}`, { wakeAt: index })));
+    for (let stall = 0; stall < 3; stall++) {
+      await storage.claimRuns(claim({ claimId: `stall ${stall}`, limit: 1_000, suspects: 1 }));
+      clock.advance(30_000);
+    }
+    await create(storage, newRun("good", { wakeAt: 1_000 }));
+    expect(await taken(storage, { claimId: "none", suspects: 0 })).toEqual(["good"]);
+    expect(await taken(storage, { claimId: "one", suspects: 1 })).toEqual(["bad 0"]);
+  });
+
+  test("of another job's future looks again no later than its own run is due", async () => {
+    const storage = await storageWith();
+    const now = await storage.now();
+    await create(
+      storage,
+      ...many(400, (index) =>
+        newRun(`other ${index}`, { jobId: "other", wakeAt: now + 10 + index }),
+      ),
+      newRun("mine", { wakeAt: now + 1_000 }),
+    );
+    const { nextDue } = await storage.claimRuns(claim());
+    expect(nextDue).toBeGreaterThan(now);
+    expect(nextDue).toBeLessThanOrEqual(now + 1_000);
+  });
+});
+
+describe("what a claim costs", () => {
+  test("at rest it takes no lock", async () => {
+    const seen: string[] = [];
+    const driver = tampered((sql, _values, execute) => {
+      seen.push(sql);
+      return execute();
+    });
+    const storage = await opened(newPath(), { driver });
+    await create(storage, newRun("later", { wakeAt: 9e15 }), newRun("other", { jobId: "other" }));
+    seen.length = 0;
+    await Promise.all([storage.claimRuns(claim()), storage.claimRuns(claim({ limit: 0 }))]);
+    expect(seen).not.toContain("begin immediate");
+    await create(storage, newRun("now"));
+    seen.length = 0;
+    await storage.claimRuns(claim());
+    expect(seen.filter((sql) => sql === "commit")).toHaveLength(1);
+  });
+
+  test("the runs that it may take do not matter, only those that it takes", async () => {
+    let rows = 0;
+    const driver = tampered((_sql, _values, execute) => {
+      const result = execute();
+      if (Array.isArray(result)) rows += Array.isArray(result[0]) ? result.length : 1;
+      return result;
+    });
+    const storage = await opened(newPath(), { driver, durability: "relaxed" });
+    const limited = { limitKeys: ["account/a"] };
+    await create(
+      storage,
+      ...many(3_000, (index) => newRun(`r${index}`, index % 2 === 0 ? limited : {})),
+    );
+    rows = 0;
+    const limits = { account: 1 };
+    expect((await storage.claimRuns(claim({ limits, limit: 5 }))).runs).toHaveLength(5);
+    expect(rows).toBeLessThan(100);
+  });
+});
+
+describe("every query", () => {
+  test("finds what it looks for through an index", async () => {
+    const seen = new Set<string>();
+    const plans: [string, unknown][] = [];
+    let explaining = false;
+    const driver = tampered((sql, _values, execute) => {
+      if (!explaining && /^(select|update|delete|with)/.test(sql)) seen.add(sql);
+      return execute();
+    });
+    const storage = await opened(":memory:", { driver });
+    await useEverything(storage);
+    explaining = true;
+    const path = newPath();
+    const other = await opened(path);
+    await other.close();
+    const { connected } = await import("./sqlite-fixture.js");
+    const connection = connected(path);
+    for (const sql of seen) {
+      const steps = connection.prepare(`explain query plan ${sql}`).all([]);
+      const scans = steps
+        .map((step) => String(step.at(-1)))
+        .filter((step) => /^SCAN (pawl_|r$|w$|t$)/.test(step));
+      if (scans.length > 0) plans.push([sql.slice(0, 60), scans]);
+    }
+    expect(seen.size).toBeGreaterThan(30);
+    expect(plans).toMatchInlineSnapshot(`
+      [
+        [
+          "select created_at from pawl_runs order by rk desc limit 1",
+          [
+            "SCAN pawl_runs",
+          ],
+        ],
+        [
+          "select rk, id, job_id, version, status, epoch, generation, w",
+          [
+            "SCAN pawl_runs USING INDEX pawl_runs_blocked",
+          ],
+        ],
+        [
+          "select rk, id, job_id, version, status, epoch, generation, w",
+          [
+            "SCAN pawl_runs USING COVERING INDEX pawl_runs_claim",
+          ],
+        ],
+        [
+          "select rk, id, job_id, version, status, epoch, generation, w",
+          [
+            "SCAN pawl_runs USING COVERING INDEX pawl_runs_claim",
+          ],
+        ],
+        [
+          "select status, count(*) from pawl_runs indexed by pawl_runs_",
+          [
+            "SCAN pawl_runs USING INDEX pawl_runs_over",
+          ],
+        ],
+        [
+          "select case when blocked is null and due_at <= ? and (lease_",
+          [
+            "SCAN pawl_runs USING INDEX pawl_runs_lane",
+          ],
+        ],
+      ]
+    `);
+  });
+});
+
+async function useEverything(storage: Storage): Promise<void> {
+  await create(
+    storage,
+    newRun("a", {
+      tags: ["x"],
+      idempotencyKey: "k",
+      limitKeys: ["u/1"],
+      eventId: "e",
+      parentId: "p",
+    }),
+    ...many(300, (index) => newRun(`b${index}`, { jobId: "other" })),
+  );
+  await storage.claimRuns(claim({ claimId: "1", limits: { u: 1 } }));
+  await storage.claimRuns(claim({ claimId: "2", only: ["b1"], jobIds: ["other"] }));
+  const parts = {
+    path: "p",
+    kind: "t",
+    attempts: 0,
+    output: null,
+    error: null,
+    startedAt: 1,
+    finishedAt: null,
+    data: null,
+  };
+  await storage.commit([
+    {
+      runId: "a",
+      writeId: "w1",
+      guard: { epoch: 1 },
+      tasks: [{ ...parts, seq: 1, status: "WAITING", wakeAt: 5, topics: ["t"] }],
+      run: { status: "WAITING", tags: ["y"] },
+      logs: [
+        { ordinal: 0, stream: "s", path: "p", level: "info", message: "m", data: null, at: 1 },
+      ],
+      signals: [{ runId: "b2", id: "s", topic: "t", ref: null }],
+      watches: [{ targetId: "b2", signalId: "s2", topic: "x" }],
+      values: [{ key: "v", value: "1" }],
+      release: { wakeAt: 0, wakeSignals: 1 },
+    },
+  ]);
+  await storage.claimRuns(claim({ claimId: "3" }));
+  await storage.commit([
+    {
+      runId: "a",
+      writeId: "w2",
+      guard: {},
+      tasks: [{ ...parts, seq: 2, status: "COMPLETED", wakeAt: null, replaces: 1 }],
+      signalsRead: ["s"],
+      run: { status: "COMPLETED" },
+    },
+  ]);
+  await storage.listWaiting(["t"], { limit: 4 });
+  await storage.listSignals("a");
+  await storage.listLogs("a", { limit: 4, after: 3 });
+  await storage.listTasks("a", 0, 100);
+  const times = { createdFrom: 1, createdTo: 9e15 };
+  const queries = [
+    {},
+    { tag: "x" },
+    { eventId: "e" },
+    { parentId: "p" },
+    { jobIds: ["a"] },
+    { blocked: true },
+    times,
+  ];
+  for (const query of queries) await storage.listRuns({ limit: 10, ...query });
+  await storage.listRuns({ limit: 10, statuses: ["COMPLETED", "QUEUED"], internal: true });
+  await storage.listRuns({ limit: 10, statuses: ["COMPLETED", "QUEUED"] });
+  await storage.countRuns();
+  await storage.setValue("a", "b");
+  await storage.listValues("a", { limit: 3, after: "a" });
+  await storage.purge({ finishedBefore: 9e15, dedupeUntil: 1, limit: 5 });
+}

@@ -8,7 +8,7 @@ const client = createClient({ storage: memory() });
 const upload = client.defineJob({
   id: "upload",
   trigger: invokeTrigger(),
-  onCancel: ({ id }) => console.log("onCancel", id === run.id),
+  onCancel: ({ job }) => console.log(`onCancel of ${job.id}`),
   run: async (_, io) => {
     await io.runTask("send", async (task) => {
       console.log("sending");

@@ -16,7 +16,8 @@ const build = defineJob({
     for (const part of ["walls", "roof", "garden"]) {
       await io.runTask(part, () => {
         console.log(`${part}, in execution ${context.run.executionCount}`);
-        if (part === "roof" && context.run.executionCount === 1) process.kill(process.pid, "SIGKILL");
+        if (part === "roof" && context.run.executionCount === 1)
+          process.kill(process.pid, "SIGKILL");
       });
     }
   },

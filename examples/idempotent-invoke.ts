@@ -9,7 +9,10 @@ const ship = client.defineJob({
   trigger: invokeTrigger(),
   run: async (order: { id: string; weight: number }, io) => {
     // Hand the task's own key to a service that knows such keys: it is the same in every attempt.
-    return io.runTask("label", (task) => `label for ${order.id}, key ${task.idempotencyKey !== ""}`);
+    return io.runTask(
+      "label",
+      (task) => `label for ${order.id}, key ${task.idempotencyKey !== ""}`,
+    );
   },
 });
 

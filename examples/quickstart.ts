@@ -11,7 +11,7 @@ import { sqlite } from "pawl/sqlite";
 import { readLedger } from "./quickstart/ledger.js";
 import { orderPlaced, readOrders } from "./quickstart/orders.js";
 import { PaymentService } from "./quickstart/payments.js";
-import { begunTwice, counts, done, inFlight, recordedBy } from "./quickstart/report.js";
+import { begunTwice, counts, done, recordedBy, running } from "./quickstart/report.js";
 
 const TASKS_PER_ORDER = 4;
 const folder = mkdtempSync(join(tmpdir(), "pawl-quickstart-"));
@@ -31,11 +31,14 @@ const client = createClient({ id: "import", storage: sqlite(database) });
 const sent = await client.sendEvents(
   valid.map((order) => ({ name: orderPlaced, id: order.orderId, payload: order })),
 );
-const orders = sent.filter((event) => event.runIds.length > 0).length;
-say(`${orders} runs triggered; an order that stands in the file twice has one`);
+const orders = new Set(sent.flatMap((event) => event.runIds)).size;
+say(`${orders} runs triggered; an order that stands in the file twice has one run`);
 
-// 3. Half-way, kill the worker without a warning.
-await progress(() => done(readLedger(ledger)) >= (orders * TASKS_PER_ORDER) / 2);
+// 3. Half-way and in the middle of something, kill the worker without a warning.
+await progress(killed, () => {
+  const lines = readLedger(ledger);
+  return done(lines) >= (orders * TASKS_PER_ORDER) / 2 && running(lines) > 0;
+});
 killed.kill("SIGKILL");
 await once(killed, "exit");
 const killedAt = new Date();
@@ -44,7 +47,7 @@ say(`worker ${killed.pid} killed with SIGKILL`);
 
 // 4. A new process goes on where the old one was.
 const worker = await startWorker();
-await progress(async () => {
+await progress(worker, async () => {
   const { runs } = await client.stats();
   return Object.keys(runs).every((status) => (finalStatuses as readonly string[]).includes(status));
 });
@@ -59,12 +62,12 @@ const { runs } = await client.stats();
 console.log(`
 runs by status               ${counts(runs)}
 tasks done before the kill   ${done(before)}
-tasks in flight at the kill  ${inFlight(before)}
+tasks running at the kill    ${running(before)}
 tasks done after the kill    ${done(all.slice(before.length))}
 tasks executed twice         ${twice.length}, of which ${recorded} had been recorded before the kill
 payment service              ${payments.summary}
 
-Look further:  npx pawl runs --storage ${database}`);
+Look further: npx pawl runs --storage ${database}`);
 payments.stop();
 await client.stop();
 // Each order is a run and a child run. Whatever else this shows would be a bug of Pawl.
@@ -79,13 +82,18 @@ async function startWorker(): Promise<ChildProcess> {
 }
 
 /** Shows how it goes, until it is done. */
-async function progress(isDone: () => boolean | Promise<boolean>): Promise<void> {
-  const giveUpAt = Date.now() + 300_000;
-  while (!(await isDone())) {
-    if (Date.now() > giveUpAt) throw new Error("No end after five minutes.");
-    const { runs } = await client.stats();
-    say(`${done(readLedger(ledger))} tasks done; runs: ${counts(runs)}`);
-    await pause(1_000);
+async function progress(
+  worker: ChildProcess,
+  isDone: () => boolean | Promise<boolean>,
+): Promise<void> {
+  for (let look = 0; !(await isDone()); look++) {
+    if (worker.exitCode !== null) throw new Error(`Worker ${worker.pid} ended by itself.`);
+    if (look > 3_000) throw new Error("No end after five minutes.");
+    if (look % 10 === 0) {
+      const { runs } = await client.stats();
+      say(`${done(readLedger(ledger))} tasks done; runs: ${counts(runs)}`);
+    }
+    await pause(100);
   }
 }
 

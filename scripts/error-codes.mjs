@@ -14,11 +14,20 @@ const classes = {
   storage: "StorageError",
 };
 
-const rows = Object.entries(errorCodes).map(
-  ([code, { concern, help }]) =>
-    `| \`${code}\` | ${classes[concern]} | ${help.replaceAll("|", "\\|")} |`,
-);
-const table = ["| code | class | when, and what to do |", "|---|---|---|", ...rows].join("\n");
+const cells = [
+  ["code", "class", "when, and what to do"],
+  ...Object.entries(errorCodes).map(([code, { concern, help }]) => [
+    `\`${code}\``,
+    classes[concern],
+    help.replaceAll("|", "\\|"),
+  ]),
+];
+// Padded as the formatter pads it.
+const widths = [0, 1, 2].map((column) => Math.max(...cells.map((row) => row[column].length)));
+const lineOf = (row) => `| ${row.map((cell, column) => cell.padEnd(widths[column])).join(" | ")} |`;
+const rule = `| ${widths.map((width) => "-".repeat(width)).join(" | ")} |`;
+const [head, ...rows] = cells.map(lineOf);
+const table = [head, rule, ...rows].join("\n");
 
 const text = readFileSync(readme, "utf8");
 const from = text.indexOf(begin) + begin.length;

@@ -1,7 +1,7 @@
 // Writes examples/quickstart/orders.csv, the data of `npm run quickstart`: the same file each time.
 import { writeFileSync } from "node:fs";
 
-const ORDERS = 2400;
+const ORDERS = 2000;
 const products = [
   ["MUG-01", 12.5],
   ["TEE-07", 24],

@@ -7,7 +7,7 @@ export function done(lines: readonly Line[]): number {
 }
 
 /** Tries that had begun and not ended. */
-export function inFlight(lines: readonly Line[]): number {
+export function running(lines: readonly Line[]): number {
   const open = new Set<string>();
   for (const line of lines) {
     if (line.what === "start") open.add(tryOf(line));

@@ -20,13 +20,15 @@ function branches(tasks: readonly TaskView[], indent: string): string[] {
 }
 
 function taskLine(task: TaskView): string {
+  // From the first attempt on, so that pauses between attempts show.
+  const startedAt = task.attempts[0]?.startedAt ?? task.startedAt;
   const parts = [printable(task.name ?? task.key), task.status];
   if (task.kind !== "task") parts.splice(1, 0, `(${task.kind})`);
   if (task.attempts.length > 1) parts.push(`${task.attempts.length} attempts`);
   if (task.availableAt !== undefined) parts.push(`until ${time(task.availableAt)}`);
-  else if (task.startedAt !== undefined) parts.push(time(task.startedAt));
-  if (task.startedAt !== undefined && task.finishedAt !== undefined)
-    parts.push(`took ${span(task.startedAt, task.finishedAt)}`);
+  else if (startedAt !== undefined) parts.push(time(startedAt));
+  if (startedAt !== undefined && task.finishedAt !== undefined)
+    parts.push(`took ${span(startedAt, task.finishedAt)}`);
   if (task.childRunId !== undefined) parts.push(`run ${printable(task.childRunId)}`);
   return parts.join("  ");
 }

@@ -78,6 +78,15 @@ export function checkJobOptions(options: UncheckedJob): void {
   checkIntegrations(options.integrations ?? {}, where);
 }
 
+/** Throws OPTION_INVALID for what is no definition. */
+export function assertJob(job: { readonly options?: { readonly run?: unknown } }): void {
+  if (typeof job?.options?.run === "function") return;
+  throw new ConfigError(
+    "OPTION_INVALID",
+    `attach and createClient({ jobs }) take what defineJob gives, got ${describe(job)}.`,
+  );
+}
+
 export function assertJobId(id: unknown): asserts id is string {
   if (typeof id === "string" && /^[A-Za-z0-9._~-]{1,128}$/.test(id)) return;
   throw new ConfigError(

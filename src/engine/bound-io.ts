@@ -153,6 +153,12 @@ export function boundIo(scope: Scope): Io {
   });
 }
 
+/** For `job.invoke`: the io of the live execution that the calling code runs in. */
+export function currentIo(): Io | undefined {
+  const scope = currentScope();
+  return scope?.execution.isLive === true ? boundIo(scope) : undefined;
+}
+
 function withIntegrations(execution: Execution, scope: () => Scope): Io {
   const io = new BoundIo(scope);
   const { integrations } = execution.job.options;

@@ -51,8 +51,11 @@ async function withAllTasks(engine: Engine, kept: ClaimedRun): Promise<ClaimedRu
 /** The store thought this process had the execution in memory, but the frame was evicted: this is a replay. */
 async function evicted(engine: Engine, claimed: ClaimedRun): Promise<ClaimedRun> {
   const logCounts: Record<string, number> = Object.create(null);
-  for (let after = -1; ; ) {
-    const lines = await engine.rawStorage.listLogs(claimed.run.id, { after, limit: 1_000 });
+  for (let after = 0; ; ) {
+    const page = { after, limit: 1_000 };
+    const lines = await engine.patience.until(() =>
+      engine.rawStorage.listLogs(claimed.run.id, page),
+    );
     for (const { stream } of lines) logCounts[stream] = (logCounts[stream] ?? 0) + 1;
     after = lines.at(-1)?.position ?? after;
     if (lines.length < 1_000) break;

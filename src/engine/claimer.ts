@@ -52,7 +52,13 @@ export class Claimer {
 
   async start(): Promise<void> {
     this.#running = true;
-    this.#unsubscribe = await this.#engine.rawStorage.subscribe?.((dueAt) => this.soon(dueAt));
+    const unsubscribe = await this.#engine.rawStorage.subscribe?.((dueAt) => this.soon(dueAt));
+    if (!this.#running) {
+      // Stopped meanwhile.
+      await unsubscribe?.();
+      return;
+    }
+    this.#unsubscribe = unsubscribe;
     await this.#claimBlocked();
     this.soon();
   }

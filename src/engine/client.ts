@@ -1,8 +1,8 @@
 import { type Duration, durationMs } from "../core/duration.js";
-import { ConfigError, RunError } from "../core/errors.js";
+import { ConfigError } from "../core/errors.js";
 import type { EventName, SendEvent, SendEventOptions, SentEvent } from "../core/event.js";
 import type { Integrations } from "../core/integration.js";
-import type { InvokeOptions, Io } from "../core/io.js";
+import type { InvokeOptions } from "../core/io.js";
 import {
   type AnyJob,
   type ConcurrencyLimit,
@@ -13,17 +13,17 @@ import {
   type JobOutput,
 } from "../core/job.js";
 import { offerCurrentIo, offerInvoker } from "../core/job-invoke.js";
+import { assertJob } from "../core/job-options.js";
 import { assertText } from "../core/key.js";
-import { assertInteger, assertOptions, describe } from "../core/options.js";
+import { assertInteger, assertOptions } from "../core/options.js";
 import type { Run, RunHandle } from "../core/run.js";
 import type { RunStatus } from "../core/run-status.js";
 import type { Storage } from "../core/storage.js";
-import { currentScope } from "./async-context.js";
-import { boundIo } from "./bound-io.js";
+import { currentIo } from "./bound-io.js";
 import { type ClientOptions, checkClientOptions } from "./client-options.js";
 import { assertJobIsNew, leavePlace, takePlace } from "./client-places.js";
 import { invokeRun } from "./direct-start.js";
-import { type ClientEventName, clientEventNames, type Listener } from "./emitter.js";
+import type { ClientEventName, Listener } from "./emitter.js";
 import type { Engine } from "./engine.js";
 import { engineOf } from "./engine-of.js";
 import { explainRun } from "./explain.js";
@@ -38,7 +38,9 @@ import {
 import { type PurgeOptions, purge } from "./purge.js";
 import { Readiness } from "./readiness.js";
 import { type GetRunOptions, getRun, getRuns, type RunFilter, type RunList } from "./reads.js";
+import { refuseInRun } from "./replay-guard.js";
 import { sendEvents } from "./send-events.js";
+import { leaveStorage, useStorage } from "./storage-users.js";
 import { type WaitForRunOptions, waitForRun } from "./wait-for-run.js";
 import { Worker } from "./worker.js";
 
@@ -68,7 +70,19 @@ export class Client {
     });
     offerCurrentIo(currentIo);
     takePlace(this, options.reload ?? false);
-    for (const job of options.jobs ?? []) this.attach(job);
+    try {
+      for (const job of options.jobs ?? []) this.attach(job);
+    } catch (error) {
+      this.#leaveProcess();
+      throw error;
+    }
+    useStorage(storage, this);
+  }
+
+  /** Other clients may have its id and jobs from now on. */
+  #leaveProcess(): void {
+    for (const withdraw of this.#withdrawals) withdraw();
+    leavePlace(this);
   }
 
   /** `defineJob` and `attach` in one. */
@@ -143,12 +157,11 @@ export class Client {
       options.timeout === undefined
         ? DEFAULT_STOP_TIMEOUT_MS
         : durationMs(options.timeout, "timeout of stop");
-    for (const withdraw of this.#withdrawals) withdraw();
-    leavePlace(this);
+    this.#leaveProcess();
     await this.#worker.stop(timeoutMs);
     this.#keepAlive?.();
     this.#engine.patience.giveUp();
-    await this.#engine.rawStorage.close();
+    await leaveStorage(this.#engine.rawStorage, this);
   }
 
   /** Executes all that is due now, then resolves: for tests and for hosts driven by cron. */
@@ -171,7 +184,7 @@ export class Client {
     events: readonly SendEvent[],
     options?: SendEventOptions,
   ): Promise<readonly SentEvent[]> {
-    this.#refuseInRun("sendEvent");
+    refuseInRun("sendEvent");
     await this.#readiness.ensure();
     const sent = await sendEvents(this.#engine, events, options);
     this.#worker.claimSoon();
@@ -184,7 +197,7 @@ export class Client {
     payload?: JobInput<J>,
     options: InvokeOptions = {},
   ): Promise<RunHandle<JobOutput<J>>> {
-    this.#refuseInRun("invoke");
+    refuseInRun("invoke");
     await this.#readiness.ensure();
     return { id: await invokeRun(this.#engine, this.#worker, job, payload, options) };
   }
@@ -217,26 +230,26 @@ export class Client {
 
   /** After it resolves, nothing more of the run is recorded. A finished run stays as it is. */
   async cancelRun(run: RunRef): Promise<CancelResult> {
-    this.#refuseInRun("cancelRun");
+    refuseInRun("cancelRun");
     await this.#readiness.ensure();
     return cancelRun(this.#engine, idOf(run));
   }
 
   async cancelRunsForJob(jobId: string): Promise<CancelManyResult> {
-    this.#refuseInRun("cancelRunsForJob");
+    refuseInRun("cancelRunsForJob");
     await this.#readiness.ensure();
     return cancelRunsOf(this.#engine, { jobId });
   }
 
   async cancelRunsForEvent(eventId: string): Promise<CancelManyResult> {
-    this.#refuseInRun("cancelRunsForEvent");
+    refuseInRun("cancelRunsForEvent");
     await this.#readiness.ensure();
     return cancelRunsOf(this.#engine, { eventId });
   }
 
   /** Lets a run that ended badly go on: completed tasks are kept, failed ones are tried afresh. */
   async retryRun<Output = unknown>(run: RunRef<Output>): Promise<RunHandle<Output>> {
-    this.#refuseInRun("retryRun");
+    refuseInRun("retryRun");
     await this.#readiness.ensure();
     await retryRun(this.#engine, idOf(run));
     this.#worker.claimSoon();
@@ -248,7 +261,7 @@ export class Client {
     run: RunRef<Output>,
     options?: { readonly payload?: unknown },
   ): Promise<RunHandle<Output>> {
-    this.#refuseInRun("replayRun");
+    refuseInRun("replayRun");
     assertOptions(options, ["payload"], "replayRun");
     await this.#readiness.ensure();
     const handle = await replayRun(this.#engine, idOf(run), options);
@@ -276,23 +289,7 @@ export class Client {
 
   /** This process only, best effort; a job's hooks are durable. Answers a function that ends it. */
   on<E extends ClientEventName>(event: E, listener: Listener<E>): () => void {
-    if (!(clientEventNames as readonly string[]).includes(event)) {
-      throw new ConfigError(
-        "OPTION_INVALID",
-        `There is no client event "${event}". Use one of ${clientEventNames.join(", ")}.`,
-      );
-    }
     return this.#engine.emitter.on(event, listener);
-  }
-
-  /** A replay of `run` would repeat the call. */
-  #refuseInRun(method: string): void {
-    const scope = currentScope();
-    if (scope === undefined || scope.isTask || !scope.execution.isLive) return;
-    throw new RunError(
-      "KEY_REQUIRED",
-      `client.${method} was called in run ${scope.execution.runId} outside of a task, where each replay would repeat it. Use io.${method === "invoke" || method === "sendEvent" ? method : "runTask"} with a key.`,
-    );
   }
 }
 
@@ -301,20 +298,6 @@ const MEMORY_WARNING =
 
 /** Timers of the worker alone may be far away. */
 const KEEP_ALIVE_MS = 365 * 86_400_000;
-
-/** For `job.invoke`: the io of the live execution that the calling code runs in. */
-function currentIo(): Io | undefined {
-  const scope = currentScope();
-  return scope?.execution.isLive === true ? boundIo(scope) : undefined;
-}
-
-function assertJob(job: AnyJob): void {
-  if (typeof job?.options?.run === "function") return;
-  throw new ConfigError(
-    "OPTION_INVALID",
-    `attach and createClient({ jobs }) take what defineJob gives, got ${describe(job)}.`,
-  );
-}
 
 function idOf(run: RunRef): string {
   return typeof run === "string" ? run : run.id;

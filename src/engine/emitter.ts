@@ -1,3 +1,4 @@
+import { ConfigError } from "../core/errors.js";
 import type { RunNotification } from "../core/run.js";
 import { runOutsideScope } from "./async-context.js";
 
@@ -49,6 +50,12 @@ export class Emitter {
   }
 
   on<E extends ClientEventName>(name: E, listener: Listener<E>): () => void {
+    if (!(clientEventNames as readonly string[]).includes(name)) {
+      throw new ConfigError(
+        "OPTION_INVALID",
+        `There is no client event "${name}". Use one of ${clientEventNames.join(", ")}.`,
+      );
+    }
     const listeners = this.#listeners.get(name) ?? new Set();
     listeners.add(listener);
     this.#listeners.set(name, listeners);

@@ -1,5 +1,12 @@
 import { toErrorRecord } from "../core/error-record.js";
-import type { CommitResult, RunPatch, RunWrite, TaskStatus, TaskWrite } from "../core/storage.js";
+import type {
+  CommitResult,
+  RunPatch,
+  RunWrite,
+  TaskRecord,
+  TaskStatus,
+  TaskWrite,
+} from "../core/storage.js";
 import type { Writer } from "./commit-queue.js";
 import type { Execution } from "./execution.js";
 import { finishedError, leftError, lostError, storageRefused } from "./execution-errors.js";
@@ -65,6 +72,14 @@ export class ExecutionWriter implements Writer {
 
   enqueue(): void {
     this.#execution.engine.queue.enqueue(this);
+  }
+
+  /** Calls back when this record is committed: at once, unless it was decided in this execution and is on its way. */
+  whenDurable(record: TaskRecord, next: () => void): void {
+    const writes = [this.#pending, this.#inFlight?.pending];
+    const write = writes.find((pending) => pending?.tasks.some(({ seq }) => seq === record.seq));
+    if (write === undefined) next();
+    else write.onDurable.push(next);
   }
 
   /** Decides a record; `onDurable` is called once it is committed, "settle" settles the operation then. */
@@ -151,10 +166,14 @@ export class ExecutionWriter implements Writer {
 
   #committed(inFlight: InFlight, write: RunWrite, result: CommitResult): void {
     const execution = this.#execution;
-    execution.epoch = result.epoch;
     if (inFlight.purpose === "records") {
-      this.#recorded(inFlight, write, result);
+      // A repeated write is answered with the present epoch: the records are kept, but another
+      // worker may hold the run by now, and its epoch must never become ours.
+      if (result.epoch === execution.epoch) this.#recorded(inFlight, write, result);
+      else execution.drop(() => lostError(execution.runId, result));
     } else if (inFlight.purpose === "park") {
+      // Of the park itself, whoever claimed the run since.
+      execution.epoch += 1;
       execution.hasParked();
     } else {
       executionOver(execution, inFlight.purpose);

@@ -168,7 +168,10 @@ export class Execution {
     }
     const stale = record.status !== "COMPLETED" && decodeTaskData(record.data).tag !== op.scope.tag;
     if (record.status === "COMPLETED" || (record.status === "FAILED" && !stale)) {
-      this.settlement.addRecorded({ seq: record.seq, settle: () => op.settle(record) });
+      // A call that an earlier attempt of its parent left open may be decided and not yet committed.
+      this.writer.whenDurable(record, () =>
+        this.settlement.addRecorded({ seq: record.seq, settle: () => op.settle(record) }),
+      );
     } else if (this.#phase === "running") {
       start(op, stale && record.kind !== "wait" ? undefined : record);
     }
@@ -180,10 +183,15 @@ export class Execution {
   }
 
   /** Keeps the run from parking while the engine itself works for an operation. */
-  async hold<T>(work: () => Promise<T>): Promise<T> {
+  async hold(work: () => Promise<void>): Promise<void> {
     this.busyScopes++;
     try {
-      return await work();
+      await work();
+    } catch (error) {
+      // Nobody awaits this. What gets here is a storage that is closed, or that will never answer:
+      // the run is not failed for it, and goes on elsewhere once the lease is over.
+      if (this.#phase !== "over") this.engine.onTrouble(error);
+      this.drop(() => error);
     } finally {
       this.busyScopes--;
       afterMicrotasks(() => this.checkIdle());

@@ -62,9 +62,14 @@ export async function cancelRunsOf(
 
 /** The same run goes on: completed tasks are kept, failed ones are tried afresh. A blocked run is tried at once. */
 export async function retryRun(engine: Engine, id: string): Promise<void> {
+  let first: RunRecord | undefined;
   for (;;) {
     const [run] = await engine.storage.getRuns([id]);
     if (run === undefined || isInternal(run.jobId)) throw runNotFound(id);
+    first ??= run;
+    // The answer to the write was lost, and the run has moved on since: a later write took the place of its id.
+    if (run.generation > first.generation || (first.blocked !== null && run.blocked === null))
+      return;
     const now = await engine.rawStorage.now();
     engine.storeClock.observe(now);
     const { result } = await engine.queue.submit(retryWrite(engine, run, now));

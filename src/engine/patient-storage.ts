@@ -32,7 +32,9 @@ export class Patience {
 
   async until<T>(call: () => Promise<T>): Promise<T> {
     try {
-      return await call();
+      const answer = await call();
+      this.#failures = 0;
+      return answer;
     } catch (error) {
       return await this.#again(call, error);
     }
@@ -48,33 +50,31 @@ export class Patience {
   }
 
   async #again<T>(call: () => Promise<T>, first: unknown): Promise<T> {
+    if (isLasting(first)) throw first;
+    this.#report(first);
     // p-retry is only loaded when something went wrong.
     const { default: pRetry, AbortError } = await import("p-retry");
-    let failure = first;
     const attempt = async (): Promise<T> => {
       if (this.#gaveUp !== undefined) throw new AbortError(this.#gaveUp);
       await this.#pause();
       try {
-        return await call();
+        const answer = await call();
+        this.#failures = 0;
+        return answer;
       } catch (error) {
-        failure = error;
+        if (isLasting(error)) throw new AbortError(error as Error);
+        this.#report(error);
         // p-retry takes a TypeError for a bug and gives up; here any failure may be the driver's.
         throw new Error("storage call failed", { cause: error });
       }
     };
-    this.#report(first, AbortError);
-    return pRetry(attempt, {
-      retries: Number.POSITIVE_INFINITY,
-      minTimeout: 0,
-      maxTimeout: 0,
-      onFailedAttempt: () => this.#report(failure, AbortError),
-    });
+    return pRetry(attempt, { retries: Number.POSITIVE_INFINITY, minTimeout: 0, maxTimeout: 0 });
   }
 
+  /** Since the last answer. */
   #failures = 0;
 
-  #report(error: unknown, AbortError: new (error: Error) => Error): void {
-    if (LASTING.some((code) => isPawlError(error, code))) throw new AbortError(error as Error);
+  #report(error: unknown): void {
     this.#failures++;
     this.#onTrouble(error);
   }
@@ -90,8 +90,11 @@ export class Patience {
       const disarm = this.#clock.setTimer(longest * (0.5 + randomFraction() / 2), end);
       this.#pauses.add(end);
     });
-    this.#failures = this.#gaveUp === undefined ? this.#failures : 0;
   }
+}
+
+function isLasting(error: unknown): boolean {
+  return LASTING.some((code) => isPawlError(error, code));
 }
 
 /** The calls of a storage that the engine makes under ids, made patient. */

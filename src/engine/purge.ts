@@ -15,7 +15,7 @@ const BATCH = 500;
 /** In batches, with a breath in between, so that traffic goes on. */
 export async function purge(engine: Engine, options: PurgeOptions): Promise<{ purged: number }> {
   assertOptions(options, ["olderThan", "dedupeRetention"], "purge");
-  const olderThanMs = durationMs(options.olderThan, "olderThan of purge");
+  const olderThanMs = durationMs(options?.olderThan, "olderThan of purge");
   const retentionMs = durationMs(
     options.dedupeRetention ?? { days: 30 },
     "dedupeRetention of purge",

@@ -10,6 +10,7 @@ export class Readiness {
   #opening: Promise<void> | undefined;
   #registering: Promise<void> = Promise.resolve();
   #isReady = false;
+  #jobChanges = 0;
   #stopped = false;
 
   constructor(engine: Engine, onOpen: () => void) {
@@ -27,18 +28,22 @@ export class Readiness {
 
   /** undefined if there is nothing to wait for: the way of every call but the first. */
   ensure(): Promise<void> | undefined {
-    if (this.#stopped) {
-      throw new ConfigError(
-        "CLIENT_STOPPED",
-        "This client was stopped. Create a new one with createClient.",
-      );
-    }
+    this.#assertNotStopped();
     return this.#isReady ? undefined : this.#prepare();
+  }
+
+  #assertNotStopped(): void {
+    if (!this.#stopped) return;
+    throw new ConfigError(
+      "CLIENT_STOPPED",
+      "This client was stopped. Create a new one with createClient.",
+    );
   }
 
   /** Jobs were added. */
   jobsChanged(): void {
     this.#isReady = false;
+    this.#jobChanges++;
   }
 
   async #prepare(): Promise<void> {
@@ -50,8 +55,11 @@ export class Readiness {
       this.#opening = undefined;
       throw error;
     }
+    const changes = this.#jobChanges;
     await this.#register();
-    this.#isReady = true;
+    // A job that was added meanwhile has yet to be registered.
+    this.#isReady = changes === this.#jobChanges;
+    this.#assertNotStopped();
   }
 
   async #open(): Promise<void> {

@@ -1,5 +1,5 @@
 import { ConfigError } from "../core/errors.js";
-import { assertInteger, assertOptions } from "../core/options.js";
+import { assertInteger, assertOptions, describe } from "../core/options.js";
 import type { Run } from "../core/run.js";
 import { type RunStatus, runStatuses } from "../core/run-status.js";
 import type { RunQuery, RunRecord } from "../core/storage.js";
@@ -92,10 +92,19 @@ function queryOf(filter: RunFilter): RunQuery {
     ...(tag === undefined ? undefined : { tag }),
     ...(eventId === undefined ? undefined : { eventId }),
     ...(parentId === undefined ? undefined : { parentId }),
-    ...(from === undefined ? undefined : { createdFrom: from.getTime() }),
-    ...(to === undefined ? undefined : { createdTo: to.getTime() }),
+    ...(from === undefined ? undefined : { createdFrom: instantOf(from, "from") }),
+    ...(to === undefined ? undefined : { createdTo: instantOf(to, "to") }),
     ...(cursor === undefined ? undefined : { cursor }),
   };
+}
+
+function instantOf(date: Date, name: string): number {
+  const instant = new Date(date).getTime();
+  if (!Number.isNaN(instant)) return instant;
+  throw new ConfigError(
+    "OPTION_INVALID",
+    `${name} of getRuns must be a valid Date, got ${describe(date)}.`,
+  );
 }
 
 function assertStatus(status: string): void {

@@ -130,9 +130,12 @@ async function detailsOf(
 }
 
 function attemptsOf(record: TaskRecord, data: TaskData, error: Error | undefined): AttemptView[] {
-  const failed = (data.history ?? []).map(
+  const history = data.history ?? [];
+  // Of very many attempts only the last are kept.
+  const forgotten = record.attempts - (record.status === "COMPLETED" ? 1 : 0) - history.length;
+  const failed = history.map(
     ([startedAt, finishedAt, stored], index): AttemptView => ({
-      number: index + 1,
+      number: Math.max(0, forgotten) + index + 1,
       startedAt: new Date(startedAt),
       finishedAt: new Date(finishedAt),
       error: fromErrorRecord(stored),

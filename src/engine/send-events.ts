@@ -53,7 +53,8 @@ export async function sendEvents(
     throw new ConfigError("EVENT_INVALID", `sendEvents takes a list, got ${describe(events)}.`);
   }
   const prepared = await Promise.all(events.map((event) => prepare(engine, event, options)));
-  await engine.registry.ensureLoaded(engine.storeClock.now());
+  // Patient also here: a run that sends an event must not fail since the storage was away.
+  await engine.patience.until(() => engine.registry.ensureLoaded(engine.storeClock.now()));
   for (;;) {
     const version = engine.registry.version;
     const fanOuts = await Promise.all(prepared.map((event) => fanOutOf(engine, event)));
@@ -71,7 +72,7 @@ export async function sendEvents(
     }
     if (result.result !== "conflict") throw createRefused(result);
     // A job was registered meanwhile: it must hear this event, too.
-    await engine.registry.reload();
+    await engine.patience.until(() => engine.registry.reload());
   }
 }
 

@@ -99,8 +99,10 @@ export async function resolveJob(engine: Engine, target: AnyJob | string): Promi
       definition,
     };
   }
-  await engine.registry.ensureLoaded(engine.storeClock.now());
-  if (engine.registry.get(id) === undefined) await engine.registry.reload();
+  const { patience, registry } = engine;
+  // Patient, since a run that invokes must not fail while the storage is away.
+  await patience.until(() => registry.ensureLoaded(engine.storeClock.now()));
+  if (registry.get(id) === undefined) await patience.until(() => registry.reload());
   const registered = engine.registry.get(id);
   if (registered === undefined) {
     const known = [

@@ -8,7 +8,9 @@ import type { Engine, RunningJob } from "./engine.js";
 import { Execution, type ExecutionHost } from "./execution.js";
 import { leftError } from "./execution-errors.js";
 import { callHook } from "./hooks.js";
+import { Idle } from "./idle.js";
 import { newId } from "./ids.js";
+import { lateEnding } from "./overdue.js";
 import { ParkedFrames } from "./parked-frames.js";
 
 /** Executes runs in this process: slots, leases, kept frames, the way to stop. */
@@ -25,8 +27,12 @@ export class Worker implements ExecutionHost, ClaimerHost {
   #reserved = 0;
   #suspect = false;
   #running = false;
+  /** `start`, and each drain under way. */
+  #users = 0;
+  #isStarted = false;
+  #isStopped = false;
   #disarmRenewal: (() => void) | undefined;
-  #onIdle: (() => void)[] = [];
+  readonly #idle = new Idle(() => this.#isBusy);
 
   constructor(engine: Engine, concurrency: number) {
     this.#engine = engine;
@@ -62,7 +68,7 @@ export class Worker implements ExecutionHost, ClaimerHost {
 
   releaseSlot(): void {
     this.#reserved--;
-    this.#wakeIdle();
+    this.#idle.wake();
   }
 
   claimSoon(dueAt?: number): void {
@@ -85,7 +91,8 @@ export class Worker implements ExecutionHost, ClaimerHost {
     const job = this.#engine.jobs.get(jobId);
     if (job === undefined) return;
     const frame = this.#frames.take(claimed.run.id);
-    if (frame !== undefined && claimed.kept && frame.epoch + 1 === claimed.run.epoch) {
+    const isLate = lateEnding(claimed.run, this.#engine.storeClock.now()) !== undefined;
+    if (frame !== undefined && !isLate && claimed.kept && frame.epoch + 1 === claimed.run.epoch) {
       this.#executions.set(frame.runId, frame);
       frame.resume(claimed, claimedAtMono);
       return;
@@ -130,7 +137,7 @@ export class Worker implements ExecutionHost, ClaimerHost {
       this.#engine.onTrouble(error);
     } finally {
       this.#internal--;
-      this.#wakeIdle();
+      this.#idle.wake();
     }
   }
 
@@ -162,14 +169,14 @@ export class Worker implements ExecutionHost, ClaimerHost {
     this.#engine.emitter.emit("runWaiting", { id: runId, jobId: run.jobId });
     this.#frames.keep(execution);
     this.claimSoon();
-    this.#wakeIdle();
+    this.#idle.wake();
   }
 
   left(execution: Execution): void {
     this.#free(execution);
     this.#frames.forget(execution);
     this.claimSoon();
-    this.#wakeIdle();
+    this.#idle.wake();
   }
 
   reclaim(execution: Execution): void {
@@ -195,35 +202,63 @@ export class Worker implements ExecutionHost, ClaimerHost {
   // ---- starting and ending
 
   async start(): Promise<void> {
-    if (this.#running) return;
-    this.#running = true;
-    this.#armRenewal();
-    await this.#claimer.start();
+    if (this.#isStarted || this.#isStopped) return;
+    this.#isStarted = true;
+    try {
+      await this.#run(() => this.#claimer.start());
+    } catch (error) {
+      // A start that failed can be repeated.
+      this.#isStarted = false;
+      throw error;
+    }
   }
 
-  /** One timer serves the leases of all executions; each is renewed after a third of it. */
+  async #run(startClaimer: () => Promise<void>): Promise<void> {
+    this.#users++;
+    this.#running = true;
+    this.#armRenewal();
+    try {
+      await startClaimer();
+    } catch (error) {
+      await this.#leave();
+      throw error;
+    }
+  }
+
+  async #leave(): Promise<void> {
+    this.#users--;
+    if (this.#users === 0) await this.#pause();
+  }
+
+  /**
+   * One timer serves the leases of all executions; each is renewed after a
+   * third of it, also while `stop` waits for tasks to finish.
+   */
   #armRenewal(): void {
+    this.#disarmRenewal?.();
     this.#disarmRenewal = this.#engine.clock.setTimer(this.#engine.leaseMs / 6, () => {
       for (const execution of this.#executions.values()) {
         if (execution.lease.wantsExtension) execution.renew();
       }
-      if (this.#running) this.#armRenewal();
+      if (this.#running || this.#executions.size > 0) this.#armRenewal();
     });
   }
 
   /** Executes what is due now until nothing is left to do. */
   async drain(): Promise<void> {
-    const wasRunning = this.#running;
-    if (!wasRunning) {
-      this.#running = true;
-      this.#armRenewal();
-      await this.#claimer.startOnce();
+    if (this.#isStopped) return;
+    await this.#run(() => this.#claimer.startOnce());
+    try {
+      do {
+        this.claimSoon();
+        await this.#idle.reached();
+      } while (this.#running && (await this.#tookMore()));
+    } catch (error) {
+      // A stop in between has closed the storage.
+      if (!this.#isStopped) throw error;
+    } finally {
+      await this.#leave();
     }
-    do {
-      this.claimSoon();
-      await this.#idle();
-    } while (await this.#tookMore());
-    if (!wasRunning) await this.#pause();
   }
 
   async #tookMore(): Promise<boolean> {
@@ -237,46 +272,29 @@ export class Worker implements ExecutionHost, ClaimerHost {
     );
   }
 
-  #idle(): Promise<void> {
-    if (!this.#isBusy) return Promise.resolve();
-    return new Promise((resolve) => this.#onIdle.push(resolve));
-  }
-
   claimerIsIdle(): void {
-    this.#wakeIdle();
-  }
-
-  #wakeIdle(): void {
-    if (this.#isBusy) return;
-    for (const resolve of this.#onIdle.splice(0)) resolve();
+    this.#idle.wake();
   }
 
   /** No new claims; running callbacks may finish until `timeoutMs`, then their signals fire; leases are given back. */
   async stop(timeoutMs: number): Promise<void> {
+    this.#isStopped = true;
     await this.#pause();
     for (const execution of this.#executions.values()) execution.leave({ kind: "stop" });
-    await this.#idleWithin(timeoutMs);
+    await this.#idle.reachedWithin(this.#engine.clock, timeoutMs);
     for (const execution of this.#executions.values()) execution.leaveNow();
     // The last commits are under way; with the storage down they are not waited for.
-    await this.#idleWithin(Math.max(1_000, timeoutMs));
+    await this.#idle.reachedWithin(this.#engine.clock, Math.max(1_000, timeoutMs));
     for (const execution of [...this.#executions.values()]) {
       execution.drop(() => leftError(execution.runId));
     }
     this.#frames.dropAll();
-  }
-
-  async #idleWithin(timeoutMs: number): Promise<void> {
-    let disarm: (() => void) | undefined;
-    const timeout = new Promise<void>((resolve) => {
-      disarm = this.#engine.clock.setTimer(timeoutMs, resolve);
-    });
-    await Promise.race([this.#idle(), timeout]);
-    disarm?.();
+    this.#disarmRenewal?.();
   }
 
   async #pause(): Promise<void> {
     this.#running = false;
-    this.#disarmRenewal?.();
+    if (this.#executions.size === 0) this.#disarmRenewal?.();
     await this.#claimer.stop();
   }
 }

@@ -1,7 +1,6 @@
 import type { Clock } from "../core/clock.js";
 import type { Storage } from "../core/storage.js";
-import { createClient } from "../create-client.js";
-import type { Client } from "../engine/client.js";
+import { Client } from "../engine/client.js";
 import type { ClientOptions } from "../engine/client-options.js";
 import { DueInstants } from "./due-instants.js";
 import { ProcessClock } from "./process-clock.js";
@@ -27,11 +26,8 @@ export class TestProcess {
       (writes) => (this.#dead ? "before" : crash(writes)),
       () => this.kill(),
     );
-    this.client = createClient({
-      ...options,
-      storage: this.due.watch(mortal),
-      clock: this.#clock,
-    });
+    const watched = this.due.watch(mortal);
+    this.client = new Client({ ...options, storage: watched, clock: this.#clock }, watched);
   }
 
   get isDead(): boolean {

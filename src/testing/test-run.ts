@@ -41,13 +41,15 @@ export class TestRun extends TestWorld {
 
   async result(): Promise<TestResult> {
     await this.#start();
-    for (let step = 0; step < MOST_STEPS; step++) {
+    for (let step = 0; ; step++) {
       await this.#execute();
       const ended = await this.#ended();
       if (ended !== undefined) return this.#resultOf(ended);
+      if (step === MOST_STEPS) {
+        throw await this.#stuck(`has not ended after ${MOST_STEPS} steps of time`);
+      }
       await this.#passTime();
     }
-    throw await this.#stuck(`has not ended after ${MOST_STEPS} steps of time`);
   }
 
   get #client(): Client {

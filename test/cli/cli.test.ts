@@ -10,7 +10,8 @@ import { fakeClock } from "../../src/testing/index.js";
 const folder = mkdtempSync(join(tmpdir(), "pawl-cli-"));
 const file = join(folder, "shop.db");
 const missing = join(folder, "missing.db");
-const clock = fakeClock();
+/** Ahead of the real time that the command line reads: the store's clock never goes back. */
+const clock = fakeClock(new Date("2100-01-01"));
 let executions = 0;
 
 const ship = defineJob({
@@ -177,6 +178,7 @@ describe("pawl cancel and pawl retry", () => {
     const before = executions;
     expect((await pawl("retry", id, ...onFile)).out).toContain("is due again");
     expect(executions).toBe(before);
+    clock.advance("1h");
     await app.drain();
     expect(executions).toBe(before + 1);
     await app.cancelRun(id);

@@ -44,11 +44,19 @@ export class Started {
       await client.drain();
       const run = await this.read();
       if ((finalStatuses as readonly string[]).includes(run.status)) return run;
-      const waitMs = (run.availableAt?.getTime() ?? Number.NaN) - this.#world.clock.now();
-      if (Number.isNaN(waitMs)) throw new Error(`run is ${run.status} and nothing makes it due`);
+      const dueAt = await this.#nextDue(client);
+      if (dueAt === undefined) throw new Error(`run is ${run.status} and nothing makes it due`);
+      const waitMs = dueAt - this.#world.clock.now();
       this.#world.clock.advance({ milliseconds: Math.max(1, waitMs) });
     }
     throw new Error("the run does not end");
+  }
+
+  /** When the next open run is due: this one or a child of it. */
+  async #nextDue(client: Client): Promise<number | undefined> {
+    const { runs } = await client.getRuns({ status: "WAITING", take: 1_000 });
+    const instants = runs.flatMap((run) => run.availableAt?.getTime() ?? []);
+    return instants.length === 0 ? undefined : Math.min(...instants);
   }
 }
 
@@ -58,7 +66,12 @@ export async function start(
   options: { client?: Omit<ClientOptions, "clock">; job?: Definition; payload?: unknown } = {},
 ): Promise<Started> {
   const job = jobOf(program, options.job);
-  const client = world.client({ ...options.client, jobs: [job] });
+  const client = world.client({
+    ...options.client,
+    jobs: [job, ...(options.client?.jobs ?? [])],
+  });
+  // A failed run that nobody listens to prints a line.
+  client.on("runFailed", () => {});
   const { id } = await client.invoke(job, options.payload ?? {});
   return new Started(world, client, id);
 }

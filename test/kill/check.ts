@@ -22,7 +22,7 @@ export async function check(
   askedFor: number,
 ): Promise<Verdict> {
   const checker = new Checker();
-  lines.forEach((line, index) => checker.take(line, index));
+  for (const [index, line] of lines.entries()) checker.take(line, index);
   checker.checkRepeats();
   await checker.compareWith(client, askedFor);
   return checker.verdict;
@@ -68,7 +68,8 @@ class Checker {
     this.#open.set(pid, open);
     switch (what) {
       case "start":
-        if (this.#seen.has(id)) this.#problem(`${id} was started again after its record, by ${pid}`);
+        if (this.#seen.has(id))
+          this.#problem(`${id} was started again after its record, by ${pid}`);
         push(this.#starts, `${id} ${third}`, { pid, at });
         open.add(id);
         break;

@@ -31,7 +31,7 @@ export function rigJobs(ledger: LedgerWriter): AnyJob[] {
       async (task) => {
         const nonce = `${process.pid}.${++executions}`;
         ledger.write("start", process.pid, task.id, task.attempt, nonce);
-        await pause(20 + Math.random() * 60);
+        await pause(30 + Math.random() * 90);
         ledger.write("end", process.pid, task.id, task.attempt, nonce);
         if (task.attempt <= failures) throw new Error("planned");
         return { taskId: task.id, nonce };

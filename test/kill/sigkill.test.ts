@@ -15,36 +15,34 @@ afterEach(async () => {
   rig = undefined;
 });
 
-test(
-  `${cycles} workers are killed at random moments, and nothing is lost, changed or repeated without need`,
-  { timeout: 120_000 + cycles * 20_000 },
-  async () => {
-    const current = new Rig();
-    rig = current;
-    const started = performance.now();
-    await current.start(WORKERS);
-    current.ask(BUSY);
-    for (let cycle = 0; cycle < cycles; cycle++) {
-      current.ask(RUNS_PER_CYCLE);
-      await until("the workers catch up", 3_000, async () => (await current.backlog()) <= 2 * BUSY);
-      const victim = current.workers[Math.floor(Math.random() * WORKERS)];
-      if (victim === undefined) throw new Error("A worker is missing.");
-      // Now and then one dies while it starts.
-      if (Math.random() < 0.95) await until("it starts", 3_000, () => current.isReady(victim));
-      await pause(Math.random() * 250);
-      await current.killWorker(victim);
-      current.startWorker();
-      if (Math.random() < 0.1) await current.killSender();
-    }
-    await until("all runs end", 10_000, () => current.allDone());
-    await current.end();
+test(`${cycles} workers are killed at random moments, and nothing is lost, changed or repeated without need`, {
+  timeout: 120_000 + cycles * 20_000,
+}, async () => {
+  const current = new Rig();
+  rig = current;
+  const started = performance.now();
+  await current.start(WORKERS);
+  current.ask(BUSY);
+  for (let cycle = 0; cycle < cycles; cycle++) {
+    current.ask(RUNS_PER_CYCLE);
+    await until("the workers catch up", 3_000, async () => (await current.backlog()) <= 2 * BUSY);
+    const victim = current.workers[Math.floor(Math.random() * WORKERS)];
+    if (victim === undefined) throw new Error("A worker is missing.");
+    // Now and then one dies while it starts.
+    if (Math.random() < 0.95) await until("it starts", 3_000, () => current.isReady(victim));
+    await pause(Math.random() * 250);
+    await current.killWorker(victim);
+    current.startWorker();
+    if (Math.random() < 0.1) await current.killSender();
+  }
+  await until("all runs end", 10_000, () => current.allDone());
+  await current.end();
 
-    const verdict = await check(current.client, current.ledger.read(), current.target);
-    const { problems, ...figures } = verdict;
-    const seconds = Math.round((performance.now() - started) / 1000);
-    console.log(`SIGKILL: ${seconds} s`, figures);
-    expect(problems).toEqual([]);
-    expect(verdict.kills).toBe(cycles);
-    expect(verdict.killsInFlight / cycles).toBeGreaterThanOrEqual(0.6);
-  },
-);
+  const verdict = await check(current.client, current.ledger.read(), current.target);
+  const { problems, ...figures } = verdict;
+  const seconds = Math.round((performance.now() - started) / 1000);
+  console.log(`SIGKILL: ${seconds} s`, figures);
+  expect(problems).toEqual([]);
+  expect(verdict.kills).toBe(cycles);
+  expect(verdict.killsInFlight / cycles).toBeGreaterThanOrEqual(0.6);
+});

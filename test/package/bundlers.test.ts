@@ -57,6 +57,7 @@ const vite: Bundler = async (program, out) => {
 const webpack: Bundler = async (program, out) => {
   const config = {
     mode: "production",
+    optimization: { minimize: false },
     target: "node20",
     context: bare.folder,
     entry: `./${program}`,

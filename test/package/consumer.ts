@@ -11,7 +11,7 @@ export interface Result {
   readonly stderr: string;
 }
 
-export interface PackedFile {
+interface PackedFile {
   readonly path: string;
   readonly size: number;
 }

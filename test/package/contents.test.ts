@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -67,6 +67,20 @@ describe("the packed tarball", () => {
   });
 });
 
+/** What the built code imports, statically or not. */
+function imported(): string[] {
+  const dist = join(root, "dist");
+  const files = readdirSync(dist).filter((name) => name.endsWith(".js"));
+  const code = files.map((name) => readFileSync(join(dist, name), "utf8")).join("\n");
+  const specifiers =
+    /^(?:import|export)\b[^"';]*?\bfrom ["']([^"']+)["']|\bimport\(["']([^"']+)["']\)/gm;
+  return [...code.matchAll(specifiers)].map(([, from, called]) => from ?? called ?? "");
+}
+
+function isIn(specifier: string, name: string): boolean {
+  return specifier === name || specifier.startsWith(`${name}/`);
+}
+
 describe("the manifest", () => {
   test("runs no script on installation", () => {
     const onInstall = ["preinstall", "install", "postinstall", "preprepare", "prepare"];
@@ -74,11 +88,23 @@ describe("the manifest", () => {
   });
 
   test("depends on what was agreed, and on no database client", () => {
-    expect(Object.keys(manifest.dependencies).sort()).toEqual(
-      ["@noble/hashes", "debug", "devalue", "p-retry", "ulid", "zod"].sort(),
-    );
+    const agreed = ["@noble/hashes", "debug", "devalue", "p-retry", "ulid", "zod"];
+    const dependencies = Object.keys(manifest.dependencies);
+    expect(dependencies.filter((name) => !agreed.includes(name))).toEqual([]);
     expect(Object.keys(manifest.peerDependencies).sort()).toEqual(["better-sqlite3", "libsql"]);
     expect(Object.keys(manifest.peerDependenciesMeta).sort()).toEqual(["better-sqlite3", "libsql"]);
+    const unused = dependencies.filter((name) => !imported().some((path) => isIn(path, name)));
+    if (unused.length > 0) console.log(`dependencies that no code imports: ${unused.join(", ")}`);
+  });
+
+  test("names every package that the code imports", () => {
+    const named = [
+      ...Object.keys(manifest.dependencies),
+      ...Object.keys(manifest.peerDependencies),
+    ];
+    const foreign = imported().filter((path) => !/^(\.|node:)/.test(path));
+    expect(foreign.length).toBeGreaterThan(3);
+    expect(foreign.filter((path) => !named.some((name) => isIn(path, name)))).toEqual([]);
   });
 
   test("exports what tsup builds, by the same names", () => {

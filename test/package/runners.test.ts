@@ -66,7 +66,6 @@ beforeAll(async () => {
     "jest-cjs/transform.cjs": esbuildTransform,
     "jest-bare/a.spec.js": asCommonJs(sameByExpect + subject),
     "jest-bare/jest.config.json": JSON.stringify({ ...jestForCommonJs, transform: {} }),
-    "vitest/a.spec.mjs": `import { expect, test } from "vitest"; ${sameByExpect} ${subject}`,
   });
 });
 afterAll(() => consumer.remove());

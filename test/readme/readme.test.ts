@@ -35,7 +35,9 @@ describe("README.md", () => {
   const known = ["js", "ts", "sh", "text"];
 
   test("has blocks of languages that are checked here", () => {
-    expect(blocks.map((block) => block.language).filter((name) => !known.includes(name))).toEqual([]);
+    expect(blocks.map((block) => block.language).filter((name) => !known.includes(name))).toEqual(
+      [],
+    );
   });
 
   for (const [index, { language, code, comment, line }] of blocks.entries()) {
@@ -75,7 +77,10 @@ describe("README.md", () => {
   test("links to files and headings that exist", () => {
     const headings = (text: string) =>
       [...text.matchAll(/^#+ (.+)$/gm)].map((match) =>
-        String(match[1]).toLowerCase().replaceAll(/[^\w -]/g, "").replaceAll(" ", "-"),
+        String(match[1])
+          .toLowerCase()
+          .replaceAll(/[^\w -]/g, "")
+          .replaceAll(" ", "-"),
       );
     for (const [, target = ""] of readme.matchAll(/\]\(([^)\s]+)\)/g)) {
       if (/^https?:/.test(target)) continue;

@@ -58,7 +58,7 @@ export class Driver {
     const { schedule } = this.#world;
     for (;;) {
       const alive = this.#world.alive;
-      if (alive.length === 0) {
+      if (alive.length === 0 || !this.#world.isReady) {
         await this.#pause(1_000);
         continue;
       }
@@ -118,6 +118,7 @@ export class Driver {
       ...(this.#random.chance(0.2) ? { delay: { milliseconds: 2_500 } } : undefined),
       ...(this.#random.chance(0.3) ? { priority: this.#random.int(3) } : undefined),
     };
+    this.#world.schedule.log?.push(`program ${job} ${JSON.stringify(program)}`);
     const { id } = await this.#ask(`invoke ${program.id}`, (client) =>
       client.invoke(job, { program }, options),
     );

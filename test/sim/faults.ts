@@ -73,11 +73,14 @@ export class Faults {
 
   #fate(method: string): Fate {
     const fate = this.#random.weighted(this.#weights);
-    if (fate.startsWith("crash")) return this.#crashes-- > 0 ? fate : "ok";
-    if (fate.startsWith("pause")) return this.#pauses-- > 0 ? fate : "ok";
     // What is not sent under an id is not repeated by anybody.
     const hasId = method === "commit" || method === "createRuns" || method === "claimRuns";
-    return hasId || (fate !== "duplicate" && fate !== "late") ? fate : "ok";
+    if (!hasId && (fate === "duplicate" || fate === "late")) return "ok";
+    if (!fate.startsWith("crash") && !fate.startsWith("pause")) return fate;
+    // A start makes many small reads; most deaths shall come when runs are under way.
+    if (!hasId && this.#random.chance(0.8)) return "ok";
+    const left = fate.startsWith("crash") ? this.#crashes-- : this.#pauses--;
+    return left > 0 ? fate : "ok";
   }
 
   losesHint(): boolean {

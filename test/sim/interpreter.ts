@@ -138,6 +138,7 @@ export class Interpreter {
       case "batch":
         return this.#batch(command, place);
       case "event":
+        this.#ledger.visits(`event ${command.program.id}`, `${this.#execution.runId} ${tag}`);
         return io.sendEvent(key, { name: "ev", payload: { program: command.program } });
       case "value":
         return io[command.kind](key);
@@ -151,6 +152,7 @@ export class Interpreter {
         return undefined;
       case "poison":
         return io.runTask(key, () => {
+          this.#ledger.poisoned(this.#execution.runId);
           this.#execution.machine.crash();
           return new Promise<never>(() => {});
         });

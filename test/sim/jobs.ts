@@ -29,7 +29,9 @@ export function jobsOf(
     run: (payload: unknown, io: Io, context: Context) => {
       const { id, attempt, executionCount } = context.run;
       const execution = ledger.executionBegins(id, attempt, executionCount, machine);
-      return new Interpreter(execution, ledger, report).run((payload as SimPayload).program, io);
+      const { program } = payload as SimPayload;
+      machine.note(`begins ${execution.number}: ${id} ${JSON.stringify(program)}`);
+      return new Interpreter(execution, ledger, report).run(program, io);
     },
   };
   const hook = (name: string) => ({ id }: { readonly id: string }) => ledger.hookCalled(name, id);

@@ -40,6 +40,9 @@ export class Ledger {
   readonly hooks = new Map<string, number>();
   readonly commands = new Map<string, number>();
   readonly repeats: string[] = [];
+  /** Place in a run, or program of an event → the tags under which user code came by. */
+  readonly #visits = new Map<string, Set<string>>();
+  readonly poisonings = new Map<string, number>();
   executions = 0;
   starts = 0;
   #tick = 0;
@@ -66,6 +69,20 @@ export class Ledger {
     this.commands.set(op, (this.commands.get(op) ?? 0) + 1);
   }
 
+  visits(place: string, tag: string): void {
+    const tags = this.#visits.get(place) ?? new Set();
+    this.#visits.set(place, tags.add(tag));
+  }
+
+  /** So many effects may there be of this place: one for each generation and attempts around it. */
+  mostEffects(place: string): number {
+    return this.#visits.get(place)?.size ?? 0;
+  }
+
+  poisoned(runId: string): void {
+    this.poisonings.set(runId, (this.poisonings.get(runId) ?? 0) + 1);
+  }
+
   hookCalled(hook: string, runId: string): void {
     const name = `${hook} ${runId}`;
     this.hooks.set(name, (this.hooks.get(name) ?? 0) + 1);
@@ -81,6 +98,7 @@ export class Ledger {
     { limit, isOnce }: { readonly limit: number; readonly isOnce: boolean },
   ): number {
     const { runId, machine } = execution;
+    machine.note(`starts ${path} in ${execution.number}, attempt ${attempt}`);
     const where = `task ${path} of run ${runId} (attempt ${attempt}, machine ${machine.index})`;
     if (attempt > limit) throw new Violation("ATTEMPTS", `${where} has a limit of ${limit}`);
     if (this.#isHolder(execution) && this.#view.task(runId, path)?.status === "COMPLETED") {
@@ -128,6 +146,7 @@ export class Ledger {
   }
 
   called(execution: Execution, path: string, tag: string, isRecorded: boolean): CallPlace {
+    this.visits(`${execution.runId} ${path}`, tag);
     return { execution, path, tag, isRecorded, calledAt: ++this.#tick };
   }
 
@@ -136,10 +155,11 @@ export class Ledger {
     const { execution, path, tag, isRecorded } = place;
     const isOk = "ok" in outcome;
     const where = `${path} of run ${execution.runId}`;
-    if (isRecorded) this.#settledInOrder(place, isOk);
     const scope = isOk && isRecorded ? "" : tag;
     const name = `${execution.runId} ${path} ${scope} ${isRecorded ? isOk : ""}`;
     const text = isOk ? `ok ${outcome.ok}` : `error ${outcome.error}`;
+    execution.machine.note(`sees ${path} in ${execution.number}: ${text.slice(0, 60)}`);
+    if (isRecorded) this.#settledInOrder(place, isOk);
     const known = this.#seen.get(name);
     if (known === undefined) this.#seen.set(name, text);
     else if (known !== text) {
@@ -171,7 +191,7 @@ export class Ledger {
     if (record?.status === "COMPLETED") return;
     throw new Violation(
       "G1",
-      `${path} of run ${execution.runId} settled, and its record is ${record?.status ?? "missing"}`,
+      `${path} of run ${execution.runId} settled on machine ${execution.machine.index}, and its record is ${record?.status ?? "missing"}`,
     );
   }
 }

@@ -32,6 +32,11 @@ export class Machine implements Owner {
     };
   }
 
+  /** For people who read the log. */
+  note(text: string): void {
+    this.#schedule.note(`machine ${this.index} ${text}`);
+  }
+
   /** It executes nothing at the moment. */
   get isDown(): boolean {
     return this.isDead || this.isPaused;

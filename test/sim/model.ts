@@ -21,9 +21,17 @@ const TIMEOUT = "<wait timeout>";
 const INTERRUPTED = "<interrupted>";
 const NONE: ReadonlySet<string> = new Set();
 
+const givesObject = new Set<Command["op"]>([
+  "task",
+  "nested",
+  "waitForAny",
+  "invokeAndWait",
+  "event",
+]);
+
 function normal(message: string): string {
   if (/ did not end in time; /.test(message)) return TIMEOUT;
-  return /^Task ".*" was started by an execution that ended before/.test(message)
+  return /^Task ".*" of run .* was started by an execution that ended before/.test(message)
     ? INTERRUPTED
     : message;
 }
@@ -77,6 +85,9 @@ export class Model {
     path: string,
     parent: string,
   ): string | undefined {
+    if (givesObject.has(command.op) && !isObject(value)) {
+      return `it gave ${String(value)}`;
+    }
     switch (command.op) {
       case "task":
         return taskProblem(command, value as TaskValue, path);
@@ -96,7 +107,7 @@ export class Model {
       case "waitForAny": {
         const { name, value: won } = value as { name: string; value: unknown };
         const winners = command.branches.filter((branch) => branch.key === name);
-        return this.#anyBranch(winners, won, path);
+        return this.#anyBranch(winners, won, `${path}/${name}`);
       }
       case "parallel":
         return this.#firstProblem(command.bodies, value, (body, each, index) =>
@@ -147,7 +158,9 @@ export class Model {
       case "race":
         return either(command.branches.map((branch) => this.#inside(branch, parent)));
       case "waitForAny":
-        return either(command.branches.map((branch) => this.#inside(branch, path)));
+        return either(
+          command.branches.map((branch) => this.#inside(branch, `${path}/${branch.key}`)),
+        );
       case "any": {
         const branches = command.branches.map((branch) => this.#inside(branch, parent));
         const mayFail = branches.every(({ errors }) => errors.size > 0);
@@ -210,6 +223,10 @@ export class Model {
   }
 }
 
+function isObject(value: unknown): value is object {
+  return typeof value === "object" && value !== null;
+}
+
 /** All of them count; the first to fail is the result. */
 function both(outcomes: readonly Outcome[]): Outcome {
   return { ok: outcomes.every(({ ok }) => ok), errors: union(outcomes) };
@@ -224,7 +241,6 @@ function union(outcomes: readonly Outcome[]): ReadonlySet<string> {
 }
 
 function taskProblem(command: TaskCommand, value: TaskValue, path: string): string | undefined {
-  if (typeof value !== "object" || value === null) return `it gave ${String(value)}`;
   if (value.path !== path) return `it gave the value of ${value.path}`;
   if (value.attempt !== command.fails + 1) return `attempt ${value.attempt} succeeded`;
   if (!(value.at instanceof Date) || value.at.getTime() !== value.start) return "its Date is wrong";

@@ -41,9 +41,8 @@ export class Random {
   }
 
   pick<T>(list: readonly T[]): T {
-    const found = list[this.int(list.length)];
-    if (found === undefined) throw new Error("nothing to pick from");
-    return found;
+    if (list.length === 0) throw new Error("nothing to pick from");
+    return list[this.int(list.length)] as T;
   }
 
   /** A key of `weights`, as often as its weight says. */

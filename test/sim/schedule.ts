@@ -78,7 +78,8 @@ export class Schedule {
 
   /** What the library gives to `setImmediate`. */
   immediate(callback: () => void): void {
-    this.#immediates.push(AsyncResource.bind(callback));
+    const resource = new AsyncResource("simulated setImmediate");
+    this.#immediates.push(() => resource.runInAsyncScope(callback));
   }
 
   /** Until `done`, or until the virtual instant or the number of steps is reached. */

@@ -10,7 +10,7 @@ import { LEASE_MS, type StoreName, World } from "./world.js";
 /** Virtual time: things come from outside, the weather may be bad, and all must be over. */
 const OUTSIDE_MS = 90_000;
 const WEATHER_MS = 150_000;
-const LIVENESS_MS = 3_600_000;
+const LIVENESS_MS = 1_500_000;
 const MOST_STEPS = 60_000;
 /** Of all seeds, those that run on the real SQLite adapter. */
 const SQLITE_EVERY = 20;
@@ -41,6 +41,8 @@ export async function simulate(
   const setup = new Random(seed, "setup");
   const faults = new Faults(new Random(seed, "faults"), LEASE_MS, setup.chance(0.05));
   const world = new World(store, schedule, faults, setup);
+  const unhandled = (error: unknown) => world.report(error);
+  process.on("unhandledRejection", unhandled);
   try {
     await live(world, seed, setup);
   } catch (error) {
@@ -48,6 +50,7 @@ export async function simulate(
   } finally {
     await world.end();
     await schedule.run(() => true, 0, 0).catch(() => {});
+    process.off("unhandledRejection", unhandled);
     giveBack();
   }
   const { ledger, violation } = world;

@@ -24,7 +24,9 @@ export async function judge(world: World, driver: Driver): Promise<void> {
     if (!isInternal(run.jobId)) await judgeRun(world, driver, run, byId);
   }
   judgeEvents(runs);
-  judgeKeys(runs);
+  judgeKeys(world, runs);
+  await judgeSent(world, runs);
+  judgePoison(world);
   judgeHooks(world, runs);
   await judgeLogs(world, runs);
 }
@@ -79,7 +81,7 @@ async function problemOf(
     case "CANCELED":
       return driver.canceled.has(run.id) ? undefined : "nobody cancelled it";
     case "TIMED_OUT":
-      if (run.jobId === "poisoned" && message.includes('"poison"')) return undefined;
+      if (run.jobId === "poisoned" && message.includes("in a row without recording")) return undefined;
       return run.jobId === "brief" ? undefined : `it timed out: ${message}`;
     default:
       return `it is ${run.status}`;
@@ -138,25 +140,44 @@ function judgeEvents(runs: readonly RunRecord[]): void {
 }
 
 /** One run per idempotency key, and per place in a parent that makes one. */
-function judgeKeys(runs: readonly RunRecord[]): void {
-  const keys = new Set<string>();
-  const places = new Map<string, number>();
-  const byId = new Map(runs.map((run) => [run.id, run]));
+function judgeKeys({ ledger }: World, runs: readonly RunRecord[]): void {
+  const counts = new Map<string, number>();
+  const count = (what: string) => {
+    const sum = (counts.get(what) ?? 0) + 1;
+    counts.set(what, sum);
+    return sum;
+  };
   for (const { jobId, idempotencyKey, parentId, parentPath } of runs) {
     if (idempotencyKey !== null) {
       const key = `${jobId} ${idempotencyKey}`;
-      if (keys.has(key)) throw new Violation("G12", `two runs have the idempotency key ${key}`);
-      keys.add(key);
+      if (count(key) > 1) throw new Violation("G12", `two runs have the idempotency key ${key}`);
     } else if (parentId !== null) {
       const place = `${parentId} ${parentPath}`;
-      const count = (places.get(place) ?? 0) + 1;
-      places.set(place, count);
-      // Inside of other tasks each of their attempts may start it anew.
-      const isTopLevel = parentPath?.includes("/") === false;
-      if (isTopLevel && count > (byId.get(parentId)?.generation ?? 1)) {
-        throw new Violation("E9", `${count} children were started at ${place}`);
-      }
+      // A batch starts its children at places below its own.
+      const batch = place.slice(0, place.lastIndexOf("/"));
+      const most = ledger.mostEffects(place) || ledger.mostEffects(batch);
+      if (count(place) > most) throw new Violation("E9", `more than ${most} children of ${place}`);
     }
+  }
+}
+
+/** A task that sends an event sends one, also after a crash between send and record. */
+async function judgeSent({ ledger }: World, runs: readonly RunRecord[]): Promise<void> {
+  const counts = new Map<string, number>();
+  for (const run of runs) {
+    if (run.jobId !== hearingJobs[0]) continue;
+    const { id } = await programOf(run);
+    const count = (counts.get(id) ?? 0) + 1;
+    counts.set(id, count);
+    const most = ledger.mostEffects(`event ${id}`) || 1;
+    if (count > most) throw new Violation("E9", `event ${id} was sent ${count} times`);
+  }
+}
+
+function judgePoison({ ledger }: World): void {
+  for (const [runId, count] of ledger.poisonings) {
+    // Three executions in a row without a record, and one before that left a record.
+    if (count > 4) throw new Violation("E10", `run ${runId} killed ${count} processes`);
   }
 }
 

@@ -15,6 +15,7 @@ import { Network } from "./network.js";
 import type { Random } from "./random.js";
 import type { Schedule } from "./schedule.js";
 import { StoreView } from "./store-view.js";
+import { Violation } from "./violation.js";
 
 export const LEASE_MS = 10_000;
 
@@ -53,6 +54,8 @@ export class World {
   readonly #network: Network;
   readonly #clock: Clock;
   violation: unknown;
+  /** All jobs are registered. */
+  isReady = false;
   isOver = false;
 
   constructor(name: StoreName, schedule: Schedule, faults: Faults, random: Random) {
@@ -105,13 +108,14 @@ export class World {
       onError: (error) => this.#trouble(error),
     });
     machine.client = client;
-    void this.#start(machine);
+    void this.#start(machine, !lacks);
   }
 
-  async #start(machine: Machine): Promise<void> {
+  async #start(machine: Machine, hasAllJobs: boolean): Promise<void> {
     for (;;) {
       try {
         await machine.client?.start();
+        if (hasAllJobs) this.isReady = true;
         return;
       } catch (error) {
         this.#trouble(error);
@@ -122,6 +126,9 @@ export class World {
 
   #trouble(error: unknown): void {
     const text = error instanceof Error ? error.message : String(error);
+    if (text.startsWith("The storage refused a write")) {
+      this.report(new Violation("REFUSED", text));
+    }
     if (!text.startsWith("simulated: ")) {
       const kind = text.replaceAll(/[0-9A-Za-z$/]{20,}/g, "…").slice(0, 120);
       this.troubles.set(kind, (this.troubles.get(kind) ?? 0) + 1);

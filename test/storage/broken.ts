@@ -261,6 +261,13 @@ export const brokenAdapters: readonly BrokenAdapter[] = [
     }),
   },
   {
+    fault: "a write does not set a version",
+    noticedBy: ["what a write sets"],
+    breaks: changingWrites((write) =>
+      write.run === undefined ? write : { ...write, run: { ...write.run, version: undefined } },
+    ),
+  },
+  {
     fault: "kept executions are forgotten",
     noticedBy: ["executions, stalls and suspects"],
     breaks: changingWrites((write) =>
@@ -273,7 +280,9 @@ export const brokenAdapters: readonly BrokenAdapter[] = [
     fault: "suspects are claimed like all others",
     noticedBy: ["executions, stalls and suspects"],
     breaks: changingWrites((write) =>
-      write.run?.stalls === undefined ? write : { ...write, run: { ...write.run, stalls: 1 } },
+      write.run?.stalls === undefined || write.release === undefined
+        ? write
+        : { ...write, run: { ...write.run, stalls: 1 } },
     ),
   },
   {

@@ -157,7 +157,8 @@ class Script {
     switch (command.kind) {
       case "advance":
         this.#clock.advance(command.by);
-        return async () => undefined;
+        // A tombstone may stay until the next purge looks at it.
+        return (storage) => storage.purge({ finishedBefore: 0, dedupeUntil: 0, limit: 1 });
       case "purge": {
         const now = this.#clock.now();
         const { age, keepFor, limit } = command;
@@ -189,9 +190,9 @@ class Script {
     }
   }
 
-  /** No id twice: that a call contradicts itself is nobody's concern. */
+  /** No id and no key twice: that a call contradicts itself is nobody's concern. */
   #group(sketches: readonly RunSketch[]): NewRun[] {
-    const runs = sketches.map((sketch) => this.#run(sketch));
+    const runs = sketches.map((sketch, index) => this.#run(sketch, index > 0));
     return runs.filter((run, index) => runs.findIndex((each) => each.id === run.id) === index);
   }
 
@@ -228,7 +229,8 @@ class Script {
       runId: command.id,
       writeId: `w${this.#serial}`,
       guard: {
-        epoch: given(command.epoch, run?.epoch),
+        // Whoever reopens a run does not hold it.
+        epoch: command.reopen ? undefined : given(command.epoch, run?.epoch),
         inbox: given(command.inbox, run?.inbox),
         statuses: command.statuses,
       },

@@ -33,15 +33,15 @@ export async function opened(
   path: string,
   options: Omit<SqliteOptions, "path"> = {},
 ): Promise<Storage> {
-  const storage = sqlite({ path, ...options });
+  const storage = sqlite({ path, driver: "libsql", ...options });
   onTestFinished(() => storage.close());
   await storage.init({ clock: options.clock ?? new ManualClock() });
   return storage;
 }
 
-/** A connection past the adapter, with the driver that it would choose. */
+/** A connection past the adapter. With the same driver: two SQLite libraries in one process do not see each other's locks. */
 export function connected(path: string): Connection {
-  const connection = new DriverFinder().find(undefined).open(path);
+  const connection = new DriverFinder().find("libsql").open(path);
   onTestFinished(() => connection.close());
   return connection;
 }

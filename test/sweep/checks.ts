@@ -20,7 +20,10 @@ export function assertNoOrphan(runs: readonly RunRecord[]): void {
 export async function checkEnd(
   end: End,
   scenario: Scenario,
-  { maxParked, baselineMs }: { readonly maxParked: number; readonly baselineMs: number | undefined },
+  {
+    maxParked,
+    baselineMs,
+  }: { readonly maxParked: number; readonly baselineMs: number | undefined },
 ): Promise<void> {
   const { ledger, fired } = end.stage;
   if (ledger.violations.length > 0) throw new Error(ledger.violations.join("; "));

@@ -34,12 +34,7 @@ export class Host {
 
   #spawn(): Process {
     const number = this.#processes.length + 1;
-    const process = new Process(
-      this.#stage,
-      `${this.#name}#${number}`,
-      this.#jobs,
-      this.#options,
-    );
+    const process = new Process(this.#stage, `${this.#name}#${number}`, this.#jobs, this.#options);
     this.#processes.push(process);
     void process.death.then(() => {
       this.#current = this.#spawn();
@@ -59,9 +54,14 @@ export class Host {
     await this.command((client) => client.start());
   }
 
-  /** The next one is started afresh, after a `stop` or a restart of the machine. */
-  renew(): void {
-    this.#current = this.#spawn();
+  /** Ends this place: it is not taken again, also if the process dies on its way out. */
+  async stop(options: { readonly timeout: string }): Promise<void> {
+    this.#starts = false;
+    const process = this.#current;
+    const stopping = process.client.stop(options).catch((error) => {
+      if (!isPawlError(error, "STORAGE_FAILED")) throw error;
+    });
+    await Promise.race([stopping, process.death]);
   }
 
   /** Sends a command until it is answered, as a caller does who knows that it may be repeated. */

@@ -88,7 +88,8 @@ export class Ledger {
   /** What a dead process was doing is done by nobody now. */
   died(processName: string): void {
     for (const members of this.#running.values()) {
-      for (const member of members) if (member.startsWith(`${processName} `)) members.delete(member);
+      for (const member of members)
+        if (member.startsWith(`${processName} `)) members.delete(member);
     }
   }
 }

@@ -91,12 +91,7 @@ export class Process {
   // ---- for the jobs of a scenario
 
   /** A task whose executions are counted. */
-  task<T>(
-    io: Io,
-    key: string,
-    body: Body<T>,
-    options: TaskOptions<T> = {},
-  ): Promise<T> {
+  task<T>(io: Io, key: string, body: Body<T>, options: TaskOptions<T> = {}): Promise<T> {
     const counted = async (task: Task, inner: Io): Promise<T> => {
       if (this.#isDead) return never();
       this.stage.sign();

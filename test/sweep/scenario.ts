@@ -53,7 +53,9 @@ export class End {
       run.status === status &&
       (output === undefined || run.output === encoded(output));
     if (!isRight)
-      throw new Error(`run ${run?.id} of "${run?.jobId}" is ${got}, not ${status} ${encoded(output)}`);
+      throw new Error(
+        `run ${run?.id} of "${run?.jobId}" is ${got}, not ${status} ${encoded(output)}`,
+      );
   }
 
   /** A run that ended badly ended for this reason. */

@@ -1,9 +1,9 @@
 import type { AnyJob, ClientOptions, Storage, StorageError } from "pawl";
 import { isFinal } from "../../src/core/run-status.js";
 import type { RunRecord } from "../../src/core/storage.js";
+import { assertNoOrphan } from "./checks.js";
 import { awayMs, type FaultPlan, type Fired, refusal } from "./faults.js";
 import { Host } from "./host.js";
-import { assertNoOrphan } from "./checks.js";
 import { Ledger } from "./ledger.js";
 import type { Process } from "./process.js";
 import { SweepClock } from "./sweep-clock.js";
@@ -78,7 +78,8 @@ export class Stage {
   nextAct(process: Process, method: string): Act {
     this.sign();
     const host = process.name.replace(/#.*$/, "");
-    if (process.name === `${host}#1` && !this.#isOver) this.#calls.set(host, this.callsOf(host) + 1);
+    if (process.name === `${host}#1` && !this.#isOver)
+      this.#calls.set(host, this.callsOf(host) + 1);
     const plan = this.#plan;
     if (
       plan !== undefined &&

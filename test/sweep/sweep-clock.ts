@@ -5,7 +5,7 @@ import { FakeClock } from "../../src/testing/fake-clock.js";
 const FAR_AWAY_MS = 7 * 86_400_000;
 
 /** The fake clock of a stage. It knows when its next timer is due, and moves there when all is quiet. */
-export class SweepClock {
+export class SweepClock implements Clock {
   readonly #clock = new FakeClock();
   readonly #dueTimes = new Set<{ readonly at: number }>();
   readonly #onChange: () => void;
@@ -15,6 +15,10 @@ export class SweepClock {
   }
 
   get elapsedMs(): number {
+    return this.monotonic();
+  }
+
+  monotonic(): number {
     return this.#clock.monotonic();
   }
 

@@ -1,7 +1,7 @@
 import type { Storage } from "pawl";
 import { afterAll, describe, expect, test } from "vitest";
 import { checkEnd } from "./checks.js";
-import { type FaultKind, FaultTable, faultKinds, type FaultPlan } from "./faults.js";
+import { type FaultKind, type FaultPlan, FaultTable, faultKinds } from "./faults.js";
 import { End, type Scenario } from "./scenario.js";
 import { Stage } from "./stage.js";
 // Loaded by the engine at the first failure; here it shall not cost the first plays time.
@@ -67,12 +67,7 @@ class Sweeper {
   calls = 0;
   plays = 0;
 
-  constructor(
-    scenario: Scenario,
-    maxParked: number,
-    makeStore: () => Store,
-    table: FaultTable,
-  ) {
+  constructor(scenario: Scenario, maxParked: number, makeStore: () => Store, table: FaultTable) {
     this.#scenario = scenario;
     this.#maxParked = maxParked;
     this.#makeStore = makeStore;

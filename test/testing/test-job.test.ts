@@ -166,6 +166,16 @@ describe("events", () => {
     expect(error).toMatchObject({ code: "PAYLOAD_INVALID" });
   });
 
+  test("of one trigger need one schema", () => {
+    const other = defineEvent({ name: "other", schema: z.number() });
+    expect(() => eventTrigger({ name: [signup, other] })).toThrow(
+      /"signup", "other" have different/,
+    );
+    expect(() => eventTrigger({ name: [signup, "plain"] })).toThrow(/different schemas/);
+    const both = eventTrigger({ name: [signup, other], schema: z.unknown() });
+    expect(both.data).toMatchObject({ names: ["signup", "other"] });
+  });
+
   test("that nothing of the test hears are said to be at fault", async () => {
     await expect(testJob(welcome, { events: [{ name: "sign-up" }] })).rejects.toThrow(
       /none of its events starts job "welcome"/,

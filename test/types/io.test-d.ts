@@ -107,7 +107,9 @@ describe("a task", () => {
     const task = () => 1;
     void io.runTask("a", task, {}, () => undefined);
     void io.runTask("a", task, {}, async () => ({ retryAt: new Date() }));
-    void io.runTask("a", task, {}, (_error, { attempt }) => (attempt > 3 ? new Error() : undefined));
+    void io.runTask("a", task, {}, (_error, { attempt }) =>
+      attempt > 3 ? new Error() : undefined,
+    );
     // @ts-expect-error an instant is a Date
     void io.runTask("a", task, {}, () => ({ retryAt: 5 }));
   });

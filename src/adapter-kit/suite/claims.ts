@@ -7,7 +7,9 @@ export const claims = topic("S6: two claimers never get one run under one epoch"
     const id = await store.create();
     const before = await store.get(id);
     const { now, runs } = await store.claim({ jobIds: [before.jobId], workerId: "me" });
-    const run = present(runs[0]?.run, "run");
+    const { run, ...rest } = present(runs[0], "claimed run");
+    const nothing = { signals: [], tasks: [], tasksComplete: true, kept: false, logCounts: {} };
+    same(rest, nothing, "what there is to go on with");
     same(run, {
       ...before,
       status: "EXECUTING",
@@ -36,7 +38,10 @@ export const claims = topic("S6: two claimers never get one run under one epoch"
     const run = await store.hold();
     await store.advance(store.leaseMs - 1);
     same(await store.claimJobOf(run.id, {}, store.b), [], "by job");
-    same(await store.claimJobOf(run.id, { only: [run.id] }, store.b), [], "by name");
+    const only = [run.id];
+    same(await store.claimJobOf(run.id, { only }, store.b), [], "by name");
+    await store.advance(1);
+    same(await store.claimJobOf(run.id, { only }, store.b), only, "by name, at its end");
   },
 
   async "many claimers at once share the runs out"(store) {
@@ -81,7 +86,10 @@ export const claims = topic("S6: two claimers never get one run under one epoch"
     const later = await store.create({ jobId, wakeAt: await store.in(store.leaseMs) });
     const due = await store.create({ jobId });
     const only = [over.id, later, "nobody", parked];
-    sameSet(await store.claimIds({ jobIds: [jobId], only }), [parked, later]);
+    const first = await store.claimIds({ jobIds: [jobId], only, limit: 1 });
+    const second = await store.claimIds({ jobIds: [jobId], only, limit: 5 });
+    same([first.length, second.length], [1, 1], "numbers of runs");
+    sameSet([...first, ...second], [parked, later]);
     same(await store.claimIds({ jobIds: [jobId] }), [due], "what was not named");
   },
 });
@@ -197,11 +205,12 @@ export const claimAnswers = topic("S6: what a claim answers", {
     await store.createMany([
       { jobId: "job", wakeAt: soon },
       { jobId: "job", wakeAt: null },
+      { jobId: "parked", wakeAt: null },
       { jobId: "other", wakeAt: sooner },
     ]);
     same((await store.claim({ jobIds: ["job"] })).nextDue, soon, "of one job");
     same((await store.claim({ jobIds: ["job", "other"] })).nextDue, sooner, "of both");
-    same((await store.claim({ jobIds: ["third"] })).nextDue, null, "of none");
+    same((await store.claim({ jobIds: ["third", "parked"] })).nextDue, null, "of none");
   },
 
   async "nextDue is the end of a lease that others hold"(store) {

@@ -199,7 +199,14 @@ export const creation = topic("createRuns", {
       startedAt: now,
     });
     same(await store.claimJobOf(first.id), [], "claimed by another");
-    await store.finish(await store.get(first.id));
+    await store.ok(store.write({ id: first.id, epoch: 1 }, { run: { tags: ["x"] } }));
+  },
+
+  async "a run created leased is due when its lease runs out"(store) {
+    const lease = { workerId: "me", leaseMs: store.leaseMs };
+    const id = await store.create({ lease, wakeAt: null });
+    await store.advance(store.leaseMs);
+    has(await store.take(id), { epoch: 2, executionCount: 2, stalls: 1 });
   },
 
   async "a run created with a final status is over at once"(store) {

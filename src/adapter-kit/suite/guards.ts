@@ -124,6 +124,10 @@ export const guards = topic("S2: every part of a guard holds when the element is
     has(await store.get(run.id), { leaseUntil: null, epoch: result.epoch, tags: ["new"] });
     const late = await store.commit(store.write(run, { tasks: [task("t", 1)] }));
     has(late, { result: "fenced", epoch: result.epoch });
+    const end = await store.ok(
+      store.outside(run.id, { run: { status: "CANCELED", finishedAt: 1 } }),
+    );
+    that(end.epoch > result.epoch, "the epoch is raised by its end, too");
   },
 
   async "an outsider's write of signals and values only leaves epoch and lease"(store) {

@@ -112,6 +112,17 @@ export const limits = topic(
       same(await store.claimIds({ jobIds, limits: { l: 1 } }), []);
     },
 
+    async "of two leases the one that was not extended gives up its slot"(store) {
+      const extended = await hold(store, "l/a");
+      await hold(store, "l/a");
+      await store.createMany([limited(1, "l/a"), limited(2, "l/a")]);
+      await store.ok(store.write(extended, { leaseUntil: await store.in(2 * store.leaseMs) }));
+      await store.advance(store.leaseMs);
+      const claimed = await store.claimIds({ jobIds, limits: { l: 2 } });
+      same(claimed.length, 1, "claimed runs");
+      that(!claimed.includes(extended.id), "not the one that is held");
+    },
+
     async "a lapsed lease is not extended, since its slot may be gone; its records are kept"(
       store,
     ) {

@@ -1,3 +1,4 @@
+import type { RunQuery } from "../../core/storage.js";
 import { has, same, sameSet } from "./check.js";
 import type { Fixture } from "./fixture.js";
 import { line, task } from "./samples.js";
@@ -12,6 +13,10 @@ async function ended(store: Fixture, finishedAt: number, columns = {}): Promise<
 
 async function left(store: Fixture, ids: readonly string[]): Promise<string[]> {
   return (await store.a.getRuns(ids)).flatMap((run) => run?.id ?? []);
+}
+
+async function listed(store: Fixture, query: Partial<RunQuery>): Promise<string[]> {
+  return (await store.a.listRuns({ ...query, limit: 9 })).runs.map(({ id }) => id);
 }
 
 export const purging = topic("purge", {
@@ -36,6 +41,7 @@ export const purging = topic("purge", {
 
   async "all that belongs to a run goes with it"(store) {
     const columns = { jobId: "job", tags: ["t"], eventId: "e", parentId: "p" };
+    const neighbour = await store.create({ ...columns, wakeAt: null });
     const run = await store.hold(columns);
     await store.send(run.id);
     await store.ok(store.write(run, { tasks: [task("t", 1)], logs: [line(1)] }));
@@ -46,7 +52,7 @@ export const purging = topic("purge", {
     same(await store.a.listSignals(run.id), [], "signals");
     same(await store.a.listLogs(run.id, { limit: 9 }), [], "log");
     for (const query of [{ jobIds: ["job"] }, { tag: "t" }, { eventId: "e" }, { parentId: "p" }])
-      same((await store.a.listRuns({ ...query, limit: 9 })).runs, [], JSON.stringify(query));
+      same(await listed(store, query), [neighbour], JSON.stringify(query));
     const { result } = await store.commit(store.outside(run.id, { values: [] }));
     same(result, "missing");
   },
@@ -74,6 +80,20 @@ export const purging = topic("purge", {
     same(await store.a.purge(query), { purged: 0 });
     const again = await store.create({ id, ...key });
     has(await store.get(again), { status: "PENDING", idempotencyKey: "key" });
+  },
+
+  async "a key that has gone over to a newer run stays with it"(store) {
+    const key = { jobId: "job", idempotencyKey: "key" };
+    const idempotencyExpiresAt = await store.in(10);
+    const run = await store.hold({ ...key, idempotencyExpiresAt });
+    await store.ok(store.write(run, { run: { status: "COMPLETED", finishedAt: 1 } }));
+    await store.advance(10);
+    const newer = await store.create({ ...key, wakeAt: null });
+    const dedupeUntil = await store.in(1_000);
+    same(await store.a.purge({ finishedBefore: 2, dedupeUntil, limit: 9 }), { purged: 1 });
+    const result = await store.createElement({ groups: [{ first: store.newRun(key) }] });
+    const first = result.result === "ok" ? result.groups[0]?.first : undefined;
+    has(first, { id: newer, created: false });
   },
 
   async "children stay while their parent is open"(store) {

@@ -128,6 +128,16 @@ export const repeats = topic("S4: what is sent again after a lost answer is reco
     same(await store.createElement(element), first);
   },
 
+  async "a repeated createId is recognised after its key has gone over to another run"(store) {
+    const key = { jobId: "job", idempotencyKey: "key" };
+    const run = store.newRun({ ...key, idempotencyExpiresAt: await store.in(10) });
+    const element = { createId: "create", groups: [{ first: run }] };
+    const first = await store.createElement(element);
+    await store.advance(10);
+    await store.create(key);
+    same(await store.createElement(element), first);
+  },
+
   async "a repeated claimId answers the runs that it took, and takes no more"(store) {
     const jobId = "job";
     await store.createMany([{ jobId }, { jobId }, { jobId }]);
@@ -141,6 +151,23 @@ export const repeats = topic("S4: what is sent again after a lost answer is reco
     sameSet(held(second), held(first), "runs");
     same(second.runs.map(({ tasks }) => tasks.length).sort(), [0, 1], "number of tasks");
     same((await store.claimIds({ jobIds: [jobId] })).length, 1, "runs that are left");
+  },
+
+  async "a repeated claimId leaves out what somebody else has taken"(store) {
+    const jobIds = ["job"];
+    const leases = [store.leaseMs, 3 * store.leaseMs];
+    await store.createMany([{ jobId: "job" }, { jobId: "job" }]);
+    const [first, second] = [store.request({ jobIds, limit: 1 }), store.request({ jobIds })];
+    const [lost] = (await store.a.claimRuns({ ...first, leaseMs: leases[0] ?? 0 })).runs;
+    const [kept] = (await store.a.claimRuns({ ...second, leaseMs: leases[1] ?? 0 })).runs;
+    await store.advance(store.leaseMs);
+    await store.claim({ jobIds, workerId: "other" }, store.b);
+    const answers = [await store.a.claimRuns(first), await store.a.claimRuns(second)];
+    same(
+      answers.map(({ runs }) => runs.map(({ run }) => run.id)),
+      [[], [kept?.run.id]],
+    );
+    has(await store.get(lost?.run.id ?? ""), { workerId: "other" });
   },
 
   async "a repeated claimId leaves out what is not held any more"(store) {

@@ -70,6 +70,19 @@ export const signals = topic("S9: a signal is added once, whatever its target is
     has(await store.get(run.id), { inbox: 2 });
   },
 
+  async "a signal that is read twice does not take the next one with it"(store) {
+    const run = await store.hold();
+    const watches = [{ targetId: run.id, signalId: "w", topic: "t" }];
+    const sender = await store.sender();
+    await store.ok(store.outside(sender, { watches }));
+    await store.send(run.id, { id: "a" });
+    const signalsRead = ["a", `${sender} w`];
+    for (let time = 0; time < 2; time += 1) await store.ok(store.write(run, { signalsRead }));
+    await store.park(run);
+    await store.send(run.id, { id: "b" });
+    same(await store.claimJobOf(run.id), [run.id]);
+  },
+
   async "signals that are sent at the same time are all there"(store) {
     const run = await store.create({ wakeAt: null });
     const senders = await store.createMany(Array.from({ length: 20 }, () => ({ wakeAt: null })));

@@ -18,6 +18,7 @@ import { text } from "./text.js";
 import type { Topic } from "./topic.js";
 import { values } from "./values.js";
 import { taskPages, waiting } from "./waiting.js";
+import { writes } from "./writes.js";
 
 /** The conformance suite: first the rules of the contract, then what no rule covers. */
 export const topics: readonly Topic[] = [
@@ -38,6 +39,7 @@ export const topics: readonly Topic[] = [
   deadlines,
   frugality,
   creation,
+  writes,
   executions,
   logs,
   values,

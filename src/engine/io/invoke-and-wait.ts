@@ -7,7 +7,7 @@ import type { AnyJob } from "../../core/job.js";
 import type { Key } from "../../core/key.js";
 import { assertInteger, assertOptions } from "../../core/options.js";
 import type { InvokeResult } from "../../core/run.js";
-import type { FinalStatus } from "../../core/run-status.js";
+import { type FinalStatus, isFinal } from "../../core/run-status.js";
 import type { Signal, TaskRecord } from "../../core/storage.js";
 import { decodeTaskData, encodeTaskData } from "../../core/task-data.js";
 import type { Engine } from "../engine.js";
@@ -75,18 +75,20 @@ function recordWaiting(
 ): void {
   const { execution } = op.scope;
   // A run found by its idempotency key has another parent or none: ask to be told.
-  if (mayBeForeign) {
-    const topic = endTopic(childId);
-    execution.writer.pending.watches.push({
-      targetId: childId,
-      signalId: `watch:${childId}:${op.path}`,
-      topic,
-    });
-  }
+  if (mayBeForeign) watchChild(op, childId, op.scope.tag);
   execution.record(op, {
     status: "WAITING",
     wakeAt: wakeAt ?? null,
     data: encodeTaskData({ childId, tag: op.scope.tag }),
+  });
+}
+
+/** A signal comes once for its id, so each time of asking needs one of its own. */
+function watchChild(op: Op, childId: string, time: string): void {
+  op.scope.execution.writer.pending.watches.push({
+    targetId: childId,
+    signalId: `watch:${childId}:${op.path}:${time}`,
+    topic: endTopic(childId),
   });
 }
 
@@ -98,7 +100,7 @@ function waitForChild(
 ): void {
   op.scope.execution.waitOn(op, {
     topic: endTopic(childId),
-    onSignal: (signal) => childEnded(op, childId, signal),
+    onSignal: (signal) => childEnded(op, childId, signal, wakeAt, batch),
     ...(wakeAt === undefined ? undefined : { wakeAt, onDue: () => timedOut(op, childId) }),
     ...(batch === undefined || wakeAt !== undefined ? undefined : { batch }),
   });
@@ -114,10 +116,24 @@ function timedOut(op: Op, childId: string): void {
   );
 }
 
-function childEnded(op: Op, childId: string, signal: Signal): void {
+function childEnded(
+  op: Op,
+  childId: string,
+  signal: Signal,
+  wakeAt: number | undefined,
+  batch: object | undefined,
+): void {
   const { execution } = op.scope;
   void execution.hold(async () => {
     const child = await execution.engine.reader.read(childId);
+    if (child !== undefined && !isFinal(child.status)) {
+      // Retried since it ended: the end of that is the one to wait for.
+      execution.writer.pending.signalsRead.push(signal.id);
+      watchChild(op, childId, `${op.scope.tag}:${child.generation}`);
+      execution.writer.enqueue();
+      waitForChild(op, childId, wakeAt, batch);
+      return;
+    }
     if (child === undefined) {
       execution.writer.pending.signalsRead.push(signal.id);
       failOp(

@@ -41,13 +41,21 @@ function write(scope: Scope, level: LogLevel, message: string, data: unknown): v
   const line = execution.logs.next(`${scope.path}#${scope.tag}`, {
     path: scope.path,
     level,
-    message: cleanText(String(message)),
+    message: messageText(message),
     data: dataText(data),
     at: engine.storeClock.now(),
   });
   if (line === undefined) return;
   execution.writer.pending.logs.push(line);
   engine.mirrorLog(execution, line);
+}
+
+function messageText(message: unknown): string {
+  try {
+    return cleanText(String(message));
+  } catch {
+    return "not shown: no text";
+  }
 }
 
 /** A log line must never fail a run, whatever is logged. */

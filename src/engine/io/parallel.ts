@@ -1,4 +1,5 @@
 import { encodeErrorRecord, toErrorRecord } from "../../core/error-record.js";
+import { ConfigError } from "../../core/errors.js";
 import type { Io, ParallelOptions } from "../../core/io.js";
 import type { Key } from "../../core/key.js";
 import { assertInteger, assertOptions } from "../../core/options.js";
@@ -20,6 +21,12 @@ export function parallel<Item, R>(
 ): Promise<R[]> {
   try {
     assertOptions(options, ["concurrency", "keyBy", "name"], "io.parallel");
+    if (!Array.isArray(items)) {
+      throw new ConfigError(
+        "OPTION_INVALID",
+        `io.parallel takes an array of items as its second argument, got ${typeof items}.`,
+      );
+    }
     if (options.concurrency !== undefined)
       assertInteger(options.concurrency, "concurrency of io.parallel", { min: 1 });
   } catch (error) {

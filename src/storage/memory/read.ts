@@ -1,3 +1,4 @@
+import { StorageError } from "../../core/errors.js";
 import { displayStatus, type RunStatus } from "../../core/run-status.js";
 import type { RunPage, RunQuery, WaitingPage, WaitingTask } from "../../core/storage.js";
 import type { MemoryData } from "./data.js";
@@ -31,7 +32,7 @@ function matches(row: RunRow, query: RunQuery, now: number): boolean {
 
 /** The cursor is the place, in the order of creation, of the last run that was answered. */
 export function listRuns(data: MemoryData, query: RunQuery, now: number): RunPage {
-  const before = query.cursor === undefined ? Number.POSITIVE_INFINITY : Number(query.cursor);
+  const before = query.cursor === undefined ? Number.POSITIVE_INFINITY : orderOf(query.cursor);
   const { createdFrom = 0, createdTo = Number.POSITIVE_INFINITY, limit } = query;
   const found: RunRow[] = [];
   const candidates = baseList(data, query)?.newestFirst(
@@ -45,6 +46,11 @@ export function listRuns(data: MemoryData, query: RunQuery, now: number): RunPag
     found.push(row);
   }
   return { runs: found.map((each) => each.record()) };
+}
+
+function orderOf(cursor: string): number {
+  if (/^\d{1,15}$/.test(cursor)) return Number(cursor);
+  throw new StorageError("STORAGE_INVALID", "The cursor is not one that listRuns gave.");
 }
 
 export function countRuns(data: MemoryData, now: number): Partial<Record<RunStatus, number>> {

@@ -18,8 +18,8 @@ function runRefusal(row: RunRow, write: RunWrite): string | undefined {
   if (!changesRun(write) || release !== undefined || isFinal(run?.status ?? row.status)) {
     return undefined;
   }
-  if (guard.epoch === undefined)
-    return "An outsider's write that leaves the run open needs a release.";
+  if (guard.epoch === undefined || isFinal(row.status))
+    return "A write that is not the holder's and leaves the run open needs a release.";
   const added = run?.limitKeys?.find((key) => !row.limitKeys.includes(key));
   if (added === undefined) return undefined;
   return `Limit key ${JSON.stringify(added)} cannot be added while the run stays leased.`;

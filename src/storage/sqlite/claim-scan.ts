@@ -2,6 +2,7 @@ import type { ClaimRequest } from "../../core/storage.js";
 import { NEVER } from "../../core/storage.js";
 import type { Database } from "./database.js";
 import { LaneScan } from "./lane-scan.js";
+import { ranksFrom } from "./rank.js";
 import { Slots } from "./slots.js";
 import { firstNumber, RowReader } from "./text.js";
 
@@ -10,8 +11,6 @@ const suspectStalls = 2;
 
 /** So many runs that it may not take a claim looks at one by one, then it goes another way. */
 const PATIENCE = 256;
-
-const selectRank = "select min(rank) from pawl_runs where due_at is not null and rank > ?";
 
 /** No sort at the end: rows come in the order of the inner query, and the scan ends with the last one wanted. */
 const selectDue =
@@ -62,7 +61,7 @@ export class ClaimScan {
   due(limit: number): number[] {
     const found: number[] = [];
     if (limit === 0) return found;
-    for (const rank of this.#ranks()) {
+    for (const rank of ranksFrom(this.#database, Number.MIN_SAFE_INTEGER + 1)) {
       this.#dueOfRank(rank, limit, found);
       if (found.length === limit) break;
     }
@@ -86,7 +85,7 @@ export class ClaimScan {
    */
   nextDue(): number | null {
     let next = this.#nextRelease;
-    for (const rank of this.#ranks()) {
+    for (const rank of ranksFrom(this.#database, Number.MIN_SAFE_INTEGER + 1)) {
       const range = [rank, this.#now, next];
       const row =
         this.#database.get(selectNext, [...range, this.#jobs]) ??
@@ -94,15 +93,6 @@ export class ClaimScan {
       next = firstNumber(row) ?? next;
     }
     return next === NEVER ? null : next;
-  }
-
-  #ranks(): number[] {
-    const ranks: number[] = [];
-    for (let rank: number | undefined = Number.MIN_SAFE_INTEGER; ; ) {
-      rank = firstNumber(this.#database.get(selectRank, [rank]));
-      if (rank === undefined) return ranks;
-      ranks.push(rank);
-    }
   }
 
   /** What was passed over once is left out by the statement from then on. */

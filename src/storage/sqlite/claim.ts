@@ -48,6 +48,8 @@ export class Claimer {
   readonly #database: Database;
   readonly #reader: RunReader;
   readonly #clock: StoreClock;
+  /** Then the next claim probably finds some, too, and looking without the lock would be for nothing. */
+  #foundSome = false;
 
   constructor(transaction: Transaction, reader: RunReader, clock: StoreClock) {
     this.#transaction = transaction;
@@ -58,6 +60,7 @@ export class Claimer {
 
   /** Answers if there is nothing to take, so that a worker at rest takes no lock. Outside of a transaction. */
   whenIdle(request: ClaimRequest): ClaimResult | undefined {
+    if (this.#foundSome) return undefined;
     const now = this.#clock.now();
     if (this.#claimedBefore(request, now).length > 0) return undefined;
     const scan = new ClaimScan(this.#database, request, now);
@@ -85,6 +88,7 @@ export class Claimer {
   }
 
   #answer(runs: readonly ClaimedRun[], scan: ClaimScan, now: number, more: boolean): ClaimResult {
+    this.#foundSome = runs.length > 0;
     const overdue = this.#database
       .all(selectOverdue, [now])
       .map((row) => new RowReader(row).string());

@@ -5,6 +5,7 @@ import type {
   CreateResult,
   NewRun,
 } from "../../core/storage.js";
+import { Refusal } from "./failure.js";
 import { leaseAtCreation, RunInserter } from "./run-insert.js";
 import { RowReader } from "./text.js";
 import type { Transaction } from "./transaction.js";
@@ -58,7 +59,8 @@ export class RunCreator {
 
   /** For runs that another run makes; idempotent on the id. */
   createChild(run: NewRun): void {
-    this.#inserter.insert(run, null);
+    const inserted = this.#inserter.insert(run, null);
+    if (inserted === undefined && this.#byId(run.id) === undefined) lacking(run);
   }
 
   /** `mayRepeat`: a run with this createId was made by an earlier call, not by a group before this one. */
@@ -74,13 +76,11 @@ export class RunCreator {
 
   #createOne(run: NewRun, createId: string, mayRepeat: boolean): CreatedRun {
     const { id, jobId, idempotencyKey: key, fingerprint = null } = run;
-    const keyed =
-      key === undefined || key === null
-        ? undefined
-        : this.#byKey(jobId, key, this.#transaction.now);
-    if (keyed !== undefined && keyed.id !== id) return keyed;
-    const inserted = this.#inserter.insert(run, createId);
-    if (inserted === undefined) return this.#presentRun(run, mayRepeat ? createId : undefined);
+    const holder = this.#otherHolder(run);
+    const inserted = holder === undefined ? this.#inserter.insert(run, createId) : undefined;
+    if (inserted === undefined) {
+      return this.#presentRun(run, mayRepeat ? createId : undefined) ?? holder ?? lacking(run);
+    }
     const { createdAt, leaseUntil } = inserted;
     if (key !== undefined && key !== null) {
       this.#transaction.database.run(
@@ -91,11 +91,17 @@ export class RunCreator {
     return { id, created: true, fingerprint, createdAt, leaseUntil };
   }
 
+  /** The run that has the key now, if it is another one. */
+  #otherHolder({ id, jobId, idempotencyKey: key }: NewRun): CreatedRun | undefined {
+    if (key === undefined || key === null) return undefined;
+    const holder = this.#byKey(jobId, key, this.#transaction.now);
+    return holder?.id === id ? undefined : holder;
+  }
+
   /** The same createId: the answer to the call that made it was lost. */
-  #presentRun(run: NewRun, createId: string | undefined): CreatedRun {
+  #presentRun(run: NewRun, createId: string | undefined): CreatedRun | undefined {
     const known = this.#byId(run.id);
-    if (known === undefined) throw new TypeError(`Run ${run.id} lacks a value.`);
-    return known.createId === createId ? asMade(known, run) : known.answer;
+    return known?.createId === createId && known !== undefined ? asMade(known, run) : known?.answer;
   }
 
   #byId(id: string): KnownRun | undefined {
@@ -132,6 +138,11 @@ export class RunCreator {
       return { first, further: first.created ? further.map(again) : [] };
     });
   }
+}
+
+/** A column that must have a value has none: nothing was inserted, though nothing was in the way. */
+function lacking(run: NewRun): never {
+  throw new Refusal(`Run ${run.id} lacks a value.`);
 }
 
 /** The lease is the one that was given, whatever became of it. */

@@ -6,7 +6,11 @@ import { type DriverName, driverNames } from "./driver.js";
 import { SqliteStorage } from "./storage.js";
 
 export interface SqliteOptions {
-  /** A file, made if it does not exist, or ":memory:". It may hold tables of the application's as well. */
+  /**
+   * A file, made if it does not exist, or ":memory:". It may hold tables of the application's as well. If the
+   * application opens it in the same process, it must do so with the same driver: SQLite's locks do not work between
+   * two copies of SQLite in one process, and the file would be damaged.
+   */
   readonly path: string;
   /**
    * A driver's name, or its `Database` class or module. Without it, the first that is there:

@@ -15,9 +15,14 @@ const finals: readonly RunStatus[] = finalStatuses;
 /** More jobs than this are filtered out of all runs. */
 const MOST_JOB_SOURCES = 16;
 
+/** Among so many of the newest runs the rows themselves are looked through first. */
+const NEARBY = 2_000;
+
 interface Condition {
   readonly sql: string;
   readonly values: readonly SqlValue[];
+  /** The same for a few rows. Without it `sql` is good for few and many. */
+  readonly nearby?: string;
 }
 
 interface FoundRun {
@@ -41,7 +46,7 @@ export class RunLister {
     const before = query.cursor === undefined ? Number.MAX_SAFE_INTEGER : rowOfCursor(query.cursor);
     const common = this.#commonConditions(query, before);
     const found = sourcesOf(query, now)
-      .flatMap((source) => this.#select([...source, ...common], query.limit + 1))
+      .flatMap((source) => this.#find([...source, ...common], before, query.limit + 1))
       .sort((a, b) => b.rk - a.rk);
     const page = found.slice(0, query.limit);
     const last = page.at(-1);
@@ -51,20 +56,18 @@ export class RunLister {
       : { runs };
   }
 
-  count(now: number): Partial<Record<RunStatus, number>> {
-    const counts: Partial<Record<RunStatus, number>> = {};
-    const over = this.#database.all(
-      "select status, count(*) from pawl_runs indexed by pawl_runs_over where due_at is null and internal = 0 group by status",
+  /** What is common is found among the newest runs, what is rare by gathering all that there is of it. */
+  #find(conditions: readonly Condition[], before: number, limit: number): FoundRun[] {
+    if (conditions.every(({ nearby }) => nearby === undefined))
+      return this.#select(conditions, limit);
+    const from = this.#database.get(
+      "select rk from pawl_runs where rk < ? order by rk desc limit 1 offset ?",
+      [before, NEARBY],
     );
-    const open = this.#database.all(
-      `select ${displayed} as shown, count(*) from pawl_runs where due_at is not null and internal = 0 group by shown`,
-      [now, now],
-    );
-    for (const row of [...over, ...open]) {
-      const read = new RowReader(row);
-      counts[read.string() as RunStatus] = read.number();
-    }
-    return counts;
+    const few = conditions.map(({ sql, nearby, values }) => ({ sql: nearby ?? sql, values }));
+    const near = { sql: "rk >= ?", values: [firstNumber(from) ?? 0] };
+    const found = this.#select([...few, near], limit);
+    return from === undefined || found.length === limit ? found : this.#select(conditions, limit);
   }
 
   #select(conditions: readonly Condition[], limit: number): FoundRun[] {
@@ -86,7 +89,7 @@ export class RunLister {
     if (query.internal !== true) add("internal = 0");
     if (eventId !== undefined) add("event_id = ?", eventId);
     if (parentId !== undefined) add("parent_id = ?", parentId);
-    if (tag !== undefined) add("rk in (select rk from pawl_tags where tag = ?)", tag);
+    if (tag !== undefined) conditions.push(hasTag(tag));
     if (blocked === false) add("blocked is null");
     if (blocked === true) {
       add(
@@ -152,8 +155,15 @@ function statusSources(statuses: readonly RunStatus[] | undefined, now: number):
   const gathered =
     "rk in (select rk from pawl_runs indexed by pawl_runs_claim where due_at is not null)";
   const shown = `${displayed} in (select value from json_each(?))`;
-  sources.push([{ sql: `${gathered} and ${shown}`, values: [now, now, JSON.stringify(open)] }]);
+  const nearby = `due_at is not null and ${shown}`;
+  const values = [now, now, JSON.stringify(open)];
+  sources.push([{ sql: `${gathered} and ${shown}`, values, nearby }]);
   return sources;
+}
+
+function hasTag(tag: string): Condition {
+  const nearby = "exists (select 1 from pawl_tags g where g.tag = ? and g.rk = pawl_runs.rk)";
+  return { sql: "rk in (select rk from pawl_tags where tag = ?)", values: [tag], nearby };
 }
 
 function cursorOf(rk: number): string {

@@ -17,7 +17,7 @@ import { WriteQueue } from "./write-queue.js";
 export class Session {
   readonly database: Database;
   readonly clock: StoreClock;
-  readonly hints = new Hints();
+  readonly hints: Hints;
   readonly manners: LockManners;
   readonly queue: WriteQueue;
   readonly reader: RunReader;
@@ -31,6 +31,7 @@ export class Session {
   constructor(database: Database, clock: Clock) {
     this.database = database;
     this.clock = new StoreClock(clock, database);
+    this.hints = new Hints(database.path, () => void this.manners.look());
     this.manners = new LockManners(database, () => this.hints.tell());
     const transaction = new Transaction(database, this.clock, this.manners);
     this.queue = new WriteQueue(transaction, this.manners);

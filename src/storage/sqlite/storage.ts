@@ -23,6 +23,7 @@ import {
   type WaitingTask,
 } from "../../core/storage.js";
 import { ElementBatch, SingleBatch } from "./batches.js";
+import { countRuns } from "./count.js";
 import type { Durability } from "./database.js";
 import { reasonOf, storageErrorOf } from "./failure.js";
 import { DriverFinder, type DriverSource } from "./load-driver.js";
@@ -138,7 +139,7 @@ export class SqliteStorage implements Storage {
   }
 
   countRuns(): ReturnType<Storage["countRuns"]> {
-    return this.#read(({ lister, clock }) => lister.count(clock.now()));
+    return this.#read(({ database, clock }) => countRuns(database, clock.now()));
   }
 
   getValue(key: string): Promise<StoredValue | undefined> {
@@ -169,8 +170,7 @@ export class SqliteStorage implements Storage {
   }
 
   async subscribe(onHint: (dueAt?: number) => void): Promise<() => Promise<void>> {
-    const { hints, manners } = await this.#ready();
-    return hints.subscribe(onHint, manners);
+    return this.#ready().hints.subscribe(onHint);
   }
 
   async #open(clock: Clock): Promise<void> {

@@ -1,0 +1,107 @@
+import { expect, test } from "vitest";
+import { eventTrigger, invokeTrigger } from "../../src/index.js";
+import { codeOf } from "./support.js";
+import { describeEngine } from "./world.js";
+
+describeEngine("purge", (world) => {
+  test("R19: deletes runs that ended longer ago than asked, and no open one", async () => {
+    const client = world().client();
+    const job = client.defineJob({
+      id: "j",
+      trigger: invokeTrigger(),
+      run: async (payload, io) => {
+        await io.runTask("t", () => 1);
+        if (payload === "slow") await io.wait("year", "365d");
+      },
+    });
+    const old = await client.invoke(job);
+    const slow = await client.invoke(job, "slow");
+    await client.drain();
+    world().clock.advance("10d");
+    const young = await client.invoke(job);
+    await client.drain();
+    expect(await client.purge({ olderThan: "11d" })).toEqual({ purged: 0 });
+    expect(await client.purge({ olderThan: "5d" })).toEqual({ purged: 1 });
+    expect(await client.getRun(old)).toBeUndefined();
+    expect((await client.getRun(slow))?.status).toBe("WAITING");
+    expect((await client.getRun(young))?.status).toBe("COMPLETED");
+    expect(await codeOf(client.cancelRun(old))).toBe("RUN_NOT_FOUND");
+    expect(await codeOf(client.retryRun(old))).toBe("RUN_NOT_FOUND");
+    expect(await codeOf(client.replayRun(old))).toBe("RUN_NOT_FOUND");
+    expect(await codeOf(client.waitForRun(old))).toBe("RUN_NOT_FOUND");
+  });
+
+  test("R19: event ids and idempotency keys stay remembered until dedupeRetention is over", async () => {
+    const client = world().client();
+    let calls = 0;
+    const job = client.defineJob({
+      id: "j",
+      trigger: eventTrigger({ name: "e" }),
+      run: async () => {
+        calls++;
+      },
+    });
+    const keyed = await client.invoke(job, 1, { idempotencyKey: "k" });
+    await client.sendEvent({ name: "e", id: "ev" });
+    await client.drain();
+    world().clock.advance("1d");
+    await client.purge({ olderThan: "1h", dedupeRetention: "10d" });
+    expect((await client.getRuns()).runs).toEqual([]);
+    expect(await client.invoke(job, 1, { idempotencyKey: "k" })).toEqual(keyed);
+    expect(await codeOf(client.invoke(job, 2, { idempotencyKey: "k" }))).toBe(
+      "IDEMPOTENCY_CONFLICT",
+    );
+    expect(await client.sendEvent({ name: "e", id: "ev" })).toEqual({ id: "ev", runIds: [] });
+    await client.drain();
+    expect(calls).toBe(2);
+    world().clock.advance("10d");
+    await client.purge({ olderThan: "1h" });
+    expect((await client.invoke(job, 2, { idempotencyKey: "k" })).id).not.toBe(keyed.id);
+    expect((await client.sendEvent({ name: "e", id: "ev" })).runIds).toHaveLength(1);
+    await client.drain();
+    expect(calls).toBe(4);
+  });
+
+  test("R19: the child of an open parent stays, so that the parent can read it", async () => {
+    const client = world().client();
+    const child = client.defineJob({ id: "child", trigger: invokeTrigger(), run: async () => "c" });
+    const parent = client.defineJob({
+      id: "parent",
+      trigger: invokeTrigger(),
+      run: async (_payload, io) => {
+        const handle = await io.invoke("c", child, {});
+        await io.wait("month", "30d");
+        return handle.id;
+      },
+    });
+    const handle = await client.invoke(parent);
+    await client.drain();
+    world().clock.advance("20d");
+    expect(await client.purge({ olderThan: "1d" })).toEqual({ purged: 0 });
+    world().clock.advance("10d");
+    await client.drain();
+    world().clock.advance("2d");
+    expect(await client.purge({ olderThan: "1d" })).toEqual({ purged: 2 });
+    expect(await client.getRun(handle)).toBeUndefined();
+  });
+
+  test("R19: more runs than one batch holds are all purged", async () => {
+    const client = world().client();
+    const job = client.defineJob({ id: "j", trigger: invokeTrigger(), run: async () => {} });
+    await Promise.all(Array.from({ length: 1200 }, () => client.invoke(job)));
+    await client.drain();
+    world().clock.advance("1h");
+    expect(await client.purge({ olderThan: "1m" })).toEqual({ purged: 1200 });
+    expect(await client.stats()).toEqual({ runs: {} });
+  });
+
+  test("R19: a purge without an age, or with an unknown option, is refused", async () => {
+    const client = world().client();
+    expect(await codeOf(client.purge({} as never))).toBe("OPTION_INVALID");
+    expect(await codeOf(client.purge(undefined as never))).toBe("OPTION_INVALID");
+    expect(await codeOf(client.purge({ olderThan: "1d", days: 1 } as never))).toBe(
+      "OPTION_UNKNOWN",
+    );
+    expect(await codeOf(client.purge({ olderThan: null } as never))).toBe("OPTION_INVALID");
+  });
+});

@@ -1,0 +1,86 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { Bundle } from "./bundle.js";
+import { fates } from "./faults.js";
+import type { Report } from "./main.js";
+
+// `npm run test:sim -- --seeds N` and `-- --seed S` set these; see scripts/sim.mjs.
+const SEEDS = Number(process.env.PAWL_SIM_SEEDS ?? 2_000);
+const FROM = Number(process.env.PAWL_SIM_FROM ?? 1);
+const ONE = process.env.PAWL_SIM_SEED;
+/** With fewer seeds, chance may leave something out. */
+const ENOUGH_TO_COUNT = 1_000;
+
+const ids = ["commit", "claimRuns", "createRuns"];
+const reads = ["getRuns", "listSignals", "listTasks", "listRuns", "getValue", "now"];
+const commands = [
+  ...["task", "nested", "all", "allSettled", "race", "any", "waitForAny", "parallel", "wait"],
+  ...["invoke", "invokeAndWait", "batch", "event", "value", "yield", "log", "throw", "poison"],
+  ...["hook onStart", "hook onSuccess", "hook onFailure", "hook onCancel"],
+];
+const outside = ["invoke", "send", "cancel", "retry", "stop"];
+
+/** All that must have happened for the result to mean anything. */
+const mustHappen = [
+  ...ids.flatMap((method) => fates.map((fate) => `${method}: ${fate}`)),
+  ...reads.flatMap((method) => ["ok", "error", "lost-answer", "slow"].map((f) => `${method}: ${f}`)),
+  ...commands.map((command) => `command: ${command}`),
+  ...outside.map((request) => `outside: ${request}`),
+  "hint: lost",
+  "task starts repeated",
+];
+
+function table({ counts, seeds, ms, twice }: Report): string {
+  const rows = [...ids, ...reads].map((method) => {
+    const row = fates.map((fate) => String(counts[`${method}: ${fate}`] ?? 0).padStart(12));
+    return `${method.padEnd(12)}${row.join("")}`;
+  });
+  const list = (prefix: string) =>
+    Object.entries(counts)
+      .filter(([name]) => name.startsWith(prefix))
+      .map(([name, count]) => `${name.slice(prefix.length)} ${count}`)
+      .join(", ");
+  const perSecond = ((seeds * 1_000) / Math.max(1, ms)).toFixed(1);
+  return [
+    `${seeds} seeds in ${(ms / 1_000).toFixed(1)} s (${perSecond} a second), ${twice} of them twice`,
+    `${" ".repeat(12)}${fates.map((fate) => fate.padStart(12)).join("")}`,
+    ...rows,
+    `commands: ${list("command: ")}`,
+    `outside: ${list("outside: ")}`,
+    `hints: ${list("hint: ")}`,
+    `executions ${counts.executions}, task starts ${counts["task starts"]}, repeated ${counts["task starts repeated"]}`,
+  ].join("\n");
+}
+
+describe("simulation", () => {
+  let bundle: Bundle;
+
+  beforeAll(async () => {
+    bundle = await Bundle.make();
+  });
+
+  afterAll(() => bundle?.remove());
+
+  it.runIf(ONE !== undefined)("replays one seed", { timeout: 600_000 }, async () => {
+    const text = await bundle.replay(Number(ONE));
+    console.log(text);
+    expect(text).toContain("no promise was broken");
+  });
+
+  it.runIf(ONE === undefined)(
+    `no seed of ${SEEDS} breaks a promise`,
+    { timeout: 3_600_000 },
+    async () => {
+      const report = await bundle.simulate(SEEDS, FROM, 5);
+      console.log(table(report));
+      const failures = report.failures.map(
+        ({ seed, violation }) =>
+          `seed ${seed}: ${violation}\n  replay it: npm run test:sim -- --seed ${seed}`,
+      );
+      expect(failures, failures.join("\n")).toEqual([]);
+      expect(report.seeds).toBe(SEEDS);
+      expect(report.twice).toBeGreaterThanOrEqual(Math.floor(SEEDS / 100));
+      if (SEEDS < ENOUGH_TO_COUNT) return;
+      expect(mustHappen.filter((what) => (report.counts[what] ?? 0) === 0)).toEqual([]);
+    },
+  );
+});

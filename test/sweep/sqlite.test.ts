@@ -1,0 +1,29 @@
+import { afterAll } from "vitest";
+import { childScenarios } from "./scenarios-children.js";
+import { clientScenarios } from "./scenarios-client.js";
+import { lifecycleScenarios } from "./scenarios-lifecycle.js";
+import { taskScenarios } from "./scenarios-tasks.js";
+import { sqliteStores } from "./stores.js";
+import { sweep } from "./sweep.js";
+
+/** One of each kind: the engine is the same, what differs is where a call is cut. */
+const subset = [
+  "one task",
+  "wait",
+  "invokeAndWait",
+  "sendEvent twice with one id",
+  "retryRun after a failure",
+  "late admission, the claimer",
+];
+
+const stores = await sqliteStores();
+afterAll(() => stores.dispose());
+
+sweep({
+  title: "SQLite",
+  scenarios: [...taskScenarios, ...childScenarios, ...clientScenarios, ...lifecycleScenarios]
+    .filter(({ name }) => subset.includes(name))
+    .map((scenario) => ({ ...scenario, maxParked: [1_000] })),
+  makeStore: stores.make,
+  methods: ["claimRuns", "commit", "createRuns", "getRuns", "init"],
+});

@@ -4,6 +4,7 @@ import { defineConfig } from "tsup";
 export default defineConfig({
   entry: {
     index: "src/index.ts",
+    definitions: "src/definitions.ts",
     memory: "src/storage/memory/index.ts",
     sqlite: "src/storage/sqlite/index.ts",
     testing: "src/testing/index.ts",

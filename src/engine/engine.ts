@@ -1,4 +1,3 @@
-import createDebug from "debug";
 import type { Clock } from "../core/clock.js";
 import type { Codec } from "../core/codec.js";
 import type { Surroundings } from "../core/context.js";
@@ -12,6 +11,7 @@ import type { Emitter } from "./emitter.js";
 import { lostError } from "./execution-errors.js";
 import { WriteIds } from "./ids.js";
 import type { JobTable } from "./job-table.js";
+import { mirrorLog } from "./log-mirror.js";
 import { notificationOf } from "./notification.js";
 import { Patience, patientStorage } from "./patient-storage.js";
 import { Registry } from "./registry.js";
@@ -19,8 +19,6 @@ import { RunReader } from "./run-reader.js";
 import { StoreClock } from "./store-clock.js";
 
 export type RunningJob = AnyJob;
-
-const log = createDebug("pawl:log");
 
 /** Upper bounds; beyond them there is a typed error. */
 export interface Caps {
@@ -126,7 +124,10 @@ export class Engine {
   }
 
   mirrorLog(execution: { readonly runId: string; readonly job: AnyJob }, line: LogLine): void {
-    log(`${execution.job.id} ${execution.runId} ${line.level} ${line.message}`, line.data ?? "");
+    mirrorLog(
+      `${execution.job.id} ${execution.runId} ${line.level} ${line.message}`,
+      line.data ?? "",
+    );
   }
 
   hasHook(jobId: string, hook: HookName): boolean {

@@ -17,7 +17,8 @@ export class StoreClock {
   /** Call with an instant as soon as the store has answered it. */
   observe(instant: number): void {
     if (instant < this.now()) return;
-    this.#instant = instant;
+    // Whole milliseconds: ids and stored instants are made of it, and an injected clock may have parts.
+    this.#instant = Math.floor(instant);
     this.#readAt = this.#clock.monotonic();
   }
 

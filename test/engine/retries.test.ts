@@ -351,6 +351,7 @@ describeEngine("retries", (world) => {
 
   test("K13: a sibling that still runs when its parent is tried again is told to stop, and counts once", async () => {
     const signals: AbortSignal[] = [];
+    let aborted: boolean[] = [];
     const slow = gate();
     const run = await start(world(), (io) =>
       io.runTask(
@@ -362,6 +363,7 @@ describeEngine("retries", (world) => {
             }),
             inner.runTask("slow", async (task: Task) => {
               signals.push(task.signal);
+              if (parent.attempt === 2) aborted = signals.map((signal) => signal.aborted);
               if (parent.attempt === 1) await slow.opened;
               return parent.attempt;
             }),
@@ -375,7 +377,6 @@ describeEngine("retries", (world) => {
     await turns();
     world().clock.advance("2s");
     await turns();
-    const aborted = signals.map((signal) => signal.aborted);
     slow.open();
     await draining;
     const ended = await run.finish();

@@ -50,6 +50,11 @@ export class LedgerReader {
     }
   }
 
+  /** Processes that have begun a task. */
+  pidsAtWork(): Set<string> {
+    return new Set(this.read().flatMap(([what, pid]) => (what === "start" ? [pid] : [])));
+  }
+
   /** Tasks that this process has begun and not ended. */
   openTasks(pid: number): Set<string> {
     const open = new Set<string>();

@@ -1,3 +1,4 @@
+import type { ChildProcess } from "node:child_process";
 import { setTimeout as pause } from "node:timers/promises";
 import { afterEach, expect, test } from "vitest";
 import { check } from "./check.js";
@@ -22,14 +23,11 @@ test(`${cycles} workers are killed at random moments, and nothing is lost, chang
   rig = current;
   const started = performance.now();
   await current.start(WORKERS);
-  current.ask(BUSY);
   for (let cycle = 0; cycle < cycles; cycle++) {
-    current.ask(RUNS_PER_CYCLE);
+    // Always more than the workers can have in hand, so that a kill finds them at work.
+    current.ask(Math.max(RUNS_PER_CYCLE, BUSY - (await current.backlog())));
     await until("the workers catch up", 3_000, async () => (await current.backlog()) <= 2 * BUSY);
-    const victim = current.workers[Math.floor(Math.random() * WORKERS)];
-    if (victim === undefined) throw new Error("A worker is missing.");
-    // Now and then one dies while it starts.
-    if (Math.random() < 0.95) await until("it starts", 3_000, () => current.isReady(victim));
+    const victim = await nextVictim(current);
     await pause(Math.random() * 250);
     await current.killWorker(victim);
     current.startWorker();
@@ -46,3 +44,17 @@ test(`${cycles} workers are killed at random moments, and nothing is lost, chang
   expect(verdict.kills).toBe(cycles);
   expect(verdict.killsInFlight / cycles).toBeGreaterThanOrEqual(0.6);
 });
+
+/** Any worker that has begun to work; now and then one that only starts. */
+async function nextVictim(current: Rig): Promise<ChildProcess> {
+  const anyone = Math.random() < 0.05;
+  let candidates: ChildProcess[] = [];
+  await until("a worker works", 3_000, () => {
+    const atWork = current.ledger.pidsAtWork();
+    candidates = current.workers.filter((one) => anyone || atWork.has(String(one.pid)));
+    return candidates.length > 0;
+  });
+  const victim = candidates[Math.floor(Math.random() * candidates.length)];
+  if (victim === undefined) throw new Error("A worker is missing.");
+  return victim;
+}

@@ -303,7 +303,7 @@ describe("small print", () => {
     await Promise.all([opening, storage.init({ clock }), storage.close(), storage.close()]);
     const error = await storage.init({ clock }).catch((reason: unknown) => reason);
     expect(isPawlError(error, "STORAGE_CLOSED")).toBe(true);
-    await expect(storage.subscribe()).rejects.toMatchObject({ code: "STORAGE_CLOSED" });
+    await expect(storage.subscribe(() => {})).rejects.toMatchObject({ code: "STORAGE_CLOSED" });
   });
 
   test("jobs beyond those with an index of their own are found, too", async () => {

@@ -4,7 +4,7 @@ import type { Database } from "./database.js";
 import { LaneScan } from "./lane-scan.js";
 import { ranksFrom } from "./rank.js";
 import { Slots } from "./slots.js";
-import { firstNumber, RowReader } from "./text.js";
+import { firstNumber, numberOf, RowReader } from "./text.js";
 
 /** From this many stalls on a run is a suspect. */
 const suspectStalls = 2;
@@ -106,7 +106,7 @@ export class ClaimScan {
       const filter = [this.#jobs, excluded, this.#stallsBelow()];
       const rows = this.#database.all(selectDue, [rank, this.#now, looked, ...filter, asked]);
       for (const row of rows) {
-        const rk = firstNumber(row) ?? 0;
+        const rk = numberOf(row);
         if (seen.has(rk) || found.length === limit) continue;
         if (this.#consider(new RowReader(row), found)) seen.add(rk);
       }
@@ -129,7 +129,7 @@ export class ClaimScan {
     while (found.length < limit) {
       const row = lanes.next(this.#saturated, limit - found.length + seen.size);
       if (row === undefined) return;
-      if (!seen.has(firstNumber(row) ?? 0)) this.#consider(new RowReader(row), found);
+      if (!seen.has(numberOf(row))) this.#consider(new RowReader(row), found);
     }
   }
 

@@ -12,7 +12,7 @@ import type { RunReader } from "./reader.js";
 import { headOfLeased, recordColumns, recordOf } from "./run-row.js";
 import type { StoreClock } from "./store-clock.js";
 import { taskBytes } from "./task-row.js";
-import { firstNumber, RowReader } from "./text.js";
+import { firstNumber, numberOf, RowReader } from "./text.js";
 import type { Transaction } from "./transaction.js";
 
 const selectClaimed =
@@ -98,7 +98,7 @@ export class Claimer {
   #claimedBefore({ claimId, workerId }: ClaimRequest, now: number): number[] {
     return this.#database
       .all(selectClaimed, [claimId, workerId, now])
-      .map((row) => firstNumber(row) ?? 0);
+      .map((row) => numberOf(row));
   }
 
   #record(rk: number): TakenRow {

@@ -5,6 +5,9 @@ export type Durability = "full" | "relaxed";
 
 const none: readonly SqlValue[] = [];
 
+/** There are about a hundred, and more only where queries of many shapes are asked. */
+const MOST_STATEMENTS = 500;
+
 /** One connection with its prepared statements. Everything on it is synchronous. */
 export class Database {
   readonly path: string;
@@ -46,6 +49,7 @@ export class Database {
   statement(sql: string): Statement {
     let statement = this.#statements.get(sql);
     if (statement === undefined) {
+      if (this.#statements.size === MOST_STATEMENTS) this.#statements.clear();
       statement = this.#connection.prepare(sql);
       this.#statements.set(sql, statement);
     }

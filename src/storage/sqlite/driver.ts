@@ -49,7 +49,7 @@ export interface NativeStatement {
   values?(...values: unknown[]): unknown;
 }
 
-export interface NativeDatabase {
+interface NativeDatabase {
   prepare(sql: string): NativeStatement;
   exec(sql: string): unknown;
   close(): unknown;

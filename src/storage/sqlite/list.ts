@@ -4,7 +4,7 @@ import type { RunPage, RunQuery, RunRecord } from "../../core/storage.js";
 import type { Database } from "./database.js";
 import type { SqlValue } from "./driver.js";
 import { recordColumns, recordOf } from "./run-row.js";
-import { firstNumber, RowReader } from "./text.js";
+import { firstNumber, numberOf, RowReader } from "./text.js";
 
 /** `displayStatus` of core/run-status.ts for a run that is not final; both parameters are now. */
 const displayed =
@@ -77,7 +77,7 @@ export class RunLister {
       `select ${recordColumns} from pawl_runs where ${where} order by rk desc limit ?`,
       [...values, limit],
     );
-    return rows.map((row) => ({ rk: firstNumber(row) ?? 0, run: recordOf(row) }));
+    return rows.map((row) => ({ rk: numberOf(row), run: recordOf(row) }));
   }
 
   #commonConditions(query: RunQuery, before: number): Condition[] {

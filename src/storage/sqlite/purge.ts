@@ -1,7 +1,8 @@
 import type { PurgeQuery } from "../../core/storage.js";
 import { deleteTags } from "./run-insert.js";
-import { firstNumber } from "./text.js";
+import { numberOf } from "./text.js";
 import type { Transaction } from "./transaction.js";
+import type { ValueStore } from "./values.js";
 
 /** Children stay until their parent has ended: it may still ask for their results. */
 const selectEnded =
@@ -22,16 +23,18 @@ const belongings = ["pawl_tasks", "pawl_topics", "pawl_signals", "pawl_logs", "p
 /** Deletes ended runs, and what kept their ids and keys from being used again once that time is over. */
 export class Purger {
   readonly #transaction: Transaction;
+  readonly #values: ValueStore;
 
-  constructor(transaction: Transaction) {
+  constructor(transaction: Transaction, values: ValueStore) {
     this.#transaction = transaction;
+    this.#values = values;
   }
 
   purge({ finishedBefore, dedupeUntil, limit }: PurgeQuery): number {
     const { database, now } = this.#transaction;
     const ended = database
       .all(selectEnded, [finishedBefore, limit])
-      .map((row) => firstNumber(row) ?? 0);
+      .map((row) => numberOf(row));
     for (const rk of ended) {
       database.run(insertTombstone, [dedupeUntil, rk]);
       database.run(markKey, [dedupeUntil, rk, rk, rk]);
@@ -46,6 +49,7 @@ export class Purger {
       "delete from pawl_keys where (job_id, key) in (select job_id, key from pawl_keys where purged_until <= ? limit ?)",
       [now, limit],
     );
+    this.#values.purgeDeleted(limit);
     this.#transaction.forgetAll();
     return ended.length;
   }

@@ -41,7 +41,7 @@ export class Session {
     this.creator = new RunCreator(transaction, this.values);
     this.committer = new Committer(transaction, this.creator, this.values);
     this.claimer = new Claimer(transaction, this.reader, this.clock);
-    this.purger = new Purger(transaction);
+    this.purger = new Purger(transaction, this.values);
   }
 
   /**
@@ -49,7 +49,7 @@ export class Session {
    * to, and shows others that they are not alone (see LockManners).
    */
   register(): void {
-    this.database.transaction(() => this.clock.mark(this.clock.now()));
+    this.database.transaction(() => this.clock.register());
     this.manners.look();
   }
 

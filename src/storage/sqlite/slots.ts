@@ -55,8 +55,8 @@ export class Slots {
 
   /** `<limit id>/<value>`; an id that is not named is not limited. */
   #isSaturated(key: string): boolean {
-    const slash = key.indexOf("/");
-    const limit = this.#limits[slash < 0 ? key : key.slice(0, slash)];
+    const id = key.slice(0, key.indexOf("/"));
+    const limit = Object.hasOwn(this.#limits, id) ? this.#limits[id] : undefined;
     return limit !== undefined && (this.#held.get(key) ?? 0) >= limit;
   }
 }

@@ -94,7 +94,12 @@ export function packStrings(strings: readonly string[] | undefined): string | nu
   return JSON.stringify(strings.length === 1 ? strings : [...new Set(strings)]);
 }
 
-/** For counts and keys: the only column of the only row. */
+/** The first column of a row that is there. */
+export function numberOf(row: Row): number {
+  return new RowReader(row).number();
+}
+
+/** The first column of a row that may not be there, or not have it. */
 export function firstNumber(row: Row | undefined): number | undefined {
   const value = row?.[0];
   return typeof value === "number" ? value : undefined;

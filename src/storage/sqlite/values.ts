@@ -5,7 +5,10 @@ import { packText, RowReader } from "./text.js";
 const selectFrom =
   "select key, value, version from pawl_values where value is not null and key >= ?";
 
-/** A deleted value keeps its row without text, so that its versions never repeat. */
+/**
+ * A deleted value keeps its row without text, so that its versions never
+ * repeat. When such rows are purged, new keys start above all their versions.
+ */
 export class ValueStore {
   readonly #database: Database;
 
@@ -42,12 +45,27 @@ export class ValueStore {
       "update pawl_values set version = version + 1, value = ? where key = ?",
       [text, key],
     );
-    if (changed === 0)
-      this.#database.run("insert into pawl_values (key, version, value) values (?, 1, ?)", [
-        key,
-        text,
-      ]);
+    if (changed === 0) {
+      this.#database.run(
+        "insert into pawl_values (key, version, value) select ?, value + 1, ? from pawl_meta where key = 'values'",
+        [key, text],
+      );
+    }
     return { ok: true, version: this.versionOf(key) };
+  }
+
+  purgeDeleted(limit: number): void {
+    const deleted = this.#database.all(
+      "select key, version from pawl_values indexed by pawl_values_deleted where value is null limit ?",
+      [limit],
+    );
+    for (const row of deleted) {
+      const read = new RowReader(row);
+      const key = read.string();
+      const version = read.number();
+      this.#database.run("update pawl_meta set value = max(value, ?) where key = 'values'", [version]);
+      this.#database.run("delete from pawl_values where key = ?", [key]);
+    }
   }
 
   /** Keys with one prefix lie side by side, so the first other one is the end. */

@@ -1,0 +1,25 @@
+import { describe, expect, it } from "vitest";
+import { Bundle } from "./bundle.js";
+import { plantedBugs } from "./planted.js";
+
+/** Each bug must show within so many seeds. */
+const MOST_SEEDS = Number(process.env.PAWL_SIM_BUG_SEEDS ?? 2_000);
+
+// One seed is replayed by looking at the library as it is.
+describe.runIf(process.env.PAWL_SIM_SEED === undefined)("planted bugs", () => {
+  it.each(plantedBugs)("$name", { timeout: 1_200_000 }, async ({ name, edits }) => {
+    const bundle = await Bundle.make(edits);
+    try {
+      const { failures, seeds } = await bundle.simulate(MOST_SEEDS, 1, 1);
+      const [first] = failures;
+      console.log(
+        first === undefined
+          ? `${name}: not caught in ${seeds} seeds`
+          : `${name}: caught by seed ${first.seed} (${first.violation.slice(0, 100)})`,
+      );
+      expect(first, `not caught in ${seeds} seeds`).toBeDefined();
+    } finally {
+      bundle.remove();
+    }
+  });
+});

@@ -1,0 +1,183 @@
+import type { Edit } from "./bundle.js";
+
+export interface PlantedBug {
+  readonly name: string;
+  readonly edits: readonly Edit[];
+}
+
+function bug(name: string, ...edits: readonly (readonly [string, string, string])[]): PlantedBug {
+  return {
+    name,
+    edits: edits.map(([file, find, replace]) => ({ file: `src/${file}`, find, replace })),
+  };
+}
+
+const EPOCH_CHECK =
+  'if (guard.epoch !== undefined && guard.epoch !== row.epoch) return "fenced";';
+
+/** Bugs that queues and workflow engines really had, and breaches of the engine's rules. */
+export const plantedBugs: readonly PlantedBug[] = [
+  bug("S2: the store ignores the epoch of a guard", [
+    "storage/memory/commit.ts",
+    EPOCH_CHECK,
+    "",
+  ]),
+  bug("S6: the store claims what another worker just read as due", [
+    "storage/memory/data.ts",
+    "row.dueAt = row.leaseUntil;\n    if",
+    "row.dueAt = now;\n    if",
+  ]),
+  bug("S7: the store does not count the slots of a limit", [
+    "storage/memory/slots.ts",
+    "return (this.#used.get(key) ?? 0) < (limits[limitId] ?? 0);",
+    "return true;",
+  ]),
+  bug("S8: a park does not look at unread signals", [
+    "storage/memory/commit.ts",
+    "data.settleDue(row, now);",
+    "if (write.release === undefined) data.settleDue(row, now); else { row.dueAt = isFinal(row.status) ? null : row.wakeAt; data.due.place(row, now); }",
+  ]),
+  bug("S9: a watch on a run that is over is not answered", [
+    "storage/memory/effects.ts",
+    "receive(data, row, { id: signalId, topic, ref: targetId }, now);",
+    "void [signalId, topic, targetId];",
+  ]),
+  bug("S12: an idempotency key is not looked up", [
+    "storage/memory/identity.ts",
+    "const key = keyOf(run.jobId, run.idempotencyKey);\n    const byKey",
+    "const key = null as string | null;\n    const byKey",
+  ]),
+  bug("E10: stalls are never counted", [
+    "storage/memory/claim.ts",
+    "row.stalls = highestSeq > row.lastSeq ? 0 : row.stalls + 1;",
+    "row.stalls = 0;",
+  ]),
+  bug("E10: executionCount is never raised", [
+    "storage/memory/data.ts",
+    "if (!row.keep) row.executionCount += 1;",
+    "",
+  ]),
+  bug(
+    "E3: the first execution gets the live object, not what was stored",
+    [
+      "engine/task-run.ts",
+      "text = encodeValue(this.#execution.engine, value,",
+      "liveValues.set(`${this.#op.runId} ${this.#op.path}`, value);\n      text = encodeValue(this.#execution.engine, value,",
+    ],
+    [
+      "engine/task-run.ts",
+      "/** One task in one execution",
+      "export const liveValues = ((globalThis as unknown as { live?: Map<string, unknown> }).live ??= new Map<string, unknown>());\n/** One task in one execution",
+    ],
+    [
+      "engine/op.ts",
+      "value = this.#decode(record);",
+      "value = this.#decode(record);\n      const live = (globalThis as unknown as { live?: Map<string, unknown> }).live;\n      if (this.kind === 'task' && live?.has(`${this.runId} ${this.path}`)) value = live.get(`${this.runId} ${this.path}`);",
+    ],
+  ),
+  bug("E3: a task settles before its record is committed", [
+    "engine/execution-writer.ts",
+    "this.pending.onDurable.push(() =>\n        settlement.addLive({ seq: write.seq, settle: () => op.settle(write) }),\n      );",
+    "settlement.addLive({ seq: write.seq, settle: () => op.settle(write) });",
+  ]),
+  bug("E3: a record on its way counts as a record", [
+    "engine/execution-writer.ts",
+    "if (write === undefined) next();",
+    "if (write === undefined || write !== undefined) return next();",
+  ]),
+  bug("E4: recorded results settle as they arrive", [
+    "engine/settlement.ts",
+    "  addRecorded(candidate: Candidate): void {\n    this.#push(candidate);",
+    "  #arrivals = 0;\n  addRecorded(arrived: Candidate): void {\n    const candidate = { seq: ++this.#arrivals - 1e9, settle: () => arrived.settle() };\n    this.#push(candidate);",
+  ]),
+  bug("E5: writes of one run travel in two batches at once", [
+    "engine/execution-writer.ts",
+    "if (this.#inFlight !== undefined || !execution.isLive) return undefined;",
+    "if (!execution.isLive) return undefined;",
+  ]),
+  bug("E6: a run parks while a callback is busy", [
+    "engine/execution.ts",
+    "this.busyScopes === 0 &&",
+    "",
+  ]),
+  bug("E6: the final commit does not look at the inbox again", [
+    "engine/execution-writes.ts",
+    "guard: { epoch: execution.epoch, inbox: execution.inbox.count },",
+    "guard: { epoch: execution.epoch },",
+  ]),
+  bug("E7: a kept frame goes on under whatever epoch", [
+    "engine/worker.ts",
+    "claimed.kept && frame.epoch + 1 === claimed.run.epoch",
+    "frame.epoch > 0",
+  ]),
+  bug("E4: a repeated write's answer gives a zombie the new holder's epoch", [
+    "engine/execution-writer.ts",
+    "if (result.epoch === execution.epoch) this.#recorded",
+    "execution.epoch = result.epoch;\n      if (result.epoch === execution.epoch) this.#recorded",
+  ]),
+  bug("E8: an event id is accepted twice", [
+    "engine/send-events.ts",
+    "id: eventRunId(event.id),",
+    "id: `${eventRunId(event.id)}.${Math.random()}`,",
+  ]),
+  bug("E9: the id of an event does not derive from its task", [
+    "engine/io/events.ts",
+    "id: derivedId(`event ${index}`,",
+    "id: Math.random() + derivedId(`event ${index}`,",
+  ]),
+  bug("E9: the id of a child does not derive from its task", [
+    "engine/io/invoke.ts",
+    'const id = derivedId("child", op.runId, op.path, op.scope.tag);',
+    'const id = derivedId("child", op.runId, op.path.slice(-1), "");',
+  ]),
+  bug("E9: a retried parent keeps its failed children", [
+    "engine/execution.ts",
+    'const stale = record.status !== "COMPLETED" && decodeTaskData(record.data).tag !== op.scope.tag;',
+    "const stale = false;",
+  ]),
+  bug("E10: at-most-once tasks leave no start mark", [
+    "engine/task-run.ts",
+    'this.#options.mode === "at-most-once" || this.#execution.run.stalls >= 1',
+    "this.#execution.run.stalls >= 1",
+  ]),
+  bug("E11: the hook of the end is forgotten", [
+    "engine/execution-writes.ts",
+    "...(hooks.length === 0 ? undefined : { runs: [...pending.runs, ...hooks] }),",
+    "",
+  ]),
+  bug("E12: the parent of a cancelled run is not told", [
+    "engine/finish-run.ts",
+    "...(signals.length === 0 ? undefined : { signals }),",
+    "",
+  ]),
+  bug("E12: a parent takes a child that was retried for ended", [
+    "engine/io/invoke-and-wait.ts",
+    "if (child !== undefined && !isFinal(child.status)) {",
+    "if (child !== undefined && !isFinal(child.status) && Number.isNaN(0)) {",
+  ]),
+  bug("E13: leases are extended by the local wall clock", [
+    "engine/lease.ts",
+    "leaseUntil: this.#engine.storeClock.now() + this.#engine.leaseMs",
+    "leaseUntil: this.#engine.clock.now() + this.#engine.leaseMs",
+  ]),
+  bug("E13: waits fire early", [
+    "engine/store-clock.ts",
+    "return this.#instant + Math.floor(",
+    "return this.#instant + 300 + Math.floor(",
+  ]),
+  bug("E15: nobody polls, and hints may be lost", [
+    "engine/claimer.ts",
+    "this.#disarmPoll = undefined;\n      this.soon();",
+    "this.#disarmPoll = undefined;",
+  ]),
+  bug("E18: a task fails because a read of the storage failed", [
+    "engine/send-events.ts",
+    "await engine.patience.until(() => engine.registry.ensureLoaded(engine.storeClock.now()));",
+    "await engine.rawStorage.now();\n  await engine.registry.ensureLoaded(engine.storeClock.now());",
+  ]),
+  bug("logs: a replay writes its lines again", [
+    "engine/log-buffer.ts",
+    "return count <= known ? undefined :",
+    "return count < known - 1e9 ? undefined :",
+  ]),
+];

@@ -1,7 +1,7 @@
 import type { Clock } from "./clock.js";
-import type { RunStatus, StoredStatus } from "./run-status.js";
+import type { RunStatus } from "./run-status.js";
+import type { PurgeQuery, RunPage, RunQuery, WaitingPage, WaitingTask } from "./storage-queries.js";
 import type {
-  LogLine,
   RunRecord,
   Signal,
   StoredLogLine,
@@ -10,6 +10,13 @@ import type {
 } from "./storage-records.js";
 import type { CommitResult, NewRun, RunWrite } from "./storage-writes.js";
 
+export type {
+  PurgeQuery,
+  RunPage,
+  RunQuery,
+  WaitingPage,
+  WaitingTask,
+} from "./storage-queries.js";
 export {
   type LogLine,
   NEVER,
@@ -22,7 +29,6 @@ export {
   WATCH_TOPIC,
   type WatchRef,
 } from "./storage-records.js";
-
 export type {
   CommitOutcome,
   CommitResult,
@@ -288,45 +294,4 @@ export interface ValueResult {
   readonly version: number;
   /** The value that is there now, if the comparison failed. */
   readonly value?: string;
-}
-
-export interface WaitingPage {
-  readonly after?: { readonly runId: string; readonly path: string };
-  readonly limit: number;
-}
-
-export interface WaitingTask {
-  readonly runId: string;
-  readonly jobId: string;
-  readonly createdAt: number;
-  readonly task: TaskRecord;
-}
-
-export interface RunQuery {
-  readonly jobIds?: readonly string[];
-  /** As displayed: QUEUED included. */
-  readonly statuses?: readonly RunStatus[];
-  readonly tag?: string;
-  readonly eventId?: string;
-  readonly parentId?: string;
-  readonly blocked?: boolean;
-  /** Internal runs (`$event`, …) are left out unless true. */
-  readonly internal?: boolean;
-  /** Inclusive. */
-  readonly createdFrom?: number;
-  /** Exclusive. */
-  readonly createdTo?: number;
-  readonly cursor?: string;
-  readonly limit: number;
-}
-
-export interface RunPage {
-  readonly runs: readonly RunRecord[];
-  readonly nextCursor?: string;
-}
-
-export interface PurgeQuery {
-  readonly finishedBefore: number;
-  readonly dedupeUntil: number;
-  readonly limit: number;
 }

@@ -1,7 +1,11 @@
+import { toErrorRecord } from "../core/error-record.js";
 import { TaskError } from "../core/errors.js";
 import { childPath, type Key } from "../core/key.js";
-import type { TaskKind } from "../core/task-data.js";
+import type { TaskRecord } from "../core/storage.js";
+import { decodeTaskData, type TaskKind } from "../core/task-data.js";
 import type { Execution } from "./execution.js";
+import { nonDeterminism } from "./execution-errors.js";
+import type { Op } from "./op.js";
 import type { Scope } from "./scope.js";
 
 /** The path of a new call, or the rejection of a call that cannot be. */
@@ -45,4 +49,33 @@ function pathOfCall(execution: Execution, scope: Scope, key: Key, kind: TaskKind
     );
   }
   return path;
+}
+
+/** What an `io` call does when nothing final is recorded for it. */
+export type Start = (op: Op, earlier: TaskRecord | undefined) => void;
+
+/** Settles from the record, or starts what is not recorded as done. */
+export function beginCall(execution: Execution, op: Op, start: Start): void {
+  const record = execution.memo.get(op.path);
+  if (record === undefined) {
+    // While leaving, nothing new starts; the next execution will come by here again.
+    if (execution.phase === "running") start(op, undefined);
+    return;
+  }
+  op.record = record;
+  execution.visited?.add(op.path);
+  if (record.kind !== op.kind) {
+    const error = toErrorRecord(nonDeterminism(execution.run, record, op.kind));
+    execution.leave({ kind: "blocked", error });
+    return;
+  }
+  const stale = record.status !== "COMPLETED" && decodeTaskData(record.data).tag !== op.scope.tag;
+  if (record.status === "COMPLETED" || (record.status === "FAILED" && !stale)) {
+    // A call that an earlier attempt of its parent left open may be decided and not yet committed.
+    execution.writer.whenDurable(record, () =>
+      execution.settlement.addRecorded({ seq: record.seq, settle: () => op.settle(record) }),
+    );
+  } else if (execution.phase === "running") {
+    start(op, stale && record.kind !== "wait" ? undefined : record);
+  }
 }

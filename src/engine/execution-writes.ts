@@ -1,7 +1,8 @@
 import { encodeErrorRecord, type toErrorRecord } from "../core/error-record.js";
 import { type Ending, endSignals, finalPatch, hookOf, hookRun } from "../core/final.js";
 import type { Release, RunPatch, RunWrite } from "../core/storage.js";
-import type { Execution, LeaveReason } from "./execution.js";
+import type { Execution } from "./execution.js";
+import type { LeaveReason } from "./execution-host.js";
 import type { PendingWrite } from "./pending-write.js";
 
 const SHORTEST_BLOCK_MS = 60_000;

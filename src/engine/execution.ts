@@ -1,13 +1,12 @@
-import { type ErrorRecord, toErrorRecord } from "../core/error-record.js";
 import type { Ending } from "../core/final.js";
-import type { Io } from "../core/io.js";
 import type { Key } from "../core/key.js";
 import type { ClaimedRun, RunRecord, TaskRecord } from "../core/storage.js";
-import { decodeTaskData, type TaskKind } from "../core/task-data.js";
+import type { TaskKind } from "../core/task-data.js";
 import { Cancellation } from "./cancellation.js";
 import type { Engine, RunningJob } from "./engine.js";
-import { admitCall } from "./execution-calls.js";
-import { leftError, nonDeterminism } from "./execution-errors.js";
+import { admitCall, beginCall, type Start } from "./execution-calls.js";
+import { leftError } from "./execution-errors.js";
+import type { ExecutionHost, LeaveReason, Phase } from "./execution-host.js";
 import { ExecutionLimit } from "./execution-limit.js";
 import { type Draft, ExecutionWriter } from "./execution-writer.js";
 import { Inbox } from "./inbox.js";
@@ -19,33 +18,6 @@ import { callRun } from "./run-body.js";
 import { Scope } from "./scope.js";
 import { Settlement } from "./settlement.js";
 import { Waits } from "./waits.js";
-
-/** The worker, as an execution sees it. */
-export interface ExecutionHost {
-  /** The park is committed; the frame may be kept. */
-  parked(execution: Execution): void;
-  /** Ended, released or lost: it holds no slot any more. */
-  left(execution: Execution): void;
-  /** User code goes on by itself after the park: the run must be held again. */
-  reclaim(execution: Execution): void;
-  /** The `io` of a scope; the worker knows it, since `io` imports all that knows executions. */
-  ioOf(scope: Scope): Io;
-}
-
-/** Why an execution ends before its run does. */
-export type LeaveReason =
-  | { readonly kind: "yield" | "limit" | "stop" }
-  | { readonly kind: "blocked"; readonly error: ErrorRecord };
-
-/**
- * running → parking (the park commit is on its way) → parked → running …, and
- * from running to finishing (`run` returned) or leaving (the run goes on
- * elsewhere), then over.
- */
-type Phase = "running" | "finishing" | "leaving" | "parking" | "parked" | "over";
-
-/** What an `io` call does when nothing final is recorded for it. */
-type Start = (op: Op, earlier: TaskRecord | undefined) => void;
 
 /**
  * One run in the memory of this process, from its claim until it parks, ends
@@ -147,34 +119,8 @@ export class Execution {
     const op = new Op(scope, path, kind, decode);
     this.ops.set(path, op);
     scope.opBegins();
-    if (this.#isPaused) this.#resumeThen(() => this.#begin(op, start));
-    else this.#begin(op, start);
+    this.whenLive(() => beginCall(this, op, start));
     return op.promise as Promise<T>;
-  }
-
-  #begin(op: Op, start: Start): void {
-    const record = this.memo.get(op.path);
-    if (record === undefined) {
-      // While leaving, nothing new starts; the next execution will come by here again.
-      if (this.#phase === "running") start(op, undefined);
-      return;
-    }
-    op.record = record;
-    this.visited?.add(op.path);
-    if (record.kind !== op.kind) {
-      const error = toErrorRecord(nonDeterminism(this.run, record, op.kind));
-      this.leave({ kind: "blocked", error });
-      return;
-    }
-    const stale = record.status !== "COMPLETED" && decodeTaskData(record.data).tag !== op.scope.tag;
-    if (record.status === "COMPLETED" || (record.status === "FAILED" && !stale)) {
-      // A call that an earlier attempt of its parent left open may be decided and not yet committed.
-      this.writer.whenDurable(record, () =>
-        this.settlement.addRecorded({ seq: record.seq, settle: () => op.settle(record) }),
-      );
-    } else if (this.#phase === "running") {
-      start(op, stale && record.kind !== "wait" ? undefined : record);
-    }
   }
 
   /** The operation is not busy: it goes on by time or by signal. */

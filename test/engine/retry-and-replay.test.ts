@@ -196,7 +196,9 @@ describeEngine("retryRun", (world) => {
     const answers = await Promise.all(
       clients.map((client) => codeOf(client.retryRun(handle ?? ""))),
     );
-    expect(answers.sort()).toEqual(["RUN_NOT_FINAL", "no error"]);
+    // The slower one may see what the faster one did as its own doing.
+    expect(answers).toContain("no error");
+    for (const answer of answers) expect(["RUN_NOT_FINAL", "no error"]).toContain(answer);
     await clients[0]?.drain();
     expect(calls).toBe(2);
     expect((await clients[0]?.getRun(handle ?? ""))?.attempt).toBe(2);

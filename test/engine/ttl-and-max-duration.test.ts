@@ -58,20 +58,25 @@ describeEngine("ttl", (world) => {
   });
 
   test("the ttl of a run whose sender has no code goes on while it waits for a slot", async () => {
+    let inside = 0;
     const door = gate();
     const job = defineJob({
       id: "j",
       trigger: invokeTrigger(),
       concurrencyLimit: 1,
       maxDuration: "10m",
-      run: async (_payload, io) => io.runTask("t", () => door.opened),
+      run: async (_payload, io) =>
+        io.runTask("t", () => {
+          inside++;
+          return door.opened;
+        }),
     });
     const worker = world().client({ jobs: [job] });
     await worker.drain();
     const sender = world().client();
     const first = await sender.invoke("j", 1);
     const draining = worker.drain();
-    await until(async () => (await sender.getRun(first))?.status === "EXECUTING");
+    await until(() => inside === 1);
     const second = await sender.invoke("j", 2, { ttl: "5m" });
     const third = await sender.invoke("j", 3);
     await turns();

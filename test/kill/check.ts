@@ -41,6 +41,8 @@ class Checker {
   readonly #ended = new Set<string>();
   /** Lines after which a process may have lost what it was about. */
   readonly #losses = new Map<string, number[]>();
+  /** Lines after which any process may have: nobody could write, so no lease could be extended. */
+  readonly #standstills: number[] = [];
   readonly #acknowledged: string[] = [];
   #kills = 0;
   #killsInFlight = 0;
@@ -95,6 +97,9 @@ class Checker {
         this.#stalls++;
         push(this.#losses, pid, at);
         break;
+      case "standstill":
+        this.#standstills.push(at);
+        break;
       case "stop":
       case "cont":
         push(this.#losses, pid, at);
@@ -106,7 +111,8 @@ class Checker {
     for (const [id, starts] of this.#starts) {
       if (starts.length > 1) this.#repeated++;
       for (const { pid, at } of starts.slice(0, -1)) {
-        const cutOff = this.#losses.get(pid)?.some((loss) => loss > at) ?? false;
+        const losses = [...(this.#losses.get(pid) ?? []), ...this.#standstills];
+        const cutOff = losses.some((loss) => loss > at);
         if (!cutOff) this.#problem(`${id} was repeated although ${pid} was not disturbed`);
       }
     }

@@ -9,6 +9,7 @@ import { closeSync, openSync, readSync, writeSync } from "node:fs";
  * - `ack` pid runId: `invoke` had answered
  * - `stall` pid ms: the worker's event loop had stood still for that long
  * - `kill`, `stop`, `cont` pid: what the rig did to a worker
+ * - `standstill` pid: the worker was stopped while it held the file's lock
  */
 export type Line = readonly [what: string, pid: string, ...rest: string[]];
 

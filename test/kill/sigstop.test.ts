@@ -70,6 +70,7 @@ async function isTakenOver(current: Rig, worker: ChildProcess): Promise<boolean>
     locked = seen.size === 0 && performance.now() - waitedSince > 2_000;
     return locked || [...open].every((id) => seen.has(id));
   });
+  if (locked) current.notes.write("standstill", pid);
   worker.kill("SIGCONT");
   current.notes.write("cont", pid);
   await until("it ends what it was about", 3_000, () =>

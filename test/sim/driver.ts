@@ -3,7 +3,7 @@ import { isInternal } from "../../src/core/final.js";
 import { isFinal } from "../../src/core/run-status.js";
 import type { Client } from "../../src/index.js";
 import type { Machine } from "./machine.js";
-import { ProgramMaker, type ProgramJob, SHARED } from "./program.js";
+import { type ProgramJob, ProgramMaker, SHARED } from "./program.js";
 import type { Random } from "./random.js";
 import type { World } from "./world.js";
 

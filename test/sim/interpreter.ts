@@ -60,12 +60,7 @@ export class Interpreter {
   async #command(command: Command, place: Place): Promise<unknown> {
     const path = pathOf(place, command.key);
     this.#ledger.counts(command.op);
-    const call = this.#ledger.called(
-      this.#execution,
-      path,
-      place.tag,
-      recorded.has(command.op),
-    );
+    const call = this.#ledger.called(this.#execution, path, place.tag, recorded.has(command.op));
     try {
       const value = await this.#do(command, place, path);
       const kept = copyOf(value);
@@ -234,7 +229,9 @@ export class Interpreter {
     };
     if (command.op === "invoke") return io.invoke(key, job, { program: child }, options);
     const timeout = timeoutMs === undefined ? {} : { timeout: { milliseconds: timeoutMs } };
-    return callValue(await io.invokeAndWait(key, job, { program: child }, { ...options, ...timeout }));
+    return callValue(
+      await io.invokeAndWait(key, job, { program: child }, { ...options, ...timeout }),
+    );
   }
 
   async #batch(command: Extract<Command, { op: "batch" }>, { io }: Place): Promise<CallValue[]> {

@@ -1,4 +1,11 @@
-import { type AnyJob, type Context, defineJob, eventTrigger, type Io, invokeTrigger } from "../../src/index.js";
+import {
+  type AnyJob,
+  type Context,
+  defineJob,
+  eventTrigger,
+  type Io,
+  invokeTrigger,
+} from "../../src/index.js";
 import { Interpreter } from "./interpreter.js";
 import type { Ledger } from "./ledger.js";
 import type { Machine } from "./machine.js";
@@ -34,7 +41,10 @@ export function jobsOf(
       return new Interpreter(execution, ledger, report).run(program, io);
     },
   };
-  const hook = (name: string) => ({ id }: { readonly id: string }) => ledger.hookCalled(name, id);
+  const hook =
+    (name: string) =>
+    ({ id }: { readonly id: string }) =>
+      ledger.hookCalled(name, id);
   const hooks = {
     onStart: hook("onStart"),
     onSuccess: hook("onSuccess"),
@@ -57,8 +67,6 @@ export function jobsOf(
   return [
     ...programJobs.map((id) => defineJob({ id, trigger, ...base, ...options[id] })),
     defineJob({ id: "poisoned", trigger, ...base, maxExecutionsWithoutProgress: 3 }),
-    ...hearingJobs.map((id) =>
-      defineJob({ id, trigger: eventTrigger({ name: "ev" }), ...base }),
-    ),
+    ...hearingJobs.map((id) => defineJob({ id, trigger: eventTrigger({ name: "ev" }), ...base })),
   ];
 }

@@ -55,7 +55,11 @@ export class Model {
     return errors.has(normal(message)) ? undefined : `it cannot fail with: ${message}`;
   }
 
-  #resultsProblem(commands: readonly Command[], results: unknown, path: string): string | undefined {
+  #resultsProblem(
+    commands: readonly Command[],
+    results: unknown,
+    path: string,
+  ): string | undefined {
     if (!Array.isArray(results) || results.length !== commands.length) {
       return `${path || "the run"} gave ${JSON.stringify(results)} for ${commands.length} commands`;
     }
@@ -143,7 +147,9 @@ export class Model {
     const problems = branches.map((branch) =>
       this.#resultProblem(branch, { key: branch.key, ok: value }, parent),
     );
-    return problems.includes(undefined) ? undefined : `no branch gives this: ${problems.join("; ")}`;
+    return problems.includes(undefined)
+      ? undefined
+      : `no branch gives this: ${problems.join("; ")}`;
   }
 
   #outcome(command: Command, path: string): Outcome {
@@ -170,9 +176,7 @@ export class Model {
         };
       }
       case "parallel":
-        return both(
-          command.bodies.map((body, index) => this.#sequence(body, `${path}/${index}`)),
-        );
+        return both(command.bodies.map((body, index) => this.#sequence(body, `${path}/${index}`)));
       case "invokeAndWait":
         return {
           ok: true,

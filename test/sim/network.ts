@@ -6,7 +6,12 @@ import type { Schedule } from "./schedule.js";
 
 /** Sees each call that reached the store, with its answer. */
 export interface StoreWatcher {
-  applied(method: string, args: readonly unknown[], answer: unknown, machine: Machine): Promise<void>;
+  applied(
+    method: string,
+    args: readonly unknown[],
+    answer: unknown,
+    machine: Machine,
+  ): Promise<void>;
 }
 
 type Apply = () => Promise<unknown>;

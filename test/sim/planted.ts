@@ -12,16 +12,11 @@ function bug(name: string, ...edits: readonly (readonly [string, string, string]
   };
 }
 
-const EPOCH_CHECK =
-  'if (guard.epoch !== undefined && guard.epoch !== row.epoch) return "fenced";';
+const EPOCH_CHECK = 'if (guard.epoch !== undefined && guard.epoch !== row.epoch) return "fenced";';
 
 /** Bugs that queues and workflow engines really had, and breaches of the engine's rules. */
 export const plantedBugs: readonly PlantedBug[] = [
-  bug("S2: the store ignores the epoch of a guard", [
-    "storage/memory/commit.ts",
-    EPOCH_CHECK,
-    "",
-  ]),
+  bug("S2: the store ignores the epoch of a guard", ["storage/memory/commit.ts", EPOCH_CHECK, ""]),
   bug("S6: the store claims what another worker just read as due", [
     "storage/memory/data.ts",
     "row.dueAt = row.leaseUntil;\n    if",

@@ -229,7 +229,8 @@ export class ProgramMaker {
       job: random.weighted({ plain: 5, limited: 1, lanes: 1, pooled: 1, brief: 0.5 }),
       child: shared ? SHARED : this.#program(depth + 1),
       delayMs: random.chance(0.15) ? 3_000 : 0,
-      timeoutMs: op === "invokeAndWait" && random.chance(0.15) ? random.pick([500, 9_000]) : undefined,
+      timeoutMs:
+        op === "invokeAndWait" && random.chance(0.15) ? random.pick([500, 9_000]) : undefined,
       idempotencyKey: shared ? `shared-${random.int(2)}` : undefined,
     };
   }

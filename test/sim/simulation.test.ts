@@ -22,7 +22,9 @@ const outside = ["invoke", "send", "cancel", "retry", "stop"];
 /** All that must have happened for the result to mean anything. */
 const mustHappen = [
   ...ids.flatMap((method) => fates.map((fate) => `${method}: ${fate}`)),
-  ...reads.flatMap((method) => ["ok", "error", "lost-answer", "slow"].map((f) => `${method}: ${f}`)),
+  ...reads.flatMap((method) =>
+    ["ok", "error", "lost-answer", "slow"].map((f) => `${method}: ${f}`),
+  ),
   ...commands.map((command) => `command: ${command}`),
   ...outside.map((request) => `outside: ${request}`),
   "hint: lost",

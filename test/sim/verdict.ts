@@ -56,7 +56,10 @@ async function judgeRun(
   const outputs = new Map<string, unknown>();
   for (const other of byId.values()) {
     if (other.parentId === run.id || other.idempotencyKey !== null)
-      outputs.set(other.id, other.output === null ? undefined : await defaultCodec.decode(other.output));
+      outputs.set(
+        other.id,
+        other.output === null ? undefined : await defaultCodec.decode(other.output),
+      );
   }
   const model = new Model(factsOf(world, run, byId, outputs));
   const program = await programOf(run);
@@ -81,7 +84,8 @@ async function problemOf(
     case "CANCELED":
       return driver.canceled.has(run.id) ? undefined : "nobody cancelled it";
     case "TIMED_OUT":
-      if (run.jobId === "poisoned" && message.includes("in a row without recording")) return undefined;
+      if (run.jobId === "poisoned" && message.includes("in a row without recording"))
+        return undefined;
       return run.jobId === "brief" ? undefined : `it timed out: ${message}`;
     default:
       return `it is ${run.status}`;

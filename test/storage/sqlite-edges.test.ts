@@ -306,6 +306,83 @@ describe("small print", () => {
     await expect(storage.subscribe(() => {})).rejects.toMatchObject({ code: "STORAGE_CLOSED" });
   });
 
+  test("versions of a deleted value are not given again, also when it was purged", async () => {
+    const storage = await opened(newPath());
+    await storage.setValue("a", "1");
+    await storage.setValue("a", "2");
+    await storage.deleteValue("a");
+    await storage.purge({ finishedBefore: 0, dedupeUntil: 0, limit: 10 });
+    expect(await storage.getValue("a")).toBeUndefined();
+    expect(await storage.setValue("a", "3", 0)).toEqual({ ok: true, version: 4 });
+  });
+
+  test("a process that starts is noticed", async () => {
+    const path = newPath();
+    const storage = await opened(path);
+    const noticed = new Promise<void>((resolve) => void storage.subscribe?.(() => resolve()));
+    await opened(path);
+    await noticed;
+  });
+
+  test("a run that is over is reopened with an open status and a release, or not at all", async () => {
+    const storage = await opened(newPath());
+    await create(storage, newRun("r", { status: "FAILED" }));
+    const release = { wakeAt: 0, wakeSignals: 0 };
+    const reopen = (writeId: string, parts: Partial<RunWrite>): RunWrite => ({
+      runId: "r",
+      writeId,
+      guard: { epoch: 0 },
+      reopen: true,
+      ...parts,
+    });
+    const results = await storage.commit([
+      reopen("1", { run: { status: "PENDING" } }),
+      reopen("2", { run: { status: "COMPLETED" }, release }),
+      reopen("3", { release }),
+      reopen("4", { run: { status: "PENDING" }, release }),
+    ]);
+    expect(results.map(({ result }) => result)).toEqual(["rejected", "rejected", "rejected", "ok"]);
+    expect((await storage.getRuns(["r"]))[0]).toMatchObject({
+      epoch: 1,
+      generation: 2,
+      dueAt: 0,
+      finishedAt: null,
+    });
+  });
+
+  test("statements of very many shapes do not pile up", async () => {
+    const storage = await opened(newPath());
+    await create(
+      storage,
+      ...Array.from({ length: 20 }, (_, index) => newRun(`r${index}`, { tags: [`t${index}`] })),
+    );
+    const columns = [
+      "eventId",
+      "parentId",
+      "fingerprint",
+      "meta",
+      "state",
+      "admitted",
+      "output",
+      "error",
+      "parentPath",
+      "idempotencyKey",
+    ];
+    const runs = Array.from({ length: 600 }, (_, shape) => {
+      const set = columns.filter((_column, bit) => (shape >> bit) % 2 === 1);
+      return newRun(
+        `shape ${shape}`,
+        Object.fromEntries(set.map((column) => [column, `${column} ${shape}`])),
+      );
+    });
+    await create(storage, ...runs);
+    expect((await storage.getRuns(["shape 599"]))[0]).toMatchObject({
+      fingerprint: null,
+      meta: null,
+      eventId: "eventId 599",
+    });
+  });
+
   test("jobs beyond those with an index of their own are found, too", async () => {
     const storage = await opened(newPath());
     const jobs = Array.from({ length: 30 }, (_, index) => `job ${index}`);

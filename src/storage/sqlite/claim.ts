@@ -96,9 +96,7 @@ export class Claimer {
   }
 
   #claimedBefore({ claimId, workerId }: ClaimRequest, now: number): number[] {
-    return this.#database
-      .all(selectClaimed, [claimId, workerId, now])
-      .map((row) => numberOf(row));
+    return this.#database.all(selectClaimed, [claimId, workerId, now]).map((row) => numberOf(row));
   }
 
   #record(rk: number): TakenRow {

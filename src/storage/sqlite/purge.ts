@@ -32,9 +32,7 @@ export class Purger {
 
   purge({ finishedBefore, dedupeUntil, limit }: PurgeQuery): number {
     const { database, now } = this.#transaction;
-    const ended = database
-      .all(selectEnded, [finishedBefore, limit])
-      .map((row) => numberOf(row));
+    const ended = database.all(selectEnded, [finishedBefore, limit]).map((row) => numberOf(row));
     for (const rk of ended) {
       database.run(insertTombstone, [dedupeUntil, rk]);
       database.run(markKey, [dedupeUntil, rk, rk, rk]);

@@ -63,7 +63,9 @@ export class ValueStore {
       const read = new RowReader(row);
       const key = read.string();
       const version = read.number();
-      this.#database.run("update pawl_meta set value = max(value, ?) where key = 'values'", [version]);
+      this.#database.run("update pawl_meta set value = max(value, ?) where key = 'values'", [
+        version,
+      ]);
       this.#database.run("delete from pawl_values where key = ?", [key]);
     }
   }

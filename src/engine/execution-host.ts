@@ -1,0 +1,28 @@
+import type { ErrorRecord } from "../core/error-record.js";
+import type { Io } from "../core/io.js";
+import type { Execution } from "./execution.js";
+import type { Scope } from "./scope.js";
+
+/** The worker, as an execution sees it. */
+export interface ExecutionHost {
+  /** The park is committed; the frame may be kept. */
+  parked(execution: Execution): void;
+  /** Ended, released or lost: it holds no slot any more. */
+  left(execution: Execution): void;
+  /** User code goes on by itself after the park: the run must be held again. */
+  reclaim(execution: Execution): void;
+  /** The `io` of a scope; the worker knows it, since `io` imports all that knows executions. */
+  ioOf(scope: Scope): Io;
+}
+
+/** Why an execution ends before its run does. */
+export type LeaveReason =
+  | { readonly kind: "yield" | "limit" | "stop" }
+  | { readonly kind: "blocked"; readonly error: ErrorRecord };
+
+/**
+ * running → parking (the park commit is on its way) → parked → running …, and
+ * from running to finishing (`run` returned) or leaving (the run goes on
+ * elsewhere), then over.
+ */
+export type Phase = "running" | "finishing" | "leaving" | "parking" | "parked" | "over";

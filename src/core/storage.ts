@@ -260,13 +260,14 @@ export interface ClaimResult {
   readonly now: number;
   readonly runs: readonly ClaimedRun[];
   /**
-   * Earliest instant at which this caller could claim more, or at which a run
-   * of any job is overdue; `now` if `limit` cut this claim off. Leaves out what
-   * the caller cannot claim or passed over.
+   * Earliest instant at which this caller could claim more; `now` if `limit`
+   * cut this claim off. Leaves out what the caller cannot claim or passed over.
    */
   readonly nextDue: number | null;
   /** Runs of any job past their deadline, at most 100. */
   readonly overdue: readonly string[];
+  /** Earliest deadline of any run, past ones included. */
+  readonly nextDeadline: number | null;
 }
 
 export interface ClaimedRun {

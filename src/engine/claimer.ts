@@ -1,5 +1,5 @@
 import { hookJobId } from "../core/final.js";
-import type { ClaimedRun, ClaimRequest, ClaimResult } from "../core/storage.js";
+import { type ClaimedRun, type ClaimRequest, type ClaimResult, NEVER } from "../core/storage.js";
 import { limitsOf } from "./admission.js";
 import { runOutsideScope } from "./async-context.js";
 import type { Engine } from "./engine.js";
@@ -119,7 +119,7 @@ export class Claimer {
 
   async #once(): Promise<void> {
     await this.#takeReclaims();
-    const { now, runs, nextDue, overdue } = await this.claim();
+    const { now, runs, nextDue, overdue, nextDeadline } = await this.claim();
     this.#backlog = nextDue !== null && nextDue <= now;
     await this.#renewRegistrations(now);
     if (overdue.length > 0) await finishOverdue(this.#engine, overdue);
@@ -127,11 +127,12 @@ export class Claimer {
     if (overdue.length > 0 || left > 0 || (runs.length > 0 && this.#host.freeSlots > 0)) {
       this.#again = true;
     }
-    const untilDue = nextDue === null ? Number.POSITIVE_INFINITY : Math.max(0, nextDue - now);
-    // With all slots taken the next free one looks again, and only deadlines are left to poll for.
-    const pollMs =
-      this.#host.freeSlots > 0 ? Math.min(this.#pollMs, untilDue) : this.#engine.pollMs;
-    this.#armPoll(pollMs);
+    // With all slots taken the next free one looks again, but deadlines pass all the same.
+    const due = Math.min(
+      this.#host.freeSlots > 0 ? (nextDue ?? NEVER) : NEVER,
+      nextDeadline ?? NEVER,
+    );
+    this.#armPoll(Math.min(this.#pollMs, Math.max(0, due - now)));
   }
 
   async #renewRegistrations(now: number): Promise<void> {

@@ -90,18 +90,24 @@ export class TaskRun {
       execution.leave({ kind: "limit" });
     } else if (execution.phase !== "running") {
       // Leaving: the next execution makes this attempt.
-    } else if (execution.lease.hasLapsed) {
-      execution.renew(() => this.#start());
     } else {
-      this.#start();
+      this.#whenHeld(() => this.#start());
     }
+  }
+
+  /** A lease that has run out is extended first; an execution that has lost its run is dropped by that (E3). */
+  #whenHeld(next: () => void): void {
+    const execution = this.#execution;
+    if (execution.lease.hasLapsed) execution.renew(() => this.#whenHeld(next));
+    else next();
   }
 
   /** With the start on record an open task can be named, and an at-most-once task is never started twice. */
   #start(): void {
     const mustBeMarked = this.#options.mode === "at-most-once" || this.#execution.run.stalls >= 1;
     this.#startedAt = this.#execution.engine.storeClock.now();
-    if (mustBeMarked) this.#mark(() => this.#run());
+    // The commit of the mark may have taken longer than the lease.
+    if (mustBeMarked) this.#mark(() => this.#whenHeld(() => this.#run()));
     else this.#run();
   }
 

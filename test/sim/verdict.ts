@@ -178,10 +178,11 @@ async function judgeSent({ ledger }: World, runs: readonly RunRecord[]): Promise
   }
 }
 
-function judgePoison({ ledger }: World): void {
+function judgePoison({ ledger, view }: World): void {
   for (const [runId, count] of ledger.poisonings) {
     // Three executions in a row without a record, and one before that left a record.
-    if (count > 4) throw new Violation("E10", `run ${runId} killed ${count} processes`);
+    const generation = view.run(runId)?.generation ?? 1;
+    if (count > 4 * generation) throw new Violation("E10", `run ${runId} killed ${count} processes`);
   }
 }
 

@@ -376,10 +376,10 @@ describe("small print", () => {
       );
     });
     await create(storage, ...runs);
-    expect((await storage.getRuns(["shape 599"]))[0]).toMatchObject({
+    expect((await storage.getRuns(["shape 1"]))[0]).toMatchObject({
       fingerprint: null,
       meta: null,
-      eventId: "eventId 599",
+      eventId: "eventId 1",
     });
   });
 

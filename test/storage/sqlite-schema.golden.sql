@@ -137,3 +137,4 @@ CREATE TABLE pawl_values (
   version integer not null,
   value text
 ) without rowid;
+CREATE INDEX pawl_values_deleted on pawl_values (key) where value is null;

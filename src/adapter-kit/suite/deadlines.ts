@@ -21,6 +21,13 @@ export const deadlines = topic("S11: no deadline goes unnoticed", {
     same((await store.claim({})).overdue, []);
   },
 
+  async "every claim tells the earliest deadline of any job"(store) {
+    const sooner = await store.in(10);
+    await store.create({ wakeAt: null, deadlineAt: sooner + 5 });
+    await store.create({ wakeAt: null, deadlineAt: sooner, jobId: "other" });
+    same((await store.claim({ jobIds: ["third"] })).nextDeadline, sooner, "earliest deadline");
+  },
+
   async "the claim that starts a run puts its end in place of its deadline"(store) {
     const id = await store.create({ deadlineAt: await store.in(5), maxDurationMs: 1_000 });
     const first = await store.take(id);

@@ -19,6 +19,7 @@ export function claim(data: MemoryData, request: ClaimRequest, now: number): Cla
     runs: picked.rows.map((row) => answer.add(row, picked.kept.has(row))),
     nextDue: picked.nextDue,
     overdue: overdue.map((timer) => timer.row.id),
+    nextDeadline: data.deadlines.peek()?.at ?? null,
   };
 }
 

@@ -20,6 +20,8 @@ const selectClaimed =
 
 const selectOverdue =
   "select id from pawl_runs where deadline_at <= ? order by deadline_at limit 100";
+const selectNextDeadline =
+  "select deadline_at from pawl_runs where deadline_at is not null order by deadline_at limit 1";
 
 const selectTaken = `select ${recordColumns}, kept_by, unread, write_id, side_write_id from pawl_runs where rk = ?`;
 
@@ -92,7 +94,16 @@ export class Claimer {
     const overdue = this.#database
       .all(selectOverdue, [now])
       .map((row) => new RowReader(row).string());
-    return { now, runs, nextDue: more ? now : scan.nextDue(), overdue };
+    const nextDeadline = this.#database
+      .all(selectNextDeadline, [])
+      .map((row) => new RowReader(row).numberOrNull());
+    return {
+      now,
+      runs,
+      nextDue: more ? now : scan.nextDue(),
+      overdue,
+      nextDeadline: nextDeadline[0] ?? null,
+    };
   }
 
   #claimedBefore({ claimId, workerId }: ClaimRequest, now: number): number[] {

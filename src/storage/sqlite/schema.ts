@@ -164,7 +164,7 @@ create table pawl_values (
 ) without rowid;
 create index pawl_values_deleted on pawl_values (key) where value is null;
 
-insert into pawl_meta (key, value) values ('clock', 0), ('values', 0);
+insert into pawl_meta (key, value) values ('clock', 0), ('starts', 0), ('values', 0);
 `;
 
 /** The n-th brings a file from version n - 1 to n. Never change one that was released. */

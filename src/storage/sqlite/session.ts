@@ -49,7 +49,10 @@ export class Session {
    * to, and shows others that they are not alone (see LockManners).
    */
   register(): void {
-    this.database.transaction(() => this.clock.register());
+    this.database.transaction(() => {
+      this.database.run("update pawl_meta set value = value + 1 where key = 'starts'");
+      this.clock.mark(this.clock.now());
+    });
     this.manners.look();
   }
 

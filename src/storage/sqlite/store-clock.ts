@@ -38,12 +38,6 @@ export class StoreClock {
     this.#raiseFloor(now);
   }
 
-  /** Writes in any case: that somebody has written is how others learn that they are not alone. */
-  register(): void {
-    const now = this.now();
-    this.#database.run("update pawl_meta set value = max(value, ?) where key = 'clock'", [now]);
-  }
-
   #raiseFloor(mark: number): void {
     const monotonic = this.#clock.monotonic();
     if (mark <= this.#floor + (monotonic - this.#floorReadAt)) return;

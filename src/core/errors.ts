@@ -44,10 +44,6 @@ export function readSafely(value: unknown, key: PropertyKey): unknown {
 
 /** Base class of every error that Pawl itself makes. Branch on `code`, never on the text. */
 export class PawlError extends Error {
-  static {
-    describeClass(PawlError.prototype, "PawlError", pawlBrand);
-  }
-
   readonly code: ErrorCode;
   declare readonly details?: Record<string, unknown>;
 
@@ -57,71 +53,51 @@ export class PawlError extends Error {
     if (options?.details !== undefined) this.details = options.details;
   }
 }
+describeClass(PawlError.prototype, "PawlError", pawlBrand);
 
 /**
  * A definition or an option is wrong. Thrown where the mistake is made, before anything is stored.
  */
-export class ConfigError extends PawlError {
-  static {
-    describeClass(ConfigError.prototype, "ConfigError");
-  }
-}
+export class ConfigError extends PawlError {}
+describeClass(ConfigError.prototype, "ConfigError");
 
 /** A value from the user does not fit its schema, or cannot be stored or read back. */
 export class PayloadError extends PawlError {
-  static {
-    describeClass(PayloadError.prototype, "PayloadError");
-  }
-
   /** What the schema found, one entry per problem; empty when no schema was involved. */
   get issues(): readonly PayloadIssue[] {
     const issues = this.details?.issues;
     return Array.isArray(issues) ? issues : [];
   }
 }
+describeClass(PayloadError.prototype, "PayloadError");
 
 /** Something about one task or one `io` call went wrong. */
-export class TaskError extends PawlError {
-  static {
-    describeClass(TaskError.prototype, "TaskError");
-  }
-}
+export class TaskError extends PawlError {}
+describeClass(TaskError.prototype, "TaskError");
 
 /** Something about a run as a whole went wrong. */
-export class RunError extends PawlError {
-  static {
-    describeClass(RunError.prototype, "RunError");
-  }
-}
+export class RunError extends PawlError {}
+describeClass(RunError.prototype, "RunError");
 
 /** The storage or its driver failed or refused. */
-export class StorageError extends PawlError {
-  static {
-    describeClass(StorageError.prototype, "StorageError");
-  }
-}
+export class StorageError extends PawlError {}
+describeClass(StorageError.prototype, "StorageError");
 
 /** A wait inside a run reached its timeout (`WAIT_TIMEOUT`). */
 export class WaitTimeoutError extends TaskError {
-  static {
-    describeClass(WaitTimeoutError.prototype, "WaitTimeoutError");
-  }
-
   constructor(message: string, options?: PawlErrorOptions) {
     super("WAIT_TIMEOUT", message, options);
   }
 }
+describeClass(WaitTimeoutError.prototype, "WaitTimeoutError");
 
 /** A process died inside an at-most-once task, which is not tried again (`TASK_INTERRUPTED`). */
 export class TaskInterruptedError extends TaskError {
-  static {
-    describeClass(TaskInterruptedError.prototype, "TaskInterruptedError");
-  }
-
   constructor(message: string, options?: PawlErrorOptions) {
     super("TASK_INTERRUPTED", message, options);
   }
 }
+describeClass(TaskInterruptedError.prototype, "TaskInterruptedError");
 
 /**
  * True for an error made by any copy of this library; with `code`, for that code only. Never
@@ -140,14 +116,11 @@ export function isPawlError(error: unknown, code?: ErrorCode): error is PawlErro
  * @example throw new NonRetriableError("card was declined", { cause: error });
  */
 export class NonRetriableError extends Error {
-  static {
-    describeClass(NonRetriableError.prototype, "NonRetriableError", nonRetriableBrand);
-  }
-
   constructor(message: string, options?: { readonly cause?: unknown }) {
     super(message, causeOf(options));
   }
 }
+describeClass(NonRetriableError.prototype, "NonRetriableError", nonRetriableBrand);
 
 /**
  * Throw it from a task to say when the next attempt may start, instead of the delay from `retry`.
@@ -155,10 +128,6 @@ export class NonRetriableError extends Error {
  * @throws ConfigError `OPTION_INVALID` if `retryAt` is not a valid `Date`.
  */
 export class RetryAfterError extends Error {
-  static {
-    describeClass(RetryAfterError.prototype, "RetryAfterError", retryAfterBrand);
-  }
-
   readonly retryAt: Date;
 
   constructor(retryAt: Date, message?: string, options?: { readonly cause?: unknown }) {
@@ -173,6 +142,7 @@ export class RetryAfterError extends Error {
     this.retryAt = new Date(time);
   }
 }
+describeClass(RetryAfterError.prototype, "RetryAfterError", retryAfterBrand);
 
 /** True for a `NonRetriableError` of any copy of this library. Never throws. */
 export function isNonRetriable(error: unknown): boolean {

@@ -113,6 +113,12 @@ export type JobOutput<J> = J extends { readonly "~types"?: { readonly output: in
   ? Output
   : unknown;
 
+/** The payload may only be left out where the job takes undefined. */
+export type InvokeArguments<J> =
+  undefined extends JobInput<J>
+    ? [payload?: JobInput<J>, options?: InvokeOptions]
+    : [payload: JobInput<J>, options?: InvokeOptions];
+
 /**
  * Defines a job without a client: pure, no I/O. `createClient({ jobs: [job] })`
  * or `client.attach(job)` makes it run.

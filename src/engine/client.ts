@@ -7,6 +7,7 @@ import {
   type AnyJob,
   type ConcurrencyLimit,
   defineJob,
+  type InvokeArguments,
   type Job,
   type JobInput,
   type JobOptions,
@@ -194,8 +195,7 @@ export class Client {
   /** @throws PayloadError PAYLOAD_INVALID; RunError IDEMPOTENCY_CONFLICT; ConfigError JOB_UNKNOWN, JOB_DISABLED, OPTION_UNKNOWN */
   async invoke<J extends AnyJob | string>(
     job: J,
-    payload?: JobInput<J>,
-    options: InvokeOptions = {},
+    ...[payload, options = {}]: InvokeArguments<J>
   ): Promise<RunHandle<JobOutput<J>>> {
     refuseInRun("invoke");
     await this.#readiness.ensure();

@@ -53,7 +53,7 @@ export function nonDeterminism(run: RunRecord, record: TaskRecord, attempted: st
 export function storageRefused(runId: string, result: CommitResult): StorageError {
   return new StorageError(
     "STORAGE_FAILED",
-    `The storage refused a write of run ${runId}: ${result.reason ?? "no reason given"}. The run is parked; it is tried again later.`,
+    `The storage refused a write of run ${runId}: ${(result.reason ?? "no reason given").replace(/\.$/, "")}. The run is parked; it is tried again later.`,
     { cause: result.cause },
   );
 }

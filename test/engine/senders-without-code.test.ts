@@ -66,11 +66,24 @@ describeEngine("senders without code", (world) => {
   });
 
   test("E1: a job attached while the client is registering others is registered, too", async () => {
-    const client = world().client({ jobs: [hears("a")] });
-    const registering = client.stats();
-    await turns(1);
-    client.attach(hears("b"));
-    await registering;
+    const inner = world().storage();
+    let onFirstWrite = () => {};
+    const storage = new Proxy(inner, {
+      get(target, name) {
+        const member: unknown = Reflect.get(target, name);
+        if (typeof member !== "function") return member;
+        return (...args: unknown[]) => {
+          if (name === "setValue") onFirstWrite();
+          return Reflect.apply(member, target, args);
+        };
+      },
+    });
+    const client = world().client({ storage, jobs: [hears("a")] });
+    onFirstWrite = () => {
+      onFirstWrite = () => {};
+      client.attach(hears("b"));
+    };
+    await client.stats();
     await client.stats();
     expect((await world().client().sendEvent({ name: "e" })).runIds).toHaveLength(2);
   });

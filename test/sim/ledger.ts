@@ -2,6 +2,8 @@ import type { Machine } from "./machine.js";
 import type { StoredTask, StoreView } from "./store-view.js";
 import { Violation } from "./violation.js";
 
+const ROUNDING_MS = 2;
+
 /** One call of a job's `run`. */
 export interface Execution {
   readonly number: number;
@@ -104,11 +106,22 @@ export class Ledger {
     if (this.#isHolder(execution) && this.#view.task(runId, path)?.status === "COMPLETED") {
       throw new Violation("G1", `${where} started after its record was committed`);
     }
+    this.#judgeLease(execution, where);
     const name = `${runId} ${path} ${tag} ${attempt}`;
     const earlier = this.#starts.get(name);
     if (earlier !== undefined) this.#repeated(where, earlier, execution, isOnce);
     this.#starts.set(name, { execution, at: this.#now() });
     return ++this.starts;
+  }
+
+  /** A lease is over for its holder before another can have the run, but for the rounding of clocks. */
+  #judgeLease({ runId, generation, executionCount }: Execution, where: string): void {
+    const run = this.#view.run(runId);
+    if (run === undefined || run.generation !== generation) return;
+    const lostAt = this.#view.claimedAt.get(runId) ?? Number.POSITIVE_INFINITY;
+    if (run.executionCount > executionCount && this.#now() > lostAt + ROUNDING_MS) {
+      throw new Violation("E3", `${where} started ${this.#now() - lostAt} ms after its lease was lost`);
+    }
   }
 
   #repeated(where: string, earlier: Start, execution: Execution, isOnce: boolean): void {
@@ -117,7 +130,11 @@ export class Ledger {
       throw new Violation("G2", `${where} started twice in one execution`);
     }
     const since = earlier.at - this.#leaseMs;
-    const excused = earlier.execution.machine.disturbedAt.some((at) => at >= since);
+    const { machine } = execution;
+    const isDisturbed = (at: number) => at >= since;
+    const excused =
+      earlier.execution.machine.disturbedAt.some(isDisturbed) ||
+      (!this.#isHolder(execution) && machine.disturbedAt.some(isDisturbed));
     if (!excused) {
       const before = earlier.execution.machine.index;
       throw new Violation("G2", `${where} started again; machine ${before} was never disturbed`);

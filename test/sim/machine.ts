@@ -12,7 +12,7 @@ export class Machine implements Owner {
   readonly #schedule: Schedule;
   isDead = false;
   isPaused = false;
-  /** Instants at which it may have lost its leases without knowing. */
+  /** Wall-clock instants at which it may have lost its leases without knowing. */
   readonly disturbedAt: number[] = [];
   /** What was on the wire longest, in milliseconds: so much may its idea of the store's time lag. */
   longestAnswer = 0;
@@ -68,7 +68,7 @@ export class Machine implements Owner {
   }
 
   disturb(): void {
-    this.disturbedAt.push(this.#schedule.now);
+    this.disturbedAt.push(EPOCH + this.#schedule.now);
   }
 
   /** User code that takes time. */

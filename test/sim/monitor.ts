@@ -99,6 +99,7 @@ export class Monitor implements StoreWatcher {
       throw new Violation("E10", `executionCount of run ${run.id} rose by ${raised}`);
     }
     this.#judgeStalls(run, before);
+    this.#view.claimedAt.set(run.id, this.#now());
   }
 
   #judgeStalls(run: RunRecord, before: RunRecord): void {

@@ -80,6 +80,11 @@ export const plantedBugs: readonly PlantedBug[] = [
     "if (write === undefined) next();",
     "if (write === undefined || write !== undefined) return next();",
   ]),
+  bug("E3: a callback starts although the lease has run out", [
+    "engine/lease.ts",
+    "return this.#engine.clock.monotonic() - this.#since >= this.#engine.leaseMs;",
+    "return false;",
+  ]),
   bug("E4: recorded results settle as they arrive", [
     "engine/settlement.ts",
     "  addRecorded(candidate: Candidate): void {\n    this.#push(candidate);",

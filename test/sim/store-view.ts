@@ -6,6 +6,8 @@ export type StoredTask = TaskRecord;
 export class StoreView {
   readonly #storage: Storage;
   readonly #runs = new Map<string, RunRecord>();
+  /** Virtual instants of the last claims. */
+  readonly claimedAt = new Map<string, number>();
   readonly #tasks = new Map<string, Map<string, StoredTask>>();
 
   constructor(storage: Storage) {

@@ -40,10 +40,9 @@ export function changesRun(write: RunWrite): boolean {
 
 /** Why the contract does not allow such a write, if it does not. */
 export function objectionTo(write: RunWrite, head: RunHead): string | undefined {
-  const { guard, run, release, reopen } = write;
+  const { guard, run, release } = write;
   const wasFinal = isFinal(head.status);
   const staysOpen = !isFinal(run?.status ?? head.status);
-  if (wasFinal && reopen === true && !staysOpen) return "A run is reopened by an open status.";
   const byHolder = guard.epoch !== undefined && !wasFinal;
   if (!byHolder && changesRun(write) && staysOpen && release === undefined) {
     return "A write that is not the holder's and leaves the run open needs a release.";

@@ -16,7 +16,7 @@ import {
   WaitTimeoutError,
 } from "./errors.js";
 
-export { type ErrorRecord, type ErrorRecordCaps, toErrorRecord } from "./error-capture.js";
+export { type ErrorRecord, toErrorRecord } from "./error-capture.js";
 
 type Revive = (code: ErrorCode, message: string, options: PawlErrorOptions) => PawlError;
 

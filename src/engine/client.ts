@@ -9,7 +9,6 @@ import {
   defineJob,
   type InvokeArguments,
   type Job,
-  type JobInput,
   type JobOptions,
   type JobOutput,
 } from "../core/job.js";

@@ -20,7 +20,8 @@ function randomText(length: number): string {
 
 /** A run or event id: sorts by creation time, like a ULID with a longer random part. */
 export function newId(now: number): string {
-  return encodeTime(Math.max(0, now), 10) + randomText(RANDOM_LENGTH);
+  // An injected clock may give parts of a millisecond, which encodeTime refuses.
+  return encodeTime(Math.max(0, Math.floor(now)), 10) + randomText(RANDOM_LENGTH);
 }
 
 /** Ids of this process's writes, claims and creations: short, unique, cheap. */

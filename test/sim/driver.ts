@@ -16,11 +16,14 @@ export class Driver {
   readonly acknowledged = new Set<string>();
   readonly canceled = new Set<string>();
   #left = 0;
+  /** Somebody retries what fails as soon as it does. */
+  #retries = 0;
 
   constructor(world: World, random: Random, programs: Random) {
     this.#world = world;
     this.#random = random;
     this.#programs = new ProgramMaker(programs);
+    world.monitor.onEnd = (runId, status) => this.#ended(runId, status);
   }
 
   get isDone(): boolean {
@@ -38,6 +41,7 @@ export class Driver {
     times(random.between(0, 2), () => this.#sendEvent());
     times(random.int(3), () => this.#cancelOne());
     times(random.int(4), () => this.#retryOne());
+    this.#retries = random.int(4);
     times(random.int(2), () => this.#stopOne());
     if (random.chance(0.1)) this.#later(at(), () => this.#poison());
     times(random.chance(0.3) ? 2 : 0, () => this.#invokeShared());
@@ -158,9 +162,20 @@ export class Driver {
     }
   }
 
+  #ended(runId: string, status: string): void {
+    const { jobId = "$" } = this.#world.view.run(runId) ?? {};
+    if (status !== "FAILED" || isInternal(jobId) || this.#retries === 0) return;
+    if (this.#random.chance(0.5)) return;
+    this.#retries--;
+    this.#later(0, () => this.#retry(runId));
+  }
+
   async #retryOne(): Promise<void> {
     const id = this.#someRun((status) => status === "FAILED" || status === "CANCELED");
-    if (id === undefined) return;
+    if (id !== undefined) await this.#retry(id);
+  }
+
+  async #retry(id: string): Promise<void> {
     await this.#ask(`retry ${id}`, async (client) => {
       try {
         await client.retryRun(id);

@@ -120,7 +120,10 @@ export class Ledger {
     if (run === undefined || run.generation !== generation) return;
     const lostAt = this.#view.claimedAt.get(runId) ?? Number.POSITIVE_INFINITY;
     if (run.executionCount > executionCount && this.#now() > lostAt + ROUNDING_MS) {
-      throw new Violation("E3", `${where} started ${this.#now() - lostAt} ms after its lease was lost`);
+      throw new Violation(
+        "E3",
+        `${where} started ${this.#now() - lostAt} ms after its lease was lost`,
+      );
     }
   }
 

@@ -27,6 +27,8 @@ export class Monitor implements StoreWatcher {
   /** Runs that are not final. */
   readonly open = new Set<string>();
   readonly ends = new Map<string, End[]>();
+  /** Somebody outside may wait for it. */
+  onEnd: (runId: string, status: string) => void = () => {};
   readonly #claims = new Map<string, string>();
 
   constructor(view: StoreView, now: () => number, report: (violation: unknown) => void) {
@@ -146,6 +148,7 @@ export class Monitor implements StoreWatcher {
     const wasFinal = before !== undefined && isFinal(before.status);
     if (isFinal(status) && !(wasFinal && before.generation === generation)) {
       this.ends.set(id, [...(this.ends.get(id) ?? []), { generation, status }]);
+      this.onEnd(id, status);
     }
   }
 

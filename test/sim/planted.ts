@@ -57,7 +57,7 @@ export const plantedBugs: readonly PlantedBug[] = [
     [
       "engine/task-run.ts",
       "text = encodeValue(this.#execution.engine, value,",
-      "liveValues.set(`${this.#op.runId} ${this.#op.path}`, value);\n      text = encodeValue(this.#execution.engine, value,",
+      "liveValues.set(this.#op.runId + this.#op.path, value);\n      text = encodeValue(this.#execution.engine, value,",
     ],
     [
       "engine/task-run.ts",
@@ -67,7 +67,7 @@ export const plantedBugs: readonly PlantedBug[] = [
     [
       "engine/op.ts",
       "value = this.#decode(record);",
-      "value = this.#decode(record);\n      const live = (globalThis as unknown as { live?: Map<string, unknown> }).live;\n      if (this.kind === 'task' && live?.has(`${this.runId} ${this.path}`)) value = live.get(`${this.runId} ${this.path}`);",
+      "value = this.#decode(record);\n      const live = (globalThis as unknown as { live?: Map<string, unknown> }).live;\n      if (this.kind === 'task' && live?.has(this.runId + this.path)) value = live.get(this.runId + this.path);",
     ],
   ),
   bug("E3: a task settles before its record is committed", [
@@ -118,12 +118,12 @@ export const plantedBugs: readonly PlantedBug[] = [
   bug("E8: an event id is accepted twice", [
     "engine/send-events.ts",
     "id: eventRunId(event.id),",
-    "id: `${eventRunId(event.id)}.${Math.random()}`,",
+    "id: eventRunId(event.id) + Math.random(),",
   ]),
   bug("E9: the id of an event does not derive from its task", [
     "engine/io/events.ts",
-    "id: derivedId(`event ${index}`,",
-    "id: Math.random() + derivedId(`event ${index}`,",
+    "return { ...event, id: derivedId(",
+    "return { ...event, id: Math.random() + derivedId(",
   ]),
   bug("E9: the id of a child does not derive from its task", [
     "engine/io/invoke.ts",
@@ -131,7 +131,7 @@ export const plantedBugs: readonly PlantedBug[] = [
     'const id = derivedId("child", op.runId, op.path.slice(-1), "");',
   ]),
   bug("E9: a retried parent keeps its failed children", [
-    "engine/execution.ts",
+    "engine/execution-calls.ts",
     'const stale = record.status !== "COMPLETED" && decodeTaskData(record.data).tag !== op.scope.tag;',
     "const stale = false;",
   ]),

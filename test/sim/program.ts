@@ -222,7 +222,7 @@ export class ProgramMaker {
 
   #call(op: "invoke" | "invokeAndWait", depth: number): Command {
     const random = this.#random;
-    const shared = random.chance(0.12);
+    const shared = random.chance(0.2);
     return {
       op,
       key: this.#key(),
@@ -239,16 +239,17 @@ export class ProgramMaker {
 /** Started under the same idempotency keys by many. */
 export const SHARED: Program = {
   id: "shared",
-  commands: [
-    {
-      op: "task",
-      key: "one",
-      fails: 1,
-      limit: 2,
-      failsUntil: 0,
-      sleepMs: 20,
-      mode: "at-least-once",
-    },
-    { op: "wait", key: "pause", ms: 700 },
-  ],
+  commands: [sharedTask("one", 20), { op: "wait", key: "pause", ms: 700 }, sharedTask("two", 300)],
 };
+
+function sharedTask(key: string, sleepMs: number): TaskCommand {
+  return {
+    op: "task",
+    key,
+    fails: 1,
+    limit: 2,
+    failsUntil: 0,
+    sleepMs,
+    mode: "at-least-once",
+  };
+}

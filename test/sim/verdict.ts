@@ -182,7 +182,8 @@ function judgePoison({ ledger, view }: World): void {
   for (const [runId, count] of ledger.poisonings) {
     // Three executions in a row without a record, and one before that left a record.
     const generation = view.run(runId)?.generation ?? 1;
-    if (count > 4 * generation) throw new Violation("E10", `run ${runId} killed ${count} processes`);
+    if (count > 4 * generation)
+      throw new Violation("E10", `run ${runId} killed ${count} processes`);
   }
 }
 

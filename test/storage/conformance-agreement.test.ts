@@ -158,7 +158,7 @@ class Script {
       case "advance":
         this.#clock.advance(command.by);
         // A tombstone may stay until the next purge looks at it.
-        return (storage) => storage.purge({ finishedBefore: 0, dedupeUntil: 0, limit: 1 });
+        return (storage) => storage.purge({ finishedBefore: 0, dedupeUntil: 0, limit: 100 });
       case "purge": {
         const now = this.#clock.now();
         const { age, keepFor, limit } = command;
@@ -285,6 +285,7 @@ async function claimed(storage: Storage, request: Omit<ClaimRequest, "leaseMs" |
     now: answer.now,
     overdue: [...answer.overdue].sort(),
     isCutOff: answer.nextDue === answer.now,
+    nextDeadline: answer.nextDeadline,
     runs: answer.runs.map(({ tasks, tasksComplete, ...run }) => ({
       ...run,
       tasks: tasks.map(plainTask),

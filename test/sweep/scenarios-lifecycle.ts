@@ -1,6 +1,7 @@
 import { eventTrigger } from "pawl";
 import { interruptionsOf } from "./faults.js";
 import type { Host } from "./host.js";
+import type { Process } from "./process.js";
 import type { Scenario } from "./scenario.js";
 import { job } from "./scenarios-client.js";
 import type { Stage } from "./stage.js";
@@ -172,6 +173,22 @@ export const lifecycleScenarios: readonly Scenario[] = [
       for (const run of end.of("job")) end.error(run, "RUN_EXPIRED");
     },
     slackMs: 30_000,
+  },
+  {
+    name: "a run that is there before its worker starts",
+    async script(stage) {
+      const jobs = (process: Process) => [job(process, (io, p) => p.task(io, "a", () => "done"))];
+      const { id } = await stage
+        .host("sender", { jobs })
+        .command((client) => client.invoke("job", 1, only));
+      // Nothing but this wakes the worker: a start that failed must be one that can be repeated.
+      await stage.host("worker", { jobs }).start();
+      await stage.ended(id);
+    },
+    check: (end) => {
+      end.count("job", 1, { exact: true });
+      end.all("job", "COMPLETED", "done");
+    },
   },
   { name: "late admission, the claimer", script: invokeByStranger, check: admittedLate },
   {

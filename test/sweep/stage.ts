@@ -10,6 +10,8 @@ import { SweepClock } from "./sweep-clock.js";
 
 /** Turns of the event loop without a sign of life before time passes. */
 const QUIET_TURNS = 12;
+/** Far beyond what any scenario does without time passing: more is a loop. */
+const MAX_TURNS = 20_000;
 const MAX_STEPS = 3_000;
 const MAX_MS = 3_600_000;
 
@@ -181,9 +183,11 @@ export class Stage {
 
   async #quiet(): Promise<void> {
     let seen = this.#signs;
+    let turns = 0;
     for (let quiet = 0; quiet < QUIET_TURNS; quiet++) {
       await new Promise<void>((resolve) => setImmediate(resolve));
       if (seen === this.#signs && this.#underWay === 0) continue;
+      if (++turns > MAX_TURNS) throw new Error(`It never rests: ${await this.#describe()}`);
       seen = this.#signs;
       quiet = 0;
     }

@@ -7,7 +7,7 @@ import { Refusal, reasonOf } from "./failure.js";
 import { changesRun, objectionTo, planChange } from "./run-change.js";
 import { deleteTags, insertTag } from "./run-insert.js";
 import type { RunHead } from "./run-row.js";
-import { TaskWriter } from "./task-writer.js";
+import { type TaskOutcome, TaskWriter } from "./task-writer.js";
 import { packText, packTextOrNull } from "./text.js";
 import type { RunGuardRow, Transaction } from "./transaction.js";
 import type { ValueStore } from "./values.js";
@@ -29,24 +29,7 @@ export class Committer {
   }
 
   apply(write: RunWrite): CommitResult {
-    const recordsOnly = hasRecordsOnly(write);
-    const guard = recordsOnly
-      ? this.#transaction.guard(write.runId)
-      : this.#transaction.head(write.runId);
-    if (guard === undefined) return missing;
-    const verdict = this.#verdict(write, guard);
-    if (verdict !== undefined)
-      return answer(this.#isRepeat(write, guard.rk) ? "ok" : verdict, guard);
-    if (recordsOnly) return this.#records(write, guard);
-    const head = this.#transaction.head(write.runId);
-    if (head === undefined) return missing;
-    const objection = objectionTo(write, head);
-    const asExpected = this.#valuesAsExpected(write);
-    const sure = objection === undefined && asExpected && hasTasks(write);
-    if (!sure && this.#isRepeat(write, head.rk)) return answer("ok", head);
-    if (!asExpected) return answer("conflict", head);
-    if (objection !== undefined) return { ...answer("rejected", head), reason: objection };
-    return this.#everything(write, head);
+    return hasRecordsOnly(write) ? this.#applyRecords(write) : this.#applyAll(write);
   }
 
   refused(write: RunWrite, cause: unknown): CommitResult {
@@ -68,10 +51,39 @@ export class Committer {
     return guard.inbox !== undefined && guard.inbox !== run.inbox ? "conflict" : undefined;
   }
 
-  #isRepeat({ runId, writeId, tasks }: RunWrite, rk: number): boolean {
-    if (tasks !== undefined && tasks.length > 0) return this.#tasks.isRepeat(rk, tasks, writeId);
-    const head = this.#transaction.head(runId);
-    return head?.writeId === writeId || head?.sideWriteId === writeId;
+  #applyRecords(write: RunWrite): CommitResult {
+    const guard = this.#transaction.guard(write.runId);
+    if (guard === undefined) return missing;
+    const verdict = this.#verdict(write, guard);
+    if (verdict !== undefined) {
+      return answer(this.#hasRecordOf(write, guard.rk) ? "ok" : verdict, guard);
+    }
+    const outcome = this.#writeTasks(write, guard.rk);
+    if (typeof outcome === "object") {
+      return { ...answer("rejected", guard), reason: outcome.reason };
+    }
+    if (outcome === "written") this.#writeLogs(write.logs, guard.rk, guard.epoch);
+    return answer("ok", guard);
+  }
+
+  #applyAll(write: RunWrite): CommitResult {
+    const head = this.#transaction.head(write.runId);
+    if (head === undefined) return missing;
+    const { writeId } = write;
+    if (writeId === head.writeId || writeId === head.sideWriteId) return answer("ok", head);
+    const conflict = this.#valuesAsExpected(write) ? undefined : "conflict";
+    const verdict = this.#verdict(write, head) ?? conflict;
+    const objection = verdict === undefined ? objectionTo(write, head) : undefined;
+    if (verdict !== undefined || objection !== undefined) {
+      if (this.#hasRecordOf(write, head.rk)) return answer("ok", head);
+      if (verdict !== undefined) return answer(verdict, head);
+      return { ...answer("rejected", head), reason: objection ?? "" };
+    }
+    return this.#everything(write, head);
+  }
+
+  #hasRecordOf({ tasks = [], writeId }: RunWrite, rk: number): boolean {
+    return this.#tasks.isRepeat(rk, tasks, writeId);
   }
 
   #valuesAsExpected({ values }: RunWrite): boolean {
@@ -80,26 +92,16 @@ export class Committer {
     );
   }
 
-  #records(write: RunWrite, guard: RunGuardRow): CommitResult {
-    const outcome = this.#writeTasks(write, guard.rk);
-    if (typeof outcome === "object")
-      return { ...answer("rejected", guard), reason: outcome.reason };
-    if (outcome === "written") this.#writeLogs(write.logs, guard.rk, guard.epoch);
-    return answer("ok", guard);
-  }
-
   /** What was written before a refusal can only be undone with the transaction. */
-  #writeTasks(
-    { runId, writeId, tasks = [] }: RunWrite,
-    rk: number,
-  ): "written" | "repeated" | { reason: string } {
+  #writeTasks({ runId, writeId, tasks = [] }: RunWrite, rk: number): TaskOutcome {
     let written = false;
     for (const task of tasks) {
       const outcome = this.#tasks.write(rk, runId, task, writeId);
-      if (outcome === "repeated") return outcome;
-      if (typeof outcome === "object") {
-        if (written) throw new Refusal(outcome.reason);
-        return outcome;
+      if (outcome !== "written") {
+        if (!written) return outcome;
+        throw new Refusal(
+          outcome === "repeated" ? `Seq ${task.seq} is used twice.` : outcome.reason,
+        );
       }
       written = true;
     }
@@ -111,7 +113,7 @@ export class Committer {
     const outcome = this.#writeTasks(write, rk);
     if (outcome === "repeated") return answer("ok", head);
     if (typeof outcome === "object") return { ...answer("rejected", head), reason: outcome.reason };
-    if (write.signalsRead !== undefined) this.#effects.markRead(id, write.signalsRead);
+    if (write.signalsRead !== undefined) this.#effects.markRead(head, write.signalsRead);
     const leaseRefused = this.#writeRun(write, head);
     this.#writeLogs(write.logs, rk, write.guard.epoch ?? head.epoch);
     for (const value of write.values ?? []) this.#values.write(value);

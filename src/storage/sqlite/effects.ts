@@ -2,6 +2,7 @@ import { isFinal } from "../../core/run-status.js";
 import type { NewSignal, Watch, WatchRef } from "../../core/storage.js";
 import { WATCH_TOPIC } from "../../core/storage.js";
 import { dueAtOf } from "./run-change.js";
+import type { RunHead } from "./run-row.js";
 import { packTextOrNull } from "./text.js";
 import type { Transaction } from "./transaction.js";
 
@@ -53,9 +54,7 @@ export class Effects {
   }
 
   /** Watches are never read: they concern the end of the run, not its work. */
-  markRead(runId: string, signalIds: readonly string[]): void {
-    const head = this.#transaction.head(runId);
-    if (head === undefined) return;
+  markRead(head: RunHead, signalIds: readonly string[]): void {
     for (const id of signalIds) {
       head.unread -= this.#transaction.database.run(
         "update pawl_signals set unread = 0 where rk = ? and id = ? and unread = 1 and topic <> ?",

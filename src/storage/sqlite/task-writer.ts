@@ -24,7 +24,8 @@ export class TaskWriter {
   /** One statement in the common case; looks for the reason only if nothing was written. */
   write(rk: number, runId: string, task: TaskWrite, writeId: string): TaskOutcome {
     const { database } = this.#transaction;
-    if (task.replaces !== undefined) return this.#replace(rk, runId, task, writeId);
+    const { replaces } = task;
+    if (replaces !== undefined) return this.#replace(rk, runId, task, replaces, writeId);
     const changed = isPlain(task)
       ? database.run(insertPlainTask, plainTaskValues(rk, task, writeId))
       : database.run(insertTask, taskValues(rk, task, writeId));
@@ -38,10 +39,15 @@ export class TaskWriter {
     return tasks.some(({ seq }) => this.#writeAt(rk, seq) === writeId);
   }
 
-  #replace(rk: number, runId: string, task: TaskWrite, writeId: string): TaskOutcome {
+  #replace(
+    rk: number,
+    runId: string,
+    task: TaskWrite,
+    replaces: number,
+    writeId: string,
+  ): TaskOutcome {
     const { database } = this.#transaction;
-    const replaced = task.replaces ?? 0;
-    const values = [...taskValues(rk, task, writeId), rk, replaced, task.path];
+    const values = [...taskValues(rk, task, writeId), rk, replaces, task.path];
     if (database.run(replaceTask, values) === 0) return this.#whyNot(rk, task, writeId);
     database.run("delete from pawl_topics where rk = ? and path = ?", [rk, task.path]);
     this.#listen(rk, runId, task);

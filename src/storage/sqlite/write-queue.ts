@@ -154,13 +154,23 @@ export class WriteQueue {
     const [first] = group;
     if (size > 1) {
       this.#alone = size;
-    } else if (first !== undefined && isRefusal(error)) {
-      first.pending.batch.refuse(first.pending.next, error);
+    } else if (first !== undefined && this.#refuse(first.pending, error)) {
       this.#settle(group);
     } else {
       // Failed before or after the commit, nobody knows: it is sent again under the same id.
       const pending = this.#waiting.shift();
       if (pending !== undefined) this.#fail(pending, error);
+    }
+  }
+
+  #refuse({ batch, next }: Pending, error: unknown): boolean {
+    if (!isRefusal(error)) return false;
+    try {
+      batch.refuse(next, error);
+      return true;
+    } catch {
+      // Not even the run's state can be read, which is the greater trouble.
+      return false;
     }
   }
 

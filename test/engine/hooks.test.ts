@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
+import type { RunRecord } from "../../src/core/storage.js";
 import { defineJob, eventTrigger, invokeTrigger, type RunNotification } from "../../src/index.js";
-import { gate, Machine, turns } from "./drive.js";
+import { gate, Machine } from "./drive.js";
 import { numbered, passingTime, until } from "./support.js";
 import { describeEngine, type World } from "./world.js";
 
@@ -27,6 +28,15 @@ function observed(heard: [string, RunNotification][], run: (payload: unknown) =>
 
 function names(heard: readonly [string, unknown][]): string[] {
   return heard.map(([name]) => name);
+}
+
+/** As they are stored: readers do not see them. */
+async function hookRuns(world: World): Promise<readonly RunRecord[]> {
+  const storage = world.storage();
+  await storage.init({ clock: world.clock });
+  const { runs } = await storage.listRuns({ internal: true, jobIds: ["$hook:j"], limit: 10 });
+  await storage.close();
+  return runs;
 }
 
 async function finish(world: World, client: { drain(): Promise<void> }): Promise<void> {
@@ -141,9 +151,13 @@ describeEngine("hooks", (world) => {
       });
     const doomed = new Machine(world(), { jobs: [define()] });
     const handle = await doomed.client.invoke("j");
-    doomed.client.on("runSucceeded", () => doomed.freeze());
+    let isOver = false;
+    doomed.client.on("runSucceeded", () => {
+      isOver = true;
+      doomed.freeze();
+    });
     void doomed.client.drain();
-    await turns(100);
+    await until(() => isOver);
     expect(heard).toEqual([]);
     const heir = world().client({ jobs: [define()] });
     world().clock.advance("31s");
@@ -166,7 +180,7 @@ describeEngine("hooks", (world) => {
     });
     await doomed.client.invoke("j");
     void doomed.client.drain();
-    await turns(100);
+    await until(() => heard.length === 1);
     world().clock.advance("31s");
     const heir = world().client({ jobs: [define(() => heard.push("second"))] });
     await heir.drain();
@@ -243,7 +257,10 @@ describeEngine("hooks", (world) => {
     await until(() => calls === 1);
     for (let step = 0; step < 12; step++) {
       world().clock.advance("10s");
-      await turns();
+      await until(async () => {
+        const [hook] = await hookRuns(world());
+        return (hook?.leaseUntil ?? 0) >= world().clock.now() + 20_000;
+      });
       await other.drain();
     }
     door.open();
@@ -275,7 +292,11 @@ describeEngine("hooks", (world) => {
     for (let life = 0; life < 12; life++) {
       machine = new Machine(world(), { jobs: define() });
       void machine.client.drain();
-      await turns(100);
+      const before = calls;
+      await until(async () => {
+        const [hook] = await hookRuns(world());
+        return calls > before || hook?.status === "TIMED_OUT";
+      });
       world().clock.advance("31s");
     }
     expect(calls).toBe(5);

@@ -163,7 +163,14 @@ describe("the file", () => {
     const path = newPath();
     const storage = await opened(path);
     await create(storage, newRun("r"));
-    connected(path).exec("update pawl_runs set epoch = 'x'");
-    await expect(storage.getRuns(["r"])).rejects.toMatchObject({ code: "STORAGE_CORRUPT" });
+    for (const wrong of [
+      "epoch = 'x'",
+      "epoch = 0, due_at = 'x'",
+      "due_at = 0, job_id = x'00'",
+      "job_id = 'j', error = x'00'",
+    ]) {
+      connected(path).exec(`update pawl_runs set ${wrong}`);
+      await expect(storage.getRuns(["r"])).rejects.toMatchObject({ code: "STORAGE_CORRUPT" });
+    }
   });
 });

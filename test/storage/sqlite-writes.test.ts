@@ -122,6 +122,27 @@ describe("an element that cannot be written", () => {
     await expect(storage.setValue("key", "poison")).rejects.toThrow("made up: SQLITE_TOOBIG");
   });
 
+  test("is refused if it uses a seq twice", async () => {
+    const { storage } = await heldRun(unchanged);
+    const tasks = [task("a", 1), task("b", 1)];
+    const [result] = await storage.commit([write("r", 1, { tasks })]);
+    expect(result).toMatchObject({ result: "rejected", reason: "Seq 1 is used twice." });
+    expect(await paths(storage)).toEqual([]);
+  });
+
+  test("fails with the storage, if not even the state of its run can be read", async () => {
+    let broken = false;
+    const { storage } = await heldRun((sql, values, execute) => {
+      if (broken && sql.includes("from pawl_runs where id")) throw sqliteError("SQLITE_IOERR", 10);
+      broken ||= JSON.stringify(values).includes("poison");
+      return poisoned(sql, values, execute);
+    });
+    const call = storage.commit([write("r", 3, { tasks: [task("bad", 3, { output: "poison" })] })]);
+    await expect(call).rejects.toMatchObject({ code: "STORAGE_FAILED" });
+    broken = false;
+    expect((await storage.commit([write("r", 1)]))[0]?.result).toBe("ok");
+  });
+
   test("is refused if a value is not of its type", async () => {
     const { storage } = await heldRun(unchanged);
     const wrong = [

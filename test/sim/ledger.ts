@@ -11,7 +11,14 @@ export interface Execution {
   readonly generation: number;
   readonly executionCount: number;
   readonly machine: Machine;
-  readonly settled: { readonly seq: number; readonly tick: number; readonly path: string }[];
+  readonly settled: Settled[];
+}
+
+interface Settled {
+  readonly seq: number;
+  readonly tick: number;
+  readonly path: string;
+  readonly tag: string;
 }
 
 interface Start {
@@ -188,7 +195,7 @@ export class Ledger {
   }
 
   #settledInOrder(place: CallPlace, isOk: boolean): void {
-    const { execution, path, calledAt } = place;
+    const { execution, path, tag, calledAt } = place;
     const record = this.#view.task(execution.runId, path);
     if (!isOk && (record?.status !== "FAILED" || !this.#isHolder(execution))) return;
     if (isOk) this.#assertRecorded(execution, path, record);
@@ -197,14 +204,16 @@ export class Ledger {
     for (let index = settled.length - 1; index >= 0; index--) {
       const other = settled[index];
       if (other === undefined || other.tick < calledAt) break;
-      if (other.seq > record.seq) {
+      // What an abandoned attempt left open settles for nobody.
+      const isRelated = other.tag.startsWith(tag) || tag.startsWith(other.tag);
+      if (other.seq > record.seq && isRelated) {
         throw new Violation(
           "G6",
           `${other.path} (seq ${other.seq}) settled before ${path} (seq ${record.seq}) in run ${execution.runId}`,
         );
       }
     }
-    settled.push({ seq: record.seq, tick: ++this.#tick, path });
+    settled.push({ seq: record.seq, tick: ++this.#tick, path, tag });
   }
 
   #assertRecorded(execution: Execution, path: string, record: StoredTask | undefined): void {

@@ -124,7 +124,7 @@ async function combine(
 }
 
 interface Seen {
-  readonly trace: Trace;
+  trace: Trace;
   result?: unknown;
 }
 
@@ -157,6 +157,8 @@ async function executions(world: World, node: Tree, codec: Codec, dieAt: number)
     } catch (error) {
       mine.result = ["failed", error instanceof AggregateError ? "any" : (error as Error).message];
     }
+    // What is still open settles or not: `run` has returned, and nothing in the run depends on it.
+    mine.trace = [...mine.trace];
     // The end is never recorded by the first process: the next one replays all of it.
     machine?.freeze();
     machine = undefined;

@@ -89,7 +89,8 @@ export class Interpreter {
       case "task":
         return this.#task(command, place, path);
       case "nested": {
-        const options = { retry: { limit: command.limit, minTimeoutInMs: 200, randomize: false } };
+        const { limit, retryMs } = command;
+        const options = { retry: { limit, minTimeoutInMs: retryMs, randomize: false } };
         return io.runTask(
           key,
           async (task, inner) => {

@@ -202,8 +202,11 @@ export class Model {
   #taskOutcome(command: TaskCommand, path: string): Outcome {
     const { fails, limit, failsUntil, mode } = command;
     const errors = new Set<string>();
-    // A record of an earlier generation may be part of what a parent task recorded then.
-    if (fails >= limit || failsUntil > 0) errors.add(`fail ${path} ${limit}`);
+    // Below a recorded parent a result may be of an earlier generation; else failures were tried afresh.
+    const mayBeOld = failsUntil > 0 && path.includes("/");
+    if (fails >= limit || mayBeOld || failsUntil >= this.#facts.generation) {
+      errors.add(`fail ${path} ${limit}`);
+    }
     if (mode === "at-most-once") errors.add(INTERRUPTED);
     return { ok: fails < limit && failsUntil < this.#facts.generation, errors };
   }

@@ -33,6 +33,7 @@ export type Command =
       readonly body: readonly Command[];
       readonly fails: number;
       readonly limit: number;
+      readonly retryMs: number;
     })
   | (Keyed & {
       readonly op: "all" | "allSettled" | "race" | "any" | "waitForAny";
@@ -151,8 +152,9 @@ export class ProgramMaker {
         return { op, key, ms: random.pick([1, 50, 1_000, 7_000, 40_000]) };
       case "nested": {
         const limit = random.between(1, 3);
-        const fails = random.chance(0.3) ? random.between(1, limit) : 0;
-        return { op, key, uncaught, fails, limit, body: this.#commands(3, depth + 1) };
+        const fails = random.chance(0.4) ? random.between(1, limit) : 0;
+        const retryMs = random.pick([0, 200]);
+        return { op, key, uncaught, fails, limit, retryMs, body: this.#commands(3, depth + 1) };
       }
       case "all":
       case "allSettled":

@@ -28,7 +28,7 @@ export interface Outcome {
   readonly log?: readonly string[];
 }
 
-export function storeOfSeed(seed: number): StoreName {
+function storeOfSeed(seed: number): StoreName {
   return seed % SQLITE_EVERY === 0 ? "sqlite" : "memory";
 }
 

@@ -1,7 +1,7 @@
 /** One command's result in an execution. */
 export type Result = { readonly key: string; readonly ok: unknown } | Failed;
 
-export interface Failed {
+interface Failed {
   readonly key: string;
   readonly error: string;
 }

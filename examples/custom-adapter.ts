@@ -6,7 +6,7 @@
 // So no lock is needed, none is left behind by a crash, and no file is ever seen half written.
 // Everybody carries out the same calls in the same order, and so comes to the same state.
 //
-// Left out: indexes, limits (S7), and snapshots that would let old files go. A new version of
+// Left out: limits (S7), indexes, and snapshots that would let old files go. A new version of
 // the code below must decide old calls as before, or begin with a new folder.
 import { randomUUID } from "node:crypto";
 import * as fs from "node:fs";
@@ -14,7 +14,7 @@ import { join } from "node:path";
 import * as kit from "pawl/adapter-kit";
 
 interface Row {
-  run: { -readonly [K in keyof kit.RunRecord]: kit.RunRecord[K] };
+  readonly run: { -readonly [K in keyof kit.RunRecord]: kit.RunRecord[K] };
   readonly order: number;
   readonly createId: string | null;
   readonly keyUntil: number;
@@ -24,270 +24,267 @@ interface Row {
   writeId?: string;
   claim?: { readonly id: string; readonly kept: boolean };
   readonly tasks: Map<string, { readonly task: kit.TaskRecord; readonly writeId: string }>;
-  readonly signals: Map<string, kit.Signal & { read?: boolean }>;
+  /** Unread ones. Of those that were read, the id is remembered (S9). */
+  readonly signals: Map<string, kit.Signal>;
+  readonly signalIds: Set<string>;
   readonly logs: kit.StoredLogLine[];
+  /** The run was purged, and this is its tombstone. */
+  buriedUntil?: number;
 }
-type ValueChange = readonly [key: string, value: string | null, expected: number | undefined];
+type Holder = { readonly claimId: string; readonly workerId: string; readonly leaseMs: number };
 
-const isOpen = ({ run }: Row): boolean => !kit.isFinal(run.status);
-const isHeld = ({ run }: Row, now: number): boolean => (run.leaseUntil ?? 0) > now;
-const dueAt = ({ run }: Row): number => run.dueAt ?? kit.NEVER;
-const unread = ({ signals }: Row) => [...signals.values()].filter(({ read }) => !read);
+const { NEVER, WATCH_TOPIC, isFinal } = kit;
+const isOpen = ({ run }: Row) => !isFinal(run.status);
+const isHeld = ({ run }: Row, now: number) => (run.leaseUntil ?? 0) > now;
+const isInternal = ({ run }: Row) => run.jobId.startsWith("$");
+const dueAt = ({ run }: Row) => run.dueAt ?? NEVER;
+const earliest = (at: number[]) => at.reduce<number | null>((a, b) => Math.min(a ?? b, b), null);
+const keyOf = (run: kit.NewRun) => JSON.stringify([run.jobId, run.idempotencyKey]);
+/** A run with a limit key is only held by a claim. */
+const leaseOf = ({ status, limitKeys = [], lease }: kit.NewRun) =>
+  isFinal(status) || limitKeys.length > 0 ? undefined : lease;
 const tasksOf = ({ tasks }: Row) =>
   [...tasks.values()].map(({ task }) => task).sort((a, b) => a.seq - b.seq);
-const lastSeq = ({ tasks }: Row) => Math.max(0, ...[...tasks.values()].map(({ task }) => task.seq));
-const first = (numbers: number[]) => (numbers.length > 0 ? Math.min(...numbers) : null);
 
 /** S8: to be called after every change of what it depends on. */
 function settle(row: Row, now: number): void {
-  const calls = unread(row).filter(({ topic }) => topic !== kit.WATCH_TOPIC).length;
-  const called = row.wakeSignals > 0 && calls >= row.wakeSignals;
-  const wakeAt = called ? Math.min(row.wakeAt, dueAt(row), now) : row.wakeAt;
+  const calls = [...row.signals.values()].filter(({ topic }) => topic !== WATCH_TOPIC).length;
+  const isCalled = row.wakeSignals > 0 && calls >= row.wakeSignals;
+  const wakeAt = isCalled ? Math.min(row.wakeAt, now) : row.wakeAt;
   row.run.dueAt = isOpen(row) ? (row.run.leaseUntil ?? wakeAt) : null;
 }
 
-function hold({ run, ...row }: Row, workerId: string, leaseMs: number, now: number): void {
-  run.status = "EXECUTING";
-  run.epoch += 1;
-  if (!row.keep || run.workerId !== workerId) run.executionCount += 1;
-  run.workerId = workerId;
-  run.leaseUntil = run.dueAt = now + leaseMs;
-  if (run.startedAt !== null) return;
-  run.startedAt = now;
-  run.deadlineAt = run.maxDurationMs === null ? null : now + run.maxDurationMs;
+function hold(row: Row, { claimId, workerId, leaseMs }: Holder, now: number): void {
+  const { run } = row;
+  const highest = tasksOf(row).at(-1)?.seq ?? 0;
+  if (run.leaseUntil !== null) run.stalls = highest > run.lastSeq ? 0 : run.stalls + 1;
+  if (run.leaseUntil !== null) run.lastSeq = highest;
+  row.claim = { id: claimId, kept: row.keep && run.workerId === workerId };
+  row.keep = false;
+  if (!row.claim.kept) run.executionCount += 1;
+  const end = run.maxDurationMs === null ? null : now + run.maxDurationMs;
+  if (run.startedAt === null) Object.assign(run, { startedAt: now, deadlineAt: end });
+  const leaseUntil = now + leaseMs;
+  Object.assign(run, { status: "EXECUTING", workerId, leaseUntil, epoch: run.epoch + 1 });
+  settle(row, now);
 }
 
 function page(tasks: readonly kit.TaskRecord[], budget: number, atLeast: number) {
-  let size = 0;
-  const end = tasks.findIndex(
-    (t, n) => (size += JSON.stringify(t).length) > budget && n >= atLeast,
-  );
-  return { tasks: end < 0 ? tasks : tasks.slice(0, end), complete: end < 0, size };
+  let end = 0;
+  for (let size = 0; end < tasks.length; end += 1) {
+    size += JSON.stringify(tasks[end]).length;
+    if (size > budget && end >= atLeast) break;
+  }
+  return { tasks: tasks.slice(0, end), complete: end === tasks.length };
 }
 
 class State {
-  readonly runs = new Map<string, Row>();
-  readonly graves = new Map<string, Row & { until: number }>();
+  readonly #rows = new Map<string, Row>();
+  readonly #byKey = new Map<string, Row>();
   /** A deleted value stays as null, so that no version ever comes again. */
   readonly values = new Map<string, { value: string | null; version: number }>();
   #created = 0;
 
-  all = (): Row[] => [...this.runs.values()];
+  all = () => [...this.#rows.values()].filter((row) => row.buriedUntil === undefined);
+
+  get(id: string): Row | undefined {
+    const row = this.#rows.get(id);
+    return row?.buriedUntil === undefined ? row : undefined;
+  }
+
+  /** Who makes a new run unnecessary: by its id, or by a key that has not expired. */
+  #holder(run: kit.NewRun, now: number): Row | undefined {
+    const byKey = run.idempotencyKey ? this.#byKey.get(keyOf(run)) : undefined;
+    const holders = [this.#rows.get(run.id), byKey && byKey.keyUntil > now ? byKey : undefined];
+    return holders.find((row) => row && (row.buriedUntil ?? NEVER) > now);
+  }
 
   createRuns(elements: readonly kit.CreateElement[], now: number): kit.CreateResult[] {
     return elements.map(({ createId, groups, expect = [] }) => {
-      const again = groups.some((group) => this.#known(group.first, now)?.createId === createId);
-      const moved = expect.some(({ key, version }) => !this.#matches(key, version));
-      if (moved && !again) return { result: "conflict" };
+      const isRepeated = groups.some((g) => this.#holder(g.first, now)?.createId === createId);
+      const hasMoved = expect.some(({ key, version }) => !this.#matches(key, version));
+      if (hasMoved && !isRepeated) return { result: "conflict" };
+      const answered = new Set<string>();
       const make = (run: kit.NewRun): kit.CreatedRun => {
-        const known = this.#known(run, now);
-        const created = known === undefined || (again && known.createId === createId);
-        const row = known ?? this.#insert(run, createId, now);
-        const lease = created && !run.limitKeys?.length && !kit.isFinal(run.status) && run.lease;
-        const { id, fingerprint, createdAt } = row.run;
-        return {
-          id,
-          created,
-          fingerprint,
-          createdAt,
-          leaseUntil: lease ? createdAt + lease.leaseMs : null,
-        };
+        const known = this.#holder(run, now);
+        const { id, fingerprint, createdAt } = (known ?? this.#insert(run, createId, now)).run;
+        const isOurs = known === undefined || (isRepeated && known.createId === createId);
+        const created = isOurs && !answered.has(id);
+        answered.add(id);
+        const lease = created ? leaseOf(run) : undefined;
+        const leaseUntil = lease === undefined ? null : createdAt + lease.leaseMs;
+        return { id, created, fingerprint, createdAt, leaseUntil };
       };
-      const made = groups.map((group) => {
-        const head = make(group.first);
-        return { first: head, further: head.created ? (group.further ?? []).map(make) : [] };
+      const made = groups.map(({ first, further = [] }) => {
+        const answer = make(first);
+        return { first: answer, further: answer.created ? further.map(make) : [] };
       });
       return { result: "ok", groups: made };
     });
   }
 
-  pick(request: kit.ClaimRequest, now: number): Row[] {
-    const { claimId, jobIds, only, limit } = request;
-    const again = this.all().filter((row) => row.claim?.id === claimId && isHeld(row, now));
-    if (again.length > 0) return again;
-    let { suspects } = request as { suspects: number };
-    const isFree = (row: Row) => (only ? only.includes(row.run.id) : dueAt(row) <= now);
-    const rank = (row: Row) => [
-      row.run.jobId.startsWith("$") ? 0 : 1,
-      -row.run.priority,
-      row.run.startedAt === null ? 1 : 0,
-      dueAt(row),
-      row.order,
-    ];
+  #insert(given: kit.NewRun, createId: string | null, now: number): Row {
+    const { wakeAt, lease: _, idempotencyExpiresAt, ...columns } = given;
+    const lease = leaseOf(given);
+    const isOver = isFinal(columns.status);
+    const run: Row["run"] = {
+      ...{ epoch: 0, generation: 1, priority: 0, executionCount: 0, stalls: 0, lastSeq: 0 },
+      ...{ workerId: null, leaseUntil: null, dueAt: null, deadlineAt: null, maxDurationMs: null },
+      ...{ admitted: null, output: null, error: null, blocked: null, meta: null, state: null },
+      ...{ eventId: null, parentId: null, parentPath: null, idempotencyKey: null, inbox: 0 },
+      ...{ limitKeys: [], tags: [], isTest: false, fingerprint: null, startedAt: null },
+      createdAt: now,
+      ...columns,
+      ...(isOver ? { finishedAt: now, deadlineAt: null } : { finishedAt: null }),
+    };
+    this.#created += 1;
+    const row: Row = {
+      ...{ run, createId, order: this.#created, keyUntil: idempotencyExpiresAt ?? NEVER },
+      ...{ wakeAt: wakeAt ?? NEVER, wakeSignals: 0, keep: false, logs: [] },
+      ...{ tasks: new Map(), signals: new Map(), signalIds: new Set<string>() },
+    };
+    if (lease !== undefined) hold(row, { claimId: "", ...lease }, now);
+    else settle(row, now);
+    this.#rows.set(run.id, row);
+    if (run.idempotencyKey) this.#byKey.set(keyOf(given), row);
+    return row;
+  }
+
+  /** The runs that a claim takes. */
+  pick({ jobIds, only, limit, suspects }: kit.ClaimRequest, now: number): Row[] {
+    const before = (a: Row, b: Row) =>
+      Number(isInternal(b)) - Number(isInternal(a)) ||
+      b.run.priority - a.run.priority ||
+      Number(a.run.startedAt === null) - Number(b.run.startedAt === null) ||
+      dueAt(a) - dueAt(b) ||
+      a.order - b.order;
+    let suspectsLeft: number = suspects;
     return this.all()
-      .filter(
-        (row) => jobIds.includes(row.run.jobId) && isOpen(row) && !isHeld(row, now) && isFree(row),
-      )
-      .map((row) => ({ row, rank: rank(row) }))
-      .sort((a, b) => a.rank.map((n, i) => n - (b.rank[i] ?? 0)).find((n) => n !== 0) ?? 0)
-      .filter(({ row }) => row.run.stalls < 2 || suspects-- > 0)
-      .slice(0, limit)
-      .map(({ row }) => row);
+      .filter((row) => isOpen(row) && !isHeld(row, now) && jobIds.includes(row.run.jobId))
+      .filter((row) => only?.includes(row.run.id) ?? dueAt(row) <= now)
+      .sort(before)
+      .filter(({ run }) => run.stalls < 2 || suspectsLeft-- > 0)
+      .slice(0, limit);
   }
 
   claimRuns(request: kit.ClaimRequest, now: number): kit.ClaimResult {
-    const { claimId, jobIds, limit, workerId, leaseMs } = request;
-    const rows = this.pick(request, now);
-    for (const row of rows.filter((each) => !isHeld(each, now))) {
-      const { run } = row;
-      if (run.leaseUntil !== null) {
-        run.stalls = lastSeq(row) > run.lastSeq ? 0 : run.stalls + 1;
-        run.lastSeq = lastSeq(row);
-      }
-      row.claim = { id: claimId, kept: row.keep && run.workerId === workerId };
-      hold(row, workerId, leaseMs, now);
-      row.keep = false;
-    }
-    let budget = request.taskBudget;
+    const isAgain = (row: Row) => row.claim?.id === request.claimId && isHeld(row, now);
+    const again = this.all().filter(isAgain);
+    const rows = again.length > 0 ? again : this.pick(request, now);
+    const suspects = rows.some(({ run }) => run.stalls >= 2) ? 0 : request.suspects;
+    for (const row of rows) if (!isHeld(row, now)) hold(row, request, now);
     const runs = rows.map((row): kit.ClaimedRun => {
-      const kept = row.claim?.kept === true;
-      const { tasks, complete, size } = page(kept ? [] : tasksOf(row), budget, 0);
-      budget -= size;
+      const { run, claim, logs, signals } = row;
+      const kept = claim?.kept === true;
       const logCounts: Record<string, number> = {};
-      for (const { stream } of kept ? [] : row.logs)
-        logCounts[stream] = (logCounts[stream] ?? 0) + 1;
-      return {
-        run: row.run,
-        signals: signalsOf(row),
-        tasks,
-        tasksComplete: complete,
-        kept,
-        logCounts,
-      };
+      for (const { stream } of kept ? [] : logs) logCounts[stream] = (logCounts[stream] ?? 0) + 1;
+      const tasks = page(kept ? [] : tasksOf(row), request.taskBudget / rows.length, 0);
+      const rest = { tasks: tasks.tasks, tasksComplete: tasks.complete, kept, logCounts };
+      return { run, signals: [...signals.values()], ...rest };
     });
-    const next = this.all()
-      .filter((row) => isOpen(row) && jobIds.includes(row.run.jobId))
-      .map(dueAt);
-    const deadlines = this.all().filter(({ run }) => run.deadlineAt !== null);
-    const at = ({ run }: Row) => run.deadlineAt ?? kit.NEVER;
-    return {
-      now,
-      runs,
-      nextDue:
-        rows.length >= limit ? now : first(next.filter((due) => due > now && due < kit.NEVER)),
-      overdue: deadlines
-        .filter((row) => at(row) <= now)
-        .slice(0, 100)
-        .map(({ run }) => run.id),
-      nextDeadline: first(deadlines.map(at)),
-    };
+    const mine = this.all().filter(({ run }) => request.jobIds.includes(run.jobId));
+    const later = mine.map(dueAt).filter((at) => at > now && at < NEVER);
+    const deadlines = this.all().flatMap(({ run }) => run.deadlineAt ?? []);
+    const isLate = ({ run }: Row) => (run.deadlineAt ?? NEVER) <= now;
+    const late = this.all().filter(isLate).slice(0, 100);
+    const left = this.pick({ ...request, only: undefined, suspects }, now);
+    const nextDue = left.length > 0 ? now : earliest(later);
+    const overdue = late.map(({ run }) => run.id);
+    return { now, runs, nextDue, overdue, nextDeadline: earliest(deadlines) };
   }
 
   commit(writes: readonly kit.RunWrite[], now: number): kit.CommitResult[] {
     return writes.map((write) => {
-      const row = this.runs.get(write.runId);
-      if (!row)
+      const row = this.get(write.runId);
+      if (row === undefined)
         return { result: "missing", epoch: 0, status: "PENDING", inbox: 0, leaseUntil: null };
-      const refused = this.#refusal(row, write);
-      const rest = refused ?? this.#apply(row, write, now);
+      const outcome = this.#outcome(row, write);
+      if (outcome === undefined) this.#apply(row, write, now);
       const { epoch, status, inbox, leaseUntil } = row.run;
-      return { result: "ok", epoch, status, inbox, leaseUntil, ...rest };
+      return { result: "ok", epoch, status, inbox, leaseUntil, ...outcome };
     });
   }
 
-  #refusal(row: Row, write: kit.RunWrite): Pick<kit.CommitResult, "result" | "reason"> | undefined {
-    const { guard, tasks = [], values = [], run, release, reopen, runs = [] } = write;
-    const isOwn = ({ path }: kit.TaskRecord) => row.tasks.get(path)?.writeId === write.writeId;
-    if (row.writeId === write.writeId || tasks.some(isOwn)) return { result: "ok" };
-    if (!isOpen(row) && !reopen) return { result: "final" };
-    if ((guard.epoch ?? row.run.epoch) !== row.run.epoch) return { result: "fenced" };
-    const isStatus = guard.statuses?.includes(row.run.status) ?? true;
-    const moved = values.some(({ key, expected }) => !this.#matches(key, expected));
-    if (!isStatus || moved || (guard.inbox ?? row.run.inbox) !== row.run.inbox)
-      return { result: "conflict" };
+  /** What is answered if there is nothing to apply. */
+  #outcome({ run, ...row }: Row, write: kit.RunWrite): Partial<kit.CommitResult> | undefined {
+    const { writeId, guard, tasks = [], values = [], runs = [] } = write;
+    const isRepeated = tasks.some(({ path }) => row.tasks.get(path)?.writeId === writeId);
+    if (isRepeated || row.writeId === writeId) return { result: "ok" };
+    if (isFinal(run.status) && !write.reopen) return { result: "final" };
+    if ((guard.epoch ?? run.epoch) !== run.epoch) return { result: "fenced" };
+    const isStatus = guard.statuses?.includes(run.status) ?? true;
+    const hasMoved = values.some(({ key, expected }) => !this.#matches(key, expected));
+    const isInbox = (guard.inbox ?? run.inbox) === run.inbox;
+    if (!isStatus || hasMoved || !isInbox) return { result: "conflict" };
     const known = new Map([...row.tasks].map(([path, { task }]) => [path, task]));
-    const seqs = new Set(tasksOf(row).map(({ seq }) => seq));
+    const seqs = new Set([...known.values()].map(({ seq }) => seq));
     for (const task of tasks) {
       const old = known.get(task.path);
-      if (old?.status === "COMPLETED" || old?.seq !== task.replaces || seqs.has(task.seq))
-        return {
-          result: "rejected",
-          reason: `Task ${task.path} is completed, or its seq is wrong.`,
-        };
+      const isReplaceable = old?.status !== "COMPLETED" && old?.seq === task.replaces;
+      const reason = `Task ${task.path}: completed, or not the seq that is replaced or next.`;
+      if (!isReplaceable || seqs.has(task.seq)) return { result: "rejected", reason };
       known.set(task.path, task);
       seqs.add(task.seq);
     }
-    const outsider = guard.epoch === undefined || !isOpen(row);
-    if ((run || reopen) && !release && outsider && !kit.isFinal(run?.status ?? row.run.status))
+    const isHolder = guard.epoch !== undefined && !isFinal(run.status);
+    const staysOpen = (write.run || write.reopen) && !isFinal(write.run?.status ?? run.status);
+    if (staysOpen && !isHolder && !write.release)
       return { result: "rejected", reason: "A write that is not the holder's needs a release." };
-    if (runs.some((child) => child.lease || child.idempotencyKey))
-      return { result: "rejected", reason: "A child has no lease and no idempotency key." };
+    if (runs.some(({ lease, idempotencyKey }) => lease || idempotencyKey))
+      return { result: "rejected", reason: "A child has neither a lease nor a key." };
     return undefined;
   }
 
-  #apply(row: Row, write: kit.RunWrite, now: number): Partial<kit.CommitResult> {
-    const { runId, writeId, guard, tasks = [], release, leaseUntil, ...rest } = write;
+  #apply(row: Row, write: kit.RunWrite, now: number): void {
+    const { runId, writeId, guard, tasks = [], ...rest } = write;
     for (const { replaces: _, ...task } of tasks) row.tasks.set(task.path, { task, writeId });
-    if (
-      tasks.length > 0 &&
-      Object.keys({ ...rest, ...(release && { release }) }).length === 0 &&
-      !leaseUntil
-    )
-      return {};
+    if (Object.keys(rest).length === 0) return;
     const { run } = row;
-    const lapsed = !isHeld(row, now) && run.limitKeys.length > 0;
     row.writeId = writeId;
-    for (const id of rest.signalsRead ?? []) {
-      const signal = row.signals.get(id);
-      if (signal && signal.topic !== kit.WATCH_TOPIC) signal.read = true;
-    }
-    if (rest.run || release || rest.reopen) {
-      const wasFinal = !isOpen(row);
-      const outsider = guard.epoch === undefined || wasFinal;
-      Object.assign(run, wasFinal && { finishedAt: null }, rest.run);
-      if (outsider || release) run.epoch += 1;
-      if (wasFinal) run.generation += 1;
-      if (!isOpen(row))
-        Object.assign(run, { finishedAt: rest.run?.finishedAt ?? now, deadlineAt: null });
-      if (outsider || release || !isOpen(row)) run.leaseUntil = null;
-      if (release) {
-        row.wakeAt = release.wakeAt ?? kit.NEVER;
-        row.wakeSignals = release.wakeSignals;
-      }
-      row.keep = !outsider && release?.keep === true;
-      run.dueAt = kit.NEVER;
-    }
-    const leaseRefused = leaseUntil !== undefined && run.leaseUntil !== null && lapsed;
-    if (leaseUntil !== undefined && run.leaseUntil !== null && !lapsed)
-      run.leaseUntil = Math.max(run.leaseUntil, leaseUntil);
+    for (const id of rest.signalsRead ?? [])
+      if (row.signals.get(id)?.topic !== WATCH_TOPIC) row.signals.delete(id);
+    if (rest.run || rest.release || rest.reopen) this.#change(row, write, now);
+    if (run.leaseUntil !== null) run.leaseUntil = Math.max(run.leaseUntil, rest.leaseUntil ?? 0);
     settle(row, now);
     const epoch = guard.epoch ?? run.epoch;
     for (const line of rest.logs ?? [])
       if (!row.logs.some((each) => each.epoch === epoch && each.ordinal === line.ordinal))
         row.logs.push({ ...line, epoch, position: row.logs.length + 1 });
-    for (const { key, value } of rest.values ?? []) this.writeValue([key, value, undefined]);
+    for (const { key, value } of rest.values ?? []) this.writeValue({ key, value });
     for (const child of rest.runs ?? [])
-      if (!this.#known(child, now)) this.#insert(child, null, now);
+      if (this.#holder(child, now) === undefined) this.#insert(child, null, now);
     for (const { runId: to, ...signal } of rest.signals ?? []) this.#send(to, signal, now);
     for (const { targetId, signalId, topic } of rest.watches ?? []) {
-      const target = this.runs.get(targetId);
-      const ref: kit.WatchRef = { watcherId: runId, signalId, topic };
-      if (!target || !isOpen(target))
-        this.#send(runId, { id: signalId, topic, ref: targetId }, now);
-      else
-        this.#send(
-          targetId,
-          { id: `${runId} ${signalId}`, topic: kit.WATCH_TOPIC, ref: JSON.stringify(ref) },
-          now,
-        );
+      const ref = JSON.stringify({ watcherId: runId, signalId, topic } satisfies kit.WatchRef);
+      const watch = { id: `${runId} ${signalId}`, topic: WATCH_TOPIC, ref };
+      const target = this.get(targetId);
+      if (target && isOpen(target)) this.#send(targetId, watch, now);
+      else this.#send(runId, { id: signalId, topic, ref: targetId }, now);
     }
-    return leaseRefused ? { leaseRefused } : {};
+  }
+
+  #change(row: Row, { guard, run: patch, release }: kit.RunWrite, now: number): void {
+    const { run } = row;
+    const wasFinal = isFinal(run.status);
+    const isOutsider = guard.epoch === undefined || wasFinal;
+    Object.assign(run, wasFinal && { finishedAt: null }, patch);
+    const isOver = isFinal(run.status);
+    if (isOver) Object.assign(run, { finishedAt: patch?.finishedAt ?? now, deadlineAt: null });
+    if (isOutsider || release) run.epoch += 1;
+    if (wasFinal) run.generation += 1;
+    if (isOutsider || release || isOver) run.leaseUntil = null;
+    row.wakeAt = release ? (release.wakeAt ?? NEVER) : row.wakeAt;
+    row.wakeSignals = release?.wakeSignals ?? row.wakeSignals;
+    row.keep = !isOutsider && release?.keep === true;
   }
 
   #send(runId: string, signal: kit.Signal, now: number): void {
-    const row = this.runs.get(runId);
-    if (!row || row.signals.has(signal.id)) return;
+    const row = this.get(runId);
+    if (row === undefined || row.signalIds.has(signal.id)) return;
+    row.signalIds.add(signal.id);
     row.signals.set(signal.id, signal);
     row.run.inbox += 1;
     if (dueAt(row) > now) settle(row, now);
-  }
-
-  writeValue([key, value, expected]: ValueChange): kit.ValueResult {
-    const there = this.value(key);
-    if (!this.#matches(key, expected)) return { ok: false, version: 0, ...there };
-    const version = (this.values.get(key)?.version ?? 0) + (value === null ? 0 : 1);
-    this.values.set(key, { value, version });
-    return { ok: true, version: value === null ? 0 : version };
   }
 
   value(key: string): kit.StoredValue | undefined {
@@ -295,159 +292,78 @@ class State {
     return value === null ? undefined : { value, version };
   }
 
-  #matches = (key: string, version?: number) =>
-    (this.value(key)?.version ?? 0) === (version ?? this.value(key)?.version ?? 0);
-
-  purge(query: kit.PurgeQuery, now: number): { purged: number } {
-    for (const [id, { until }] of this.graves) if (until <= now) this.graves.delete(id);
-    const ended = ({ run }: Row) => run.finishedAt ?? kit.NEVER;
-    const isWanted = ({ run }: Row) => {
-      const parent = this.runs.get(run.parentId ?? "");
-      return parent !== undefined && isOpen(parent);
-    };
-    const rows = this.all()
-      .filter((row) => !isOpen(row) && ended(row) < query.finishedBefore && !isWanted(row))
-      .sort((a, b) => ended(a) - ended(b))
-      .slice(0, query.limit);
-    for (const row of rows) {
-      this.runs.delete(row.run.id);
-      this.graves.set(row.run.id, { ...row, until: query.dedupeUntil });
-    }
-    return { purged: rows.length };
+  #matches(key: string, expected: number | undefined): boolean {
+    return expected === undefined || expected === (this.value(key)?.version ?? 0);
   }
 
-  /** Who makes this run unnecessary: by id, or by a key that has not expired. */
-  #known(run: kit.NewRun, now: number): Row | undefined {
-    const there = [
-      ...this.runs.values(),
-      ...[...this.graves.values()].filter(({ until }) => until > now),
-    ];
-    const sameKey = (row: Row) =>
-      row.run.jobId === run.jobId &&
-      row.run.idempotencyKey === run.idempotencyKey &&
-      row.keyUntil > now;
-    return (
-      there.find((row) => row.run.id === run.id) ??
-      (run.idempotencyKey ? there.find(sameKey) : undefined)
-    );
+  writeValue({ key, value, expected }: kit.ValueWrite): kit.ValueResult {
+    if (!this.#matches(key, expected)) return { ok: false, version: 0, ...this.value(key) };
+    const version = (this.values.get(key)?.version ?? 0) + 1;
+    this.values.set(key, { value, version });
+    return { ok: true, version: value === null ? 0 : version };
   }
 
-  #insert(
-    { wakeAt, lease, idempotencyExpiresAt, ...columns }: kit.NewRun,
-    createId: string | null,
-    now: number,
-  ): Row {
-    const over = kit.isFinal(columns.status);
-    const run: Row["run"] = {
-      ...{
-        epoch: 0,
-        generation: 1,
-        workerId: null,
-        leaseUntil: null,
-        dueAt: null,
-        deadlineAt: null,
-      },
-      ...{
-        maxDurationMs: null,
-        priority: 0,
-        limitKeys: [],
-        admitted: null,
-        output: null,
-        error: null,
-      },
-      ...{
-        blocked: null,
-        executionCount: 0,
-        stalls: 0,
-        lastSeq: 0,
-        inbox: 0,
-        tags: [],
-        eventId: null,
-      },
-      ...{
-        parentId: null,
-        parentPath: null,
-        idempotencyKey: null,
-        fingerprint: null,
-        isTest: false,
-      },
-      ...{
-        createdAt: now,
-        startedAt: null,
-        meta: null,
-        state: null,
-        finishedAt: over ? now : null,
-      },
-      ...columns,
-      ...(over && { deadlineAt: null }),
-    };
-    const lists = { tasks: new Map(), signals: new Map(), logs: [] };
-    const keyUntil = idempotencyExpiresAt ?? kit.NEVER;
-    const order = ++this.#created;
-    const row: Row = {
-      run,
-      order,
-      createId,
-      keyUntil,
-      wakeAt: wakeAt ?? kit.NEVER,
-      wakeSignals: 0,
-      keep: false,
-      ...lists,
-    };
-    if (lease && !over && run.limitKeys.length === 0) hold(row, lease.workerId, lease.leaseMs, now);
-    else settle(row, now);
-    this.runs.set(run.id, row);
-    return row;
+  purge({ finishedBefore, dedupeUntil, limit }: kit.PurgeQuery, now: number): { purged: number } {
+    for (const [id, row] of this.#rows)
+      if ((row.buriedUntil ?? NEVER) <= now) this.#rows.delete(id);
+    for (const [key, row] of this.#byKey) if (!this.#rows.has(row.run.id)) this.#byKey.delete(key);
+    const endOf = ({ run }: Row) => run.finishedAt ?? NEVER;
+    const isWanted = ({ run }: Row) =>
+      this.all().some((row) => row.run.id === run.parentId && isOpen(row));
+    const rows = this.all().filter((row) => !isOpen(row) && endOf(row) < finishedBefore);
+    const free = rows.filter((row) => !isWanted(row));
+    const taken = free.sort((a, b) => endOf(a) - endOf(b)).slice(0, limit);
+    for (const row of taken) row.buriedUntil = dedupeUntil;
+    return { purged: taken.length };
   }
 }
 
-const signalsOf = (row: Row): kit.Signal[] =>
-  unread(row).map(({ id, topic, ref }) => ({ id, topic, ref }));
+type Calls = Pick<State, "createRuns" | "claimRuns" | "commit" | "writeValue" | "purge">;
+interface Entry<M extends keyof Calls = keyof Calls> {
+  readonly method: M;
+  readonly argument: Parameters<Calls[M]>[0];
+  readonly now: number;
+}
 
-type Call = { [M in "createRuns" | "claimRuns" | "commit" | "writeValue" | "purge"]: State[M] };
-
+/** Synchronous, so that nothing else of this process comes in between. */
 class Journal {
   readonly state = new State();
-  now = 0;
-  #files = 0;
   readonly #folder: string;
+  #files = 0;
+  /** The greatest instant seen: time never goes back. */
+  now = 0;
 
   constructor(folder: string) {
     this.#folder = folder;
     fs.mkdirSync(folder, { recursive: true });
   }
 
-  #path = (number: number): string => join(this.#folder, `${number}.json`);
+  #path = (): string => join(this.#folder, `${this.#files}.json`);
 
-  /** Carries out what others have written since. Answers what the last call answered. */
+  /** Carries out what was written since. Answers what the last call answers. */
   catchUp(wallTime: number): unknown {
-    for (let answer: unknown; ; this.#files += 1) {
-      this.now = Math.max(this.now, wallTime);
-      if (!fs.existsSync(this.#path(this.#files))) return answer;
-      const { method, argument, now } = JSON.parse(
-        fs.readFileSync(this.#path(this.#files), "utf8"),
-      ) as { method: keyof Call; argument: never; now: number };
+    let answer: unknown;
+    for (; fs.existsSync(this.#path()); this.#files += 1) {
+      const { method, argument, now } = JSON.parse(fs.readFileSync(this.#path(), "utf8")) as Entry;
       this.now = Math.max(this.now, now);
-      answer = this.state[method](argument, now);
+      answer = this.state[method](argument as never, now);
     }
+    this.now = Math.max(this.now, wallTime);
+    return answer;
   }
 
-  /** Synchronous, so that no other call of this process comes in between. */
-  call<M extends keyof Call>(
-    method: M,
-    argument: Parameters<Call[M]>[0],
-    wallTime: number,
-  ): ReturnType<Call[M]> {
+  call<M extends keyof Calls>(method: M, argument: Entry<M>["argument"], wallTime: number) {
+    const aside = join(this.#folder, `${randomUUID()}.tmp`);
     for (;;) {
       this.catchUp(wallTime);
-      const aside = join(this.#folder, `${randomUUID()}.tmp`);
-      fs.writeFileSync(aside, JSON.stringify({ method, argument, now: this.now }), { flush: true });
+      const entry: Entry<M> = { method, argument, now: this.now };
+      fs.writeFileSync(aside, JSON.stringify(entry), { flush: true });
       try {
-        fs.linkSync(aside, this.#path(this.#files));
+        fs.linkSync(aside, this.#path());
         const folder = fs.openSync(this.#folder, "r");
         fs.fsyncSync(folder);
         fs.closeSync(folder);
-        return this.catchUp(0) as ReturnType<Call[M]>;
+        return this.catchUp(0) as ReturnType<Calls[M]>;
       } catch (error) {
         if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
       } finally {
@@ -460,126 +376,106 @@ class Journal {
 export function fileStorage(folder: string): kit.Storage {
   const journal = new Journal(folder);
   let clock: Pick<kit.Clock, "now"> = Date;
-  let closed = false;
-  const open = () => {
-    if (closed) throw new kit.StorageError("STORAGE_CLOSED", "This storage is closed.");
+  let isClosed = false;
+  const wallTime = (): number => {
+    if (isClosed) throw new kit.StorageError("STORAGE_CLOSED", "This storage is closed.");
     return clock.now();
   };
   /** Answers are copies: what is in the state is nobody else's. */
   const read = <T>(look: (state: State, now: number) => T): T => {
-    journal.catchUp(open());
+    journal.catchUp(wallTime());
     return structuredClone(look(journal.state, journal.now));
   };
-  const call = <M extends keyof Call>(method: M, argument: Parameters<Call[M]>[0]) =>
-    structuredClone(journal.call(method, argument, open()));
-  const newest = (state: State) => state.all().sort((a, b) => b.order - a.order);
-  const isInternal = ({ run }: Row) => run.jobId.startsWith("$");
+  const call = <M extends keyof Calls>(method: M, argument: Entry<M>["argument"]) =>
+    structuredClone(journal.call(method, argument, wallTime()));
+  const largest = { maxElementBytes: 1 << 26, maxElementTasks: 100_000, maxValueBytes: 1 << 26 };
   return {
     name: "files",
     specVersion: kit.SPEC_VERSION,
-    capabilities: {
-      limits: false,
-      staleMs: 0,
-      maxElementBytes: 1 << 26,
-      maxElementTasks: 100_000,
-      maxValueBytes: 1 << 26,
-    },
+    capabilities: { limits: false, staleMs: 0, ...largest },
     init: async (environment) => {
-      open();
+      wallTime();
       clock = environment.clock;
     },
     close: async () => {
-      closed = true;
+      isClosed = true;
     },
     now: async () => read((_, now) => now),
     createRuns: async (elements) =>
-      elements.length > 0 ? call("createRuns", elements) : read(() => []),
+      elements.length ? call("createRuns", elements) : read(() => []),
     // A claim that takes nothing is not worth a file.
     claimRuns: async (request) =>
-      read((state, now) => state.pick(request, now).length > 0)
+      read((state, now) => state.pick(request, now).length) > 0
         ? call("claimRuns", request)
         : read((state, now) => state.claimRuns(request, now)),
-    commit: async (writes) => (writes.length > 0 ? call("commit", writes) : read(() => [])),
-    getRuns: async (ids) => read((state) => ids.map((id) => state.runs.get(id)?.run)),
+    commit: async (writes) => (writes.length ? call("commit", writes) : read(() => [])),
+    getRuns: async (ids) => read((state) => ids.map((id) => state.get(id)?.run)),
     listTasks: async (runId, afterSeq, byteBudget) =>
       read((state) => {
-        const row = state.runs.get(runId);
-        const { tasks, complete } = page(
-          row ? tasksOf(row).filter(({ seq }) => seq > afterSeq) : [],
-          byteBudget,
-          1,
-        );
-        return { tasks, complete };
+        const row = state.get(runId);
+        const tasks = row ? tasksOf(row).filter(({ seq }) => seq > afterSeq) : [];
+        return page(tasks, byteBudget, 1);
       }),
-    listSignals: async (runId) =>
-      read((state) => [state.runs.get(runId)].flatMap((row) => (row ? signalsOf(row) : []))),
+    listSignals: async (runId) => read((state) => [...(state.get(runId)?.signals.values() ?? [])]),
     listWaiting: async (topics, { after, limit }) =>
-      read((state) =>
-        state
-          .all()
-          .filter(isOpen)
-          .flatMap((row) =>
-            tasksOf(row).map((task) => ({
-              runId: row.run.id,
-              jobId: row.run.jobId,
-              createdAt: row.run.createdAt,
-              task,
-            })),
-          )
-          .filter(
-            ({ task }) =>
-              task.status === "WAITING" && task.topics?.some((topic) => topics.includes(topic)),
-          )
-          .map((wait) => ({ wait, at: `${wait.runId}\0${wait.task.path}` }))
-          .filter(({ at }) => !after || at > `${after.runId}\0${after.path}`)
+      read((state) => {
+        const waits = state.all().flatMap((row) => {
+          const { id: runId, jobId, createdAt } = row.run;
+          return isOpen(row) ? tasksOf(row).map((task) => ({ runId, jobId, createdAt, task })) : [];
+        });
+        const place = (runId: string, path: string) => `${runId}\u0000${path}`;
+        const last = after && place(after.runId, after.path);
+        return waits
+          .filter(({ task }) => task.status === "WAITING")
+          .filter(({ task }) => task.topics?.some((topic) => topics.includes(topic)))
+          .map((wait) => ({ wait, at: place(wait.runId, wait.task.path) }))
+          .filter(({ at }) => last === undefined || at > last)
           .sort((a, b) => (a.at < b.at ? -1 : 1))
           .slice(0, limit)
-          .map(({ wait }) => wait),
-      ),
+          .map(({ wait }) => wait);
+      }),
     listRuns: async (query) =>
       read((state, now) => {
-        const found = newest(state).filter((row) => {
-          const { run } = row;
-          return (
-            (query.internal || !isInternal(row)) &&
-            (query.jobIds?.includes(run.jobId) ?? true) &&
-            (query.statuses?.includes(kit.displayStatus(run, now)) ?? true) &&
-            (query.tag === undefined || run.tags.includes(query.tag)) &&
-            (query.eventId ?? run.eventId) === run.eventId &&
-            (query.parentId ?? run.parentId) === run.parentId &&
-            (query.blocked ?? run.blocked !== null) === (run.blocked !== null) &&
-            run.createdAt >= (query.createdFrom ?? 0) &&
-            run.createdAt < (query.createdTo ?? kit.NEVER) &&
-            row.order < Number(query.cursor ?? kit.NEVER)
-          );
+        const { jobIds, statuses, tag, createdFrom = 0, createdTo = NEVER } = query;
+        const found = state.all().filter((row) => {
+          const { run, order } = row;
+          const isOf = (column: "eventId" | "parentId") =>
+            (query[column] ?? run[column]) === run[column];
+          const isBlocked = run.blocked !== null;
+          const isInTime = run.createdAt >= createdFrom && run.createdAt < createdTo;
+          if (isInternal(row) && !query.internal) return false;
+          if (!isInTime || order >= Number(query.cursor ?? NEVER)) return false;
+          if (!isOf("eventId") || !isOf("parentId")) return false;
+          if ((query.blocked ?? isBlocked) !== isBlocked) return false;
+          if (tag !== undefined && !run.tags.includes(tag)) return false;
+          if (jobIds !== undefined && !jobIds.includes(run.jobId)) return false;
+          return statuses?.includes(kit.displayStatus(run, now)) ?? true;
         });
-        const runs = found.slice(0, query.limit);
-        const nextCursor = found.length > runs.length ? `${runs.at(-1)?.order}` : undefined;
-        return { runs: runs.map(({ run }) => run), nextCursor };
+        const rows = found.sort((a, b) => b.order - a.order).slice(0, query.limit);
+        const nextCursor = found.length > rows.length ? `${rows.at(-1)?.order}` : undefined;
+        return { runs: rows.map(({ run }) => run), nextCursor };
       }),
     listLogs: async (runId, { after = 0, limit }) =>
-      read((state) => state.runs.get(runId)?.logs.slice(after, after + limit) ?? []),
+      read((state) => state.get(runId)?.logs.slice(after, after + limit) ?? []),
     countRuns: async () =>
       read((state, now) => {
         const counts: Partial<Record<kit.RunStatus, number>> = {};
-        for (const row of state.all().filter((each) => !isInternal(each))) {
+        for (const row of state.all()) {
           const status = kit.displayStatus(row.run, now);
-          counts[status] = (counts[status] ?? 0) + 1;
+          if (!isInternal(row)) counts[status] = (counts[status] ?? 0) + 1;
         }
         return counts;
       }),
     getValue: async (key) => read((state) => state.value(key)),
-    setValue: async (key, value, expected) => call("writeValue", [key, value, expected]),
-    deleteValue: async (key, expected) => call("writeValue", [key, null, expected]),
+    setValue: async (key, value, expected) => call("writeValue", { key, value, expected }),
+    deleteValue: async (key, expected) => call("writeValue", { key, value: null, expected }),
     listValues: async (prefix, { after, limit }) =>
-      read((state) =>
-        [...state.values.keys()]
-          .filter((key) => key.startsWith(prefix) && (after === undefined || key > after))
-          .sort()
-          .flatMap((key) => ({ key, value: state.value(key) }))
-          .flatMap(({ key, value }) => (value ? { key, ...value } : []))
-          .slice(0, limit),
-      ),
+      read((state) => {
+        const keys = [...state.values.keys()].filter((key) => key.startsWith(prefix)).sort();
+        const later = keys.filter((key) => after === undefined || key > after);
+        const found = later.map((key) => ({ key, value: state.value(key) }));
+        return found.flatMap(({ key, value }) => (value ? { key, ...value } : [])).slice(0, limit);
+      }),
     purge: async (query) => call("purge", query),
   };
 }

@@ -141,7 +141,8 @@ export function retryDelayMs(
   random: () => number,
 ): number | undefined {
   if (failedAttempts >= retry.limit) return undefined;
-  const growth = retry.factor ** Math.max(failedAttempts - 2, 0);
+  // Bounded, since Infinity times a minimum of 0 would be no number.
+  const growth = Math.min(retry.factor ** Math.max(failedAttempts - 2, 0), Number.MAX_VALUE);
   const jitter = retry.randomize ? 1 + random() : 1;
   return Math.round(Math.min(retry.minTimeoutInMs * growth * jitter, retry.maxTimeoutInMs));
 }

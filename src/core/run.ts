@@ -40,8 +40,7 @@ export interface Run<Output = unknown> {
   readonly nextCursor?: string;
 }
 
-export const taskViewStatuses = ["RUNNING", "WAITING", "COMPLETED", "FAILED", "CANCELED"] as const;
-export type TaskViewStatus = (typeof taskViewStatuses)[number];
+export type TaskViewStatus = "RUNNING" | "WAITING" | "COMPLETED" | "FAILED" | "CANCELED";
 
 /** One attempt of a task that ended. */
 export interface AttemptView {

@@ -64,7 +64,7 @@ export function eventTrigger<
     );
   }
   const schema = options.schema ?? schemaOfNames(given);
-  if (schema !== undefined) assertSchema(schema, `eventTrigger "${nameOf(given[0] ?? "")}"`);
+  if (schema !== undefined) assertSchema(schema, `eventTrigger "${given.map(nameOf).join(", ")}"`);
   if (options.source !== undefined) assertText(options.source, "source of eventTrigger");
   const data: TriggerData = {
     type: "event",

@@ -12,16 +12,13 @@ export async function explainRun(engine: Engine, id: string): Promise<string | u
   if (run === undefined) return undefined;
   const now = await engine.rawStorage.now();
   if (isFinal(run.status)) return explainEnd(run);
-  if (run.blocked !== null) return explainBlock(run);
+  if (run.blocked !== null) return explainBlock(run, run.blocked);
   const leased = run.leaseUntil !== null && run.leaseUntil > now;
   if (leased) return explainExecuting(run, await tasksOf(engine, run));
   const status = displayStatus(run, now);
   if (status === "QUEUED") return explainQueued(engine, run, now);
   if (status === "PENDING") {
     return `Run ${id} is delayed until ${time(run.dueAt)}; it starts then. Cancel it and invoke again to start it now.`;
-  }
-  if (status === "WAITING_ON_CONNECTIONS") {
-    return `Run ${id} waits until an integration of job "${run.jobId}" is connected. Connect it, then call client.connectionReady.`;
   }
   return explainWaiting(engine, run, await tasksOf(engine, run), now);
 }
@@ -38,15 +35,13 @@ function explainEnd(run: RunRecord): string {
       return `Run ${run.id} timed out at ${at}${error} Use retryRun to let it go on.`;
     case "INVALID_PAYLOAD":
       return `Run ${run.id} never ran${error} Fix the sender or the schema, then use replayRun with a payload that fits.`;
-    case "UNRESOLVED_AUTH":
-      return `Run ${run.id} never ran, since an integration has no credentials${error} Fix the auth resolver, then use retryRun.`;
     default:
       return `Run ${run.id} failed at ${at}${error} Fix the cause, then use retryRun: completed tasks are kept.`;
   }
 }
 
-function explainBlock(run: RunRecord): string {
-  const { error, version } = JSON.parse(run.blocked ?? "{}") as Block;
+function explainBlock(run: RunRecord, blocked: string): string {
+  const { error, version } = JSON.parse(blocked) as Block;
   return `Run ${run.id} is blocked under version ${version} of job "${run.jobId}": ${error.message} It is tried again at ${time(run.dueAt)}, or at once by retryRun or a worker with another version.`;
 }
 

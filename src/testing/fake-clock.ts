@@ -38,7 +38,8 @@ export class FakeClock implements Clock {
   }
 
   setTimer(delayMs: number, callback: () => void): () => void {
-    const timer = { at: this.#monotonic + delayMs, callback };
+    // Whole milliseconds, as the system clock has them: a jittered pause must not make time fractional.
+    const timer = { at: this.#monotonic + Math.ceil(delayMs), callback };
     this.#timers.add(timer);
     return () => this.#timers.delete(timer);
   }

@@ -129,3 +129,8 @@ describe("retryDelayMs", () => {
     expect(Object.isFrozen(retry.exponentialBackoff)).toBe(true);
   });
 });
+
+test("a delay stays a number where the growth is beyond all numbers and the minimum is 0", () => {
+  const options = { limit: 1e9, factor: 2, minTimeoutInMs: 0, maxTimeoutInMs: 0, randomize: false };
+  expect(retryDelayMs(resolveRetry(options), 5_000, () => 0)).toBe(0);
+});

@@ -58,8 +58,10 @@ export class Faults {
     this.#pauses = random.between(1, 6);
   }
 
-  plan(method: string): Plan {
-    const fate = this.isOn ? this.#fate(method) : "ok";
+  /** Only what is `fenced` may arrive after its sender gave it up. */
+  plan(method: string, fenced: boolean): Plan {
+    const drawn = this.isOn ? this.#fate(method) : "ok";
+    const fate = drawn === "late" && !fenced ? "error" : drawn;
     this.count(`${method}: ${fate}`);
     if (fate === "ok") return NO_FAULT;
     const slowMs = () => (this.#random.chance(0.5) ? this.#random.pick([1, 20, 400, 3_000]) : 0);

@@ -16,7 +16,7 @@ export interface Execution {
 
 interface Settled {
   readonly seq: number;
-  readonly tick: number;
+  readonly turn: number;
   readonly path: string;
   readonly tag: string;
 }
@@ -33,13 +33,14 @@ export interface CallPlace {
   readonly tag: string;
   /** It has a record of its own. */
   readonly isRecorded: boolean;
-  readonly calledAt: number;
+  readonly calledInTurn: number;
 }
 
 /** What user code did and saw, kept outside of the library, and judged on the spot. */
 export class Ledger {
   readonly #view: StoreView;
   readonly #now: () => number;
+  readonly #turn: () => number;
   readonly #leaseMs: number;
   readonly #newest = new Map<string, Execution>();
   readonly #starts = new Map<string, Start>();
@@ -54,11 +55,11 @@ export class Ledger {
   readonly poisonings = new Map<string, number>();
   executions = 0;
   starts = 0;
-  #tick = 0;
 
-  constructor(view: StoreView, now: () => number, leaseMs: number) {
+  constructor(view: StoreView, now: () => number, turn: () => number, leaseMs: number) {
     this.#view = view;
     this.#now = now;
+    this.#turn = turn;
     this.#leaseMs = leaseMs;
   }
 
@@ -174,7 +175,7 @@ export class Ledger {
 
   called(execution: Execution, path: string, tag: string, isRecorded: boolean): CallPlace {
     this.visits(`${execution.runId} ${path}`, tag);
-    return { execution, path, tag, isRecorded, calledAt: ++this.#tick };
+    return { execution, path, tag, isRecorded, calledInTurn: this.#turn() };
   }
 
   /** User code sees a result. It must be on record, in the order of the records, and always the same. */
@@ -195,7 +196,7 @@ export class Ledger {
   }
 
   #settledInOrder(place: CallPlace, isOk: boolean): void {
-    const { execution, path, tag, calledAt } = place;
+    const { execution, path, tag, calledInTurn } = place;
     const record = this.#view.task(execution.runId, path);
     if (!isOk && (record?.status !== "FAILED" || !this.#isHolder(execution))) return;
     if (isOk) this.#assertRecorded(execution, path, record);
@@ -203,7 +204,8 @@ export class Ledger {
     const { settled } = execution;
     for (let index = settled.length - 1; index >= 0; index--) {
       const other = settled[index];
-      if (other === undefined || other.tick < calledAt) break;
+      // In one turn a call may have come before or after what settled in it.
+      if (other === undefined || other.turn <= calledInTurn) break;
       // What an abandoned attempt left open settles for nobody.
       const isRelated = other.tag.startsWith(tag) || tag.startsWith(other.tag);
       if (other.seq > record.seq && isRelated) {
@@ -213,7 +215,7 @@ export class Ledger {
         );
       }
     }
-    settled.push({ seq: record.seq, tick: ++this.#tick, path, tag });
+    settled.push({ seq: record.seq, turn: this.#turn(), path, tag });
   }
 
   #assertRecorded(execution: Execution, path: string, record: StoredTask | undefined): void {

@@ -1,5 +1,5 @@
 import { StorageError } from "../../src/core/errors.js";
-import type { Storage } from "../../src/core/storage.js";
+import type { RunWrite, Storage } from "../../src/core/storage.js";
 import type { Faults, Plan } from "./faults.js";
 import type { Machine } from "./machine.js";
 import type { Schedule } from "./schedule.js";
@@ -42,7 +42,7 @@ export class Network {
             await this.#watcher.applied(method, args, answer, machine);
             return answer;
           };
-          return this.#call(machine, method, apply);
+          return this.#call(machine, method, isFencedCall(args[0]), apply);
         };
       },
     });
@@ -58,10 +58,10 @@ export class Network {
     };
   }
 
-  #call(machine: Machine, method: string, apply: Apply): Promise<unknown> {
+  #call(machine: Machine, method: string, isFenced: boolean, apply: Apply): Promise<unknown> {
     return new Promise((resolve, reject) => {
       if (machine.isDead) return;
-      const plan = this.#faults.plan(method);
+      const plan = this.#faults.plan(method, isFenced);
       const label = `${machine.index} ${method} ${plan.fate}`;
       const answer = { resolve, reject, sentAt: this.#schedule.now };
       this.#schedule.post(
@@ -131,6 +131,13 @@ interface Answer {
   readonly resolve: (value: unknown) => void;
   readonly reject: (error: unknown) => void;
   readonly sentAt: number;
+}
+
+/** What an outsider writes has no epoch that would keep it from coming too late. */
+function isFencedCall(first: unknown): boolean {
+  const isOutsiders = (write: Partial<RunWrite>) =>
+    write.guard !== undefined && write.guard.epoch === undefined;
+  return !Array.isArray(first) || !first.some(isOutsiders);
 }
 
 /** Nobody waits for this answer any more. */

@@ -154,7 +154,10 @@ export class ProgramMaker {
         const limit = random.between(1, 3);
         const fails = random.chance(0.4) ? random.between(1, limit) : 0;
         const retryMs = random.pick([0, 200]);
-        return { op, key, uncaught, fails, limit, retryMs, body: this.#commands(3, depth + 1) };
+        const body = this.#commands(3, depth + 1);
+        // The next attempt meets what the losers of a race are still doing.
+        if (fails > 0 && this.#left > 0 && random.chance(0.5)) body.push(this.#made("race", depth));
+        return { op, key, uncaught, fails, limit, retryMs, body };
       }
       case "all":
       case "allSettled":

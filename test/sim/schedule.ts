@@ -36,6 +36,7 @@ export class Schedule {
   #order = 0;
   #hash = 0;
   #steps = 0;
+  #turns = 0;
   /** Chance that time moves although something could happen. */
   hurry = 0;
   readonly log: string[] | undefined;
@@ -48,6 +49,11 @@ export class Schedule {
   /** Milliseconds since the simulation began. */
   get now(): number {
     return this.#now;
+  }
+
+  /** Grows with every macrotask: what has the same number happened between two of them. */
+  get turn(): number {
+    return this.#turns;
   }
 
   get steps(): number {
@@ -97,6 +103,7 @@ export class Schedule {
   async #settle(): Promise<void> {
     for (let turns = 0; ; turns++) {
       await new Promise<void>((resolve) => realImmediate(resolve));
+      this.#turns++;
       const due = this.#immediates;
       if (due.length === 0) return;
       if (turns > 20_000) throw new Violation("LIVELOCK", "the library never comes to rest");

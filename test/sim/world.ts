@@ -69,7 +69,7 @@ export class World {
     };
     this.#store = storeOf(name, this.#clock);
     this.view = new StoreView(this.#open());
-    this.ledger = new Ledger(this.view, this.#clock.now, LEASE_MS);
+    this.ledger = new Ledger(this.view, this.#clock.now, () => schedule.turn, LEASE_MS);
     this.monitor = new Monitor(this.view, this.#clock.now, (violation) => this.report(violation));
     this.#network = new Network(schedule, faults, this.monitor);
   }

@@ -28,7 +28,7 @@ export class SweepClock implements Clock {
 
   setTimer(delayMs: number, callback: () => void): () => void {
     this.#onChange();
-    const due = { at: this.#clock.monotonic() + delayMs };
+    const due = { at: this.#clock.monotonic() + Math.ceil(delayMs) };
     this.#dueTimes.add(due);
     const disarm = this.#clock.setTimer(delayMs, () => {
       this.#dueTimes.delete(due);

@@ -10,16 +10,20 @@ export function isSuspect(row: RunRow): boolean {
   return row.stalls >= suspectStalls;
 }
 
+function dueAtOf(row: RunRow): number {
+  return row.dueAt ?? NEVER;
+}
+
 function claimedBefore(a: RunRow, b: RunRow): boolean {
   if (a.priority !== b.priority) return a.priority > b.priority;
   const started = a.startedAt !== null;
   if (started !== (b.startedAt !== null)) return started;
-  if (a.dueAt !== b.dueAt) return (a.dueAt ?? NEVER) < (b.dueAt ?? NEVER);
+  if (a.dueAt !== b.dueAt) return dueAtOf(a) < dueAtOf(b);
   return a.order < b.order;
 }
 
 function sooner(a: RunRow, b: RunRow): boolean {
-  return (a.dueAt ?? NEVER) < (b.dueAt ?? NEVER);
+  return dueAtOf(a) < dueAtOf(b);
 }
 
 function finishedSooner(a: RunRow, b: RunRow): boolean {
@@ -97,7 +101,7 @@ export class DueIndex {
     const queue = this.#jobs.get(jobId);
     if (queue === undefined) return [];
     let next = queue.future.peek();
-    while (next !== undefined && (next.dueAt ?? NEVER) <= now) {
+    while (next !== undefined && dueAtOf(next) <= now) {
       this.remove(next);
       this.place(next, now);
       next = queue.future.peek();

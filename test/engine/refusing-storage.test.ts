@@ -1,0 +1,226 @@
+import { expect, test } from "vitest";
+import { createClient, eventTrigger, invokeTrigger, type Storage } from "../../src/index.js";
+import { memory } from "../../src/storage/memory/index.js";
+import { gate, jobOf } from "./drive.js";
+import { codeOf, until } from "./support.js";
+import { describeEngine } from "./world.js";
+
+type Answer = { readonly result: string; readonly reason?: string; readonly cause?: unknown };
+
+/** Gives `answers` for the next elements of these calls, and asks the storage once there are none left. */
+function answering(
+  storage: Storage,
+  method: "commit" | "createRuns",
+  answers: (Answer | undefined)[],
+): Storage {
+  return new Proxy(storage, {
+    get(target, name) {
+      const member: unknown = Reflect.get(target, name);
+      if (typeof member !== "function") return member;
+      if (name !== method) return member.bind(target);
+      return async (elements: readonly unknown[]) => {
+        if (answers.length === 0) return member.call(target, elements);
+        return elements.map(() => answers.shift());
+      };
+    },
+  });
+}
+
+const refused: Answer = { result: "rejected", reason: "disk full", cause: new Error("ENOSPC") };
+
+describeEngine("a storage that refuses", (world) => {
+  test("an invoke that the storage does not take rejects with its reason, and the next one works", async () => {
+    const storage = answering(world().storage(), "createRuns", [refused]);
+    const client = world().client({ storage, jobs: [jobOf(() => "done")] });
+    await expect(client.invoke("job", {})).rejects.toMatchObject({
+      code: "STORAGE_FAILED",
+      message: expect.stringContaining("disk full. Nothing was stored"),
+      cause: { message: "ENOSPC" },
+    });
+    const { id } = await client.invoke("job", {});
+    await client.drain();
+    expect(await client.getRun(id)).toMatchObject({ output: "done" });
+    expect((await client.getRuns()).runs).toHaveLength(1);
+  });
+
+  test("an answer that no invoke can get is told as it is", async () => {
+    const storage = answering(world().storage(), "createRuns", [{ result: "conflict" }]);
+    const client = world().client({ storage, jobs: [jobOf(() => "done")] });
+    await expect(client.invoke("job", {})).rejects.toThrow(/the answer was "conflict"/);
+  });
+
+  test("an event that the storage does not take is not sent", async () => {
+    const storage = answering(world().storage(), "createRuns", [refused]);
+    const client = world().client({
+      storage,
+      jobs: [jobOf(() => 1, { trigger: eventTrigger({ name: "e" }) })],
+    });
+    expect(await codeOf(client.sendEvent({ name: "e", id: "one" }))).toBe("STORAGE_FAILED");
+    expect((await client.getRuns()).runs).toEqual([]);
+    expect((await client.sendEvent({ name: "e", id: "one" })).runIds).toHaveLength(1);
+  });
+
+  test("a storage that was busy, or left an answer out, is asked again with the same element", async () => {
+    const busy = [{ result: "busy" }, undefined];
+    const storage = answering(answering(world().storage(), "createRuns", [...busy]), "commit", [
+      ...busy,
+    ]);
+    let calls = 0;
+    const client = world().client({
+      storage,
+      jobs: [jobOf((io) => io.runTask("t", () => ++calls))],
+    });
+    const { id } = await client.invoke("job", {});
+    await client.drain();
+    expect(await client.getRun(id)).toMatchObject({ status: "COMPLETED", output: 1 });
+    expect(calls).toBe(1);
+    expect((await client.getRuns()).runs).toHaveLength(1);
+  });
+
+  test.for([
+    ["with a reason", refused, "disk full"],
+    ["without one", { result: "rejected" }, "no reason given"],
+  ] as const)(
+    "a record that is refused %s parks the run with it, and it is tried again later",
+    async ([, answer, reason]) => {
+      const answers: Answer[] = [];
+      const storage = answering(world().storage(), "commit", answers);
+      const client = world().client({
+        storage,
+        jobs: [
+          jobOf(async (io) => {
+            await io.wait("pause", "1h");
+            await io.runTask("t", () => answers.push(...first.splice(0)));
+            return "done";
+          }),
+        ],
+      });
+      const first: Answer[] = [answer];
+      const { id } = await client.invoke("job", {});
+      await client.drain();
+      world().clock.advance("1h");
+      await client.drain();
+      expect(world().troubles).toContainEqual(expect.objectContaining({ code: "STORAGE_FAILED" }));
+      expect(await client.explainRun(id)).toContain(`refused a write of run ${id}: ${reason}`);
+      world().clock.advance("1h");
+      await client.drain();
+      expect(await client.getRun(id)).toMatchObject({ status: "COMPLETED", output: "done" });
+    },
+  );
+
+  test("an end that is refused leaves the run to its next execution", async () => {
+    const answers: Answer[] = [];
+    const storage = answering(world().storage(), "commit", answers);
+    let executions = 0;
+    const client = world().client({
+      storage,
+      jobs: [
+        jobOf(() => {
+          if (++executions === 1) answers.push(refused);
+          return "done";
+        }),
+      ],
+    });
+    const { id } = await client.invoke("job", {});
+    await client.drain();
+    expect((await client.getRun(id))?.status).toBe("EXECUTING");
+    expect(world().troubles).toContainEqual(expect.objectContaining({ code: "STORAGE_FAILED" }));
+    world().clock.advance("31s");
+    await client.drain();
+    expect(await client.getRun(id)).toMatchObject({ status: "COMPLETED", executionCount: 2 });
+  });
+});
+
+describeEngine("log lines and evicted runs", (world) => {
+  test("a run whose frame was evicted writes no log line twice, however many it has", async () => {
+    const storage = world().storage();
+    const client = world().client({
+      storage,
+      maxParked: 1,
+      jobs: [
+        jobOf(async (io, _context, payload) => {
+          if (payload === "logs") for (let n = 0; n < 1_100; n++) io.logger.info(`line ${n}`);
+          await io.wait("hour", "1h");
+          io.logger.info("after");
+        }),
+      ],
+    });
+    const { id } = await client.invoke("job", "logs");
+    await client.drain();
+    for (let n = 0; n < 3; n++) await client.invoke("job", "other");
+    await client.drain();
+    world().clock.advance("1h");
+    await client.drain();
+    expect((await client.getRun(id))?.status).toBe("COMPLETED");
+    const lines = await storage.listLogs(id, { limit: 2_000 });
+    expect(lines.map(({ message }) => message)).toEqual([
+      ...Array.from({ length: 1_100 }, (_, n) => `line ${n}`),
+      "after",
+    ]);
+  });
+
+  test("children of one parent are found among all runs of their job", async () => {
+    const client = world().client({
+      jobs: [jobOf((io) => io.invoke("call", "child", 1)), jobOf(() => 1, { id: "child" })],
+    });
+    const parents = [await client.invoke("job", 1), await client.invoke("job", 2)];
+    await client.drain();
+    const { runs } = await client.getRuns({ jobId: "child", parentId: parents[1]?.id ?? "" });
+    expect(runs.map(({ parentId }) => parentId)).toEqual([parents[1]?.id]);
+    expect((await client.getRuns({ jobId: "child" })).runs).toHaveLength(2);
+  });
+
+  test("a client that is stopped while it starts subscribes to nothing", async () => {
+    const door = gate();
+    let open = 0;
+    let asked = false;
+    const storage = new Proxy(world().storage(), {
+      get(target, name) {
+        const member: unknown = Reflect.get(target, name);
+        if (name === "subscribe") {
+          return async () => {
+            asked = true;
+            await door.opened;
+            open++;
+            return async () => {
+              open--;
+            };
+          };
+        }
+        return typeof member === "function" ? member.bind(target) : member;
+      },
+    });
+    const client = world().client({ storage, jobs: [jobOf(() => 1)] });
+    const starting = client.start().catch(() => {});
+    await until(() => asked);
+    const stopping = client.stop({ timeout: 0 });
+    door.open();
+    await Promise.all([starting, stopping]);
+    await until(() => open === 0);
+    expect(open).toBe(0);
+  });
+});
+
+test("trouble is a line on standard error if nobody asks for it, whatever was thrown", async () => {
+  const lines: string[] = [];
+  const { error } = console;
+  console.error = (line: string) => lines.push(line);
+  try {
+    for (const thrown of [new Error("listener broke"), "just a text"]) {
+      const client = createClient({ storage: memory() });
+      const job = client.defineJob({ id: "j", trigger: invokeTrigger(), run: async () => 1 });
+      client.on("runSucceeded", () => {
+        throw thrown;
+      });
+      await client.invoke(job);
+      await client.drain();
+      await client.stop();
+    }
+  } finally {
+    console.error = error;
+  }
+  expect(lines.filter((line) => line.startsWith("pawl: "))).toEqual([
+    expect.stringContaining("listener broke"),
+    expect.stringContaining("just a text"),
+  ]);
+});

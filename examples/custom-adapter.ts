@@ -340,16 +340,17 @@ class Journal {
 
   #path = (): string => join(this.#folder, `${this.#files}.json`);
 
-  /** Carries out what was written since. Answers what the last call answers. */
-  catchUp(wallTime: number): unknown {
-    let answer: unknown;
-    for (; fs.existsSync(this.#path()); this.#files += 1) {
-      const { method, argument, now } = JSON.parse(fs.readFileSync(this.#path(), "utf8")) as Entry;
-      this.now = Math.max(this.now, now);
-      answer = this.state[method](argument as never, now);
-    }
+  /** Carries out what was written since. */
+  catchUp(wallTime: number): void {
+    while (fs.existsSync(this.#path())) this.#next();
     this.now = Math.max(this.now, wallTime);
-    return answer;
+  }
+
+  #next(): unknown {
+    const { method, argument, now } = JSON.parse(fs.readFileSync(this.#path(), "utf8")) as Entry;
+    this.now = Math.max(this.now, now);
+    this.#files += 1;
+    return this.state[method](argument as never, now);
   }
 
   call<M extends keyof Calls>(method: M, argument: Entry<M>["argument"], wallTime: number) {
@@ -363,7 +364,8 @@ class Journal {
         const folder = fs.openSync(this.#folder, "r");
         fs.fsyncSync(folder);
         fs.closeSync(folder);
-        return this.catchUp(0) as ReturnType<Calls[M]>;
+        // Ours, and not what others may have written after it.
+        return this.#next() as ReturnType<Calls[M]>;
       } catch (error) {
         if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
       } finally {

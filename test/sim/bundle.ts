@@ -92,7 +92,8 @@ export class Bundle {
     signal: AbortSignal | undefined,
   ): Promise<string | undefined> {
     return new Promise((resolve, reject) => {
-      const options = { maxBuffer: 2 ** 28, ...(signal === undefined ? {} : { signal }) };
+      const env = { ...process.env, PAWL_SIM_FOLDER: this.#folder };
+      const options = { env, maxBuffer: 2 ** 28, ...(signal === undefined ? {} : { signal }) };
       const command = ["--enable-source-maps", this.#file, ...args.map(String)];
       execFile(process.execPath, command, options, (error, stdout, stderr) => {
         if (signal?.aborted === true) resolve(undefined);

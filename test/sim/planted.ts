@@ -110,7 +110,7 @@ export const plantedBugs: readonly PlantedBug[] = [
     "claimed.kept && frame.epoch + 1 === claimed.run.epoch",
     "frame.epoch > 0",
   ]),
-  bug("E4: a repeated write's answer gives a zombie the new holder's epoch", [
+  bug("S4: a repeated write's answer gives a zombie the new holder's epoch", [
     "engine/execution-writer.ts",
     "if (result.epoch === execution.epoch) this.#recorded",
     "execution.epoch = result.epoch;\n      if (result.epoch === execution.epoch) this.#recorded",

@@ -31,7 +31,8 @@ function storeOf(name: StoreName, clock: Clock): Store {
     const data = new MemoryData();
     return { open: () => memory({ data, clock }), remove: () => {} };
   }
-  const folder = mkdtempSync(join(tmpdir(), "pawl-sim-"));
+  // A simulation may be stopped in the middle: who started it removes what it left.
+  const folder = mkdtempSync(join(process.env.PAWL_SIM_FOLDER ?? tmpdir(), "pawl-sim-"));
   const path = join(folder, "sim.db");
   return {
     open: () => sqlite({ path, durability: "relaxed", clock }),

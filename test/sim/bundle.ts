@@ -95,10 +95,16 @@ export class Bundle {
       const env = { ...process.env, PAWL_SIM_FOLDER: this.#folder };
       const options = { env, maxBuffer: 2 ** 28, ...(signal === undefined ? {} : { signal }) };
       const command = ["--enable-source-maps", this.#file, ...args.map(String)];
-      execFile(process.execPath, command, options, (error, stdout, stderr) => {
-        if (signal?.aborted === true) resolve(undefined);
-        else if (error !== null && stdout === "") reject(new Error(`${error.message}\n${stderr}`));
-        else resolve(stdout);
+      const child = execFile(process.execPath, command, options, (error, stdout, stderr) => {
+        const settle = () => {
+          if (signal?.aborted === true) resolve(undefined);
+          else if (error !== null && stdout === "") {
+            reject(new Error(`${error.message}\n${stderr}`));
+          } else resolve(stdout);
+        };
+        // One that was stopped may still be writing.
+        if (child.exitCode !== null || child.signalCode !== null) settle();
+        else child.once("exit", settle);
       });
     });
   }

@@ -19,20 +19,17 @@ export type Admission =
 
 export async function admit(engine: Engine, job: AnyJob, payload: unknown): Promise<Admission> {
   const { schema } = job.trigger;
-  if (schema === undefined)
-    return { ok: true, admitted: SAME_AS_PAYLOAD, ...(await traits(engine, job, payload)) };
+  if (schema === undefined) return { ok: true, admitted: SAME_AS_PAYLOAD, ...traits(job, payload) };
   const parsed = await parseWith(schema, payload);
   if (!parsed.ok) return { ok: false, issues: parsed.issues };
   const admitted = admittedText(await encodeValue(engine, parsed.value, "parsed payload"));
-  // `run` sees what went through the codec, and so do the functions of the job.
-  return { ok: true, admitted, ...(await traits(engine, job, parsed.value)) };
+  return { ok: true, admitted, ...traits(job, parsed.value) };
 }
 
-async function traits(
-  _engine: Engine,
+function traits(
   job: AnyJob,
   payload: unknown,
-): Promise<{ tags: readonly string[]; limitKeys: readonly string[] }> {
+): { tags: readonly string[]; limitKeys: readonly string[] } {
   const { tags } = job.options;
   return {
     tags: checkedTags(typeof tags === "function" ? tags(payload) : (tags ?? [])),

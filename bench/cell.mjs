@@ -26,7 +26,7 @@ if (systemName === "raw") {
     concurrency: options.concurrency ?? 256,
     maxParked: options.maxParked,
   });
-  figures = await workloads[workloadName](system, options);
+  figures = await workloads[workloadName](system, { ...options, dir });
   await Promise.race([system.close(), new Promise((resolve) => setTimeout(resolve, 3_000))]);
 }
 console.log(`RESULT ${JSON.stringify(figures)}`);

@@ -53,18 +53,13 @@ const add = (workload, figure, must, ratio, met) => {
 const n = (value, digits = 0) => value.toLocaleString("en-US", { maximumFractionDigits: digits });
 
 function sequential() {
-  const ours = [];
-  const raw = [];
-  for (let i = 0; i < Math.max(3, rounds); i++) {
-    raw.push(cell("raw", "").commitMs);
-    ours.push(cell("pawl-sqlite", "sequential").msPerTask);
-  }
-  const ratio = median(ours.map((value, i) => value / raw[i]));
+  const { msPerTask, commitMs, driver } = repeated("pawl-sqlite", "sequential");
+  const ratio = msPerTask / commitMs;
   add(
     "one run, 100 sequential tasks, SQLite",
-    `${n(median(ours), 3)} ms/task`,
+    `${n(msPerTask, 3)} ms/task`,
     "≤ 1.25 × raw commit",
-    `${n(ratio, 2)} × ${n(median(raw), 3)} ms`,
+    `${n(ratio, 2)} × ${n(commitMs, 3)} ms (${driver})`,
     ratio <= 1.25,
   );
 }
@@ -96,7 +91,12 @@ function throughput() {
 
 function peers(workload, figure, ours, unit, must) {
   for (const peer of ["openworkflow", "durably"]) {
-    const result = cell(peer, workload, { concurrency: 64, flight: 64, rounds: 1 }, peerNode);
+    const result = cell(
+      peer,
+      workload,
+      { concurrency: 64, flight: 64, warm: 1, rounds: 1 },
+      peerNode,
+    );
     if (result.error !== undefined)
       add(`… ${peer}`, `no result: ${result.error.replaceAll("\n", " ").slice(0, 80)}`, "", "");
     else

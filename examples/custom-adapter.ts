@@ -214,8 +214,9 @@ class State {
     if ((guard.epoch ?? run.epoch) !== run.epoch) return { result: "fenced" };
     const isStatus = guard.statuses?.includes(run.status) ?? true;
     const hasMoved = values.some(({ key, expected }) => !this.#matches(key, expected));
+    const isGeneration = (guard.generation ?? run.generation) === run.generation;
     const isInbox = (guard.inbox ?? run.inbox) === run.inbox;
-    if (!isStatus || hasMoved || !isInbox) return { result: "conflict" };
+    if (!isStatus || hasMoved || !isInbox || !isGeneration) return { result: "conflict" };
     const known = new Map([...row.tasks].map(([path, { task }]) => [path, task]));
     const seqs = new Set([...known.values()].map(({ seq }) => seq));
     for (const task of tasks) {

@@ -66,14 +66,31 @@ export const defaultCodec: {
 /** `undefined` if JSON would lose something of the value, or if looking at it throws. */
 function jsonText(value: unknown): string | undefined {
   try {
-    return isJson(value, new Set(), 0) ? JSON.stringify(value) : undefined;
+    return isJson(value, new Seen(), 0) ? JSON.stringify(value) : undefined;
   } catch {
     return undefined;
   }
 }
 
-// On the path of every task. The set finds cycles and shared references, which JSON loses.
-function isJson(value: unknown, seen: Set<object>, depth: number): boolean {
+/** Finds cycles and shared references, which JSON loses. Most outputs are one flat object, for which a set would be a waste. */
+class Seen {
+  #first: object | undefined;
+  #others: Set<object> | undefined;
+
+  /** False if it was added before. */
+  add(value: object): boolean {
+    if (this.#first === undefined) {
+      this.#first = value;
+      return true;
+    }
+    this.#others ??= new Set([this.#first]);
+    const { size } = this.#others;
+    return this.#others.add(value).size > size;
+  }
+}
+
+// On the path of every task.
+function isJson(value: unknown, seen: Seen, depth: number): boolean {
   switch (typeof value) {
     case "string":
     case "boolean":
@@ -87,9 +104,8 @@ function isJson(value: unknown, seen: Set<object>, depth: number): boolean {
   }
 }
 
-function isJsonContainer(value: object, seen: Set<object>, depth: number): boolean {
-  if (depth > maxValueDepth || seen.has(value)) return false;
-  seen.add(value);
+function isJsonContainer(value: object, seen: Seen, depth: number): boolean {
+  if (depth > maxValueDepth || !seen.add(value)) return false;
   // JSON.stringify would call it, also where no look at the members finds it.
   if (typeof (value as { toJSON?: unknown }).toJSON === "function") return false;
   if (Array.isArray(value)) return isJsonArray(value, seen, depth + 1);
@@ -102,7 +118,7 @@ function isJsonContainer(value: object, seen: Set<object>, depth: number): boole
   return true;
 }
 
-function isJsonArray(array: readonly unknown[], seen: Set<object>, depth: number): boolean {
+function isJsonArray(array: readonly unknown[], seen: Seen, depth: number): boolean {
   // Not `every`: it passes over holes, which read as undefined here and so are no JSON.
   for (let index = 0; index < array.length; index++) {
     if (!isJson(array[index], seen, depth)) return false;

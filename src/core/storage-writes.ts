@@ -60,6 +60,8 @@ export interface RunGuard {
   readonly epoch?: number;
   readonly statuses?: readonly StoredStatus[];
   readonly inbox?: number;
+  /** For an outsider whose repeated write must not meet the run after somebody has reopened it. */
+  readonly generation?: number;
 }
 
 /** Columns of the run to set; what is left out stays. */

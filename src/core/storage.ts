@@ -65,7 +65,7 @@ export type {
  *   somebody else answers `busy`; neither holds up its neighbours.
  * - **S2** All parts of a guard hold in the store's own statement, which keeps
  *   the run row from every change of holder until the element is durable. A
- *   wrong epoch is `fenced`, a wrong status or inbox is `conflict`. Fencing is
+ *   wrong epoch is `fenced`; a wrong status, inbox or generation is `conflict`. Fencing is
  *   by epoch alone: a lapsed lease that nobody has taken is still its holder's,
  *   and the holder's commit is `ok`. Only *extending* a lapsed lease of a run
  *   with limit keys is refused (`leaseRefused: true`), since the slot may have

@@ -8,34 +8,57 @@ import { encodeValue } from "./encode.js";
 import { admittedText, type Engine, SAME_AS_PAYLOAD } from "./engine.js";
 
 /** What a job makes of a payload, decided once per run (contract E1). */
-export type Admission =
-  | {
-      readonly ok: true;
-      readonly admitted: string;
-      readonly tags: readonly string[];
-      readonly limitKeys: readonly string[];
-    }
-  | { readonly ok: false; readonly issues: readonly PayloadIssue[] };
+export type Admission = Admitted | { readonly ok: false; readonly issues: readonly PayloadIssue[] };
 
-export async function admit(engine: Engine, job: AnyJob, payload: unknown): Promise<Admission> {
+export interface Admitted {
+  readonly ok: true;
+  readonly admitted: string;
+  readonly tags: readonly string[];
+  readonly limitKeys: readonly string[];
+}
+
+/** Decides on a payload as it is stored: what a job sees of it has always passed through the codec. */
+export function admitText(
+  engine: Engine,
+  job: AnyJob,
+  text: string,
+): Admission | Promise<Admission> {
+  if (!looksAtPayload(job)) return admittedAs(SAME_AS_PAYLOAD, job, undefined);
+  const payload = engine.codec.decode(text);
+  return payload instanceof Promise
+    ? payload.then((decoded) => admit(engine, job, decoded))
+    : admit(engine, job, payload);
+}
+
+function looksAtPayload({ trigger, options }: AnyJob): boolean {
+  const { tags, concurrencyLimit } = options;
+  return (
+    trigger.schema !== undefined ||
+    typeof tags === "function" ||
+    (typeof concurrencyLimit === "object" && "key" in concurrencyLimit)
+  );
+}
+
+async function admit(engine: Engine, job: AnyJob, payload: unknown): Promise<Admission> {
   const { schema } = job.trigger;
-  if (schema === undefined) return { ok: true, admitted: SAME_AS_PAYLOAD, ...traits(job, payload) };
+  if (schema === undefined) return admittedAs(SAME_AS_PAYLOAD, job, payload);
   const parsed = await parseWith(schema, payload);
   if (!parsed.ok) return { ok: false, issues: parsed.issues };
   const admitted = admittedText(await encodeValue(engine, parsed.value, "parsed payload"));
-  return { ok: true, admitted, ...traits(job, parsed.value) };
+  return admittedAs(admitted, job, parsed.value);
 }
 
-function traits(
-  job: AnyJob,
-  payload: unknown,
-): { tags: readonly string[]; limitKeys: readonly string[] } {
-  const { tags } = job.options;
+function admittedAs(admitted: string, job: AnyJob, payload: unknown): Admitted {
+  const { tags = noTags } = job.options;
   return {
-    tags: checkedTags(typeof tags === "function" ? tags(payload) : (tags ?? [])),
+    ok: true,
+    admitted,
+    tags: checkedTags(typeof tags === "function" ? tags(payload) : tags),
     limitKeys: limitKeysOf(job, payload),
   };
 }
+
+const noTags: readonly string[] = [];
 
 export function checkedTags(tags: readonly string[]): readonly string[] {
   if (!Array.isArray(tags))

@@ -31,14 +31,22 @@ import type { Scope } from "./scope.js";
 
 /** `io`: each method is one line to the family that does the work. */
 class BoundIo implements Io {
-  readonly #scope: () => Scope;
+  readonly #own: Scope;
 
-  constructor(scope: () => Scope) {
-    this.#scope = scope;
+  constructor(scope: Scope) {
+    this.#own = scope;
+  }
+
+  /** The run's `io` belongs to whatever task of this execution the calling code runs in, a callback's to that task. */
+  #scope(): Scope {
+    const { execution } = this.#own;
+    if (this.#own !== execution.root) return this.#own;
+    const current = currentScope();
+    return current?.execution === execution ? current : this.#own;
   }
 
   get logger(): Logger {
-    return new ScopedLogger(this.#scope);
+    return new ScopedLogger(() => this.#scope());
   }
 
   runTask<T>(
@@ -143,14 +151,11 @@ class BoundIo implements Io {
   }
 }
 
-/** The run's `io` belongs to whatever task of this execution the calling code runs in, a callback's to that task. */
 export function boundIo(scope: Scope): Io {
-  const { execution } = scope;
-  if (scope !== execution.root) return withIntegrations(execution, () => scope);
-  return withIntegrations(execution, () => {
-    const current = currentScope();
-    return current?.execution === execution ? current : scope;
-  });
+  const io = new BoundIo(scope);
+  const { integrations } = scope.execution.job.options;
+  if (integrations !== undefined) addIntegrations(scope.execution, io, Object.keys(integrations));
+  return io;
 }
 
 /** For `job.invoke`: the io of the live execution that the calling code runs in. */
@@ -159,17 +164,13 @@ export function currentIo(): Io | undefined {
   return scope?.execution.isLive === true ? boundIo(scope) : undefined;
 }
 
-function withIntegrations(execution: Execution, scope: () => Scope): Io {
-  const io = new BoundIo(scope);
-  const { integrations } = execution.job.options;
-  if (integrations === undefined) return io;
-  for (const key of Object.keys(integrations)) {
+function addIntegrations(execution: Execution, io: Io, keys: readonly string[]): void {
+  for (const key of keys) {
     Object.defineProperty(io, key, {
       enumerable: true,
       get: () => integrationOf(execution, key, io),
     });
   }
-  return io;
 }
 
 function integrationOf(execution: Execution, key: string, io: Io): unknown {

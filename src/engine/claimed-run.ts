@@ -1,7 +1,7 @@
 import { toErrorRecord } from "../core/error-record.js";
 import { type Ending, endSignals, finalPatch, hookOf, hookRun } from "../core/final.js";
 import type { ClaimedRun, RunPatch, RunRecord, RunWrite, TaskRecord } from "../core/storage.js";
-import { type Admission, admit, maxDurationMsOf } from "./admission.js";
+import { type Admission, admitText, maxDurationMsOf } from "./admission.js";
 import type { Engine, RunningJob } from "./engine.js";
 import { lateEnding, stalledEnding } from "./overdue.js";
 import { decodeMeta } from "./run-meta.js";
@@ -80,7 +80,7 @@ async function admitLate(
   const { run } = claimed;
   let admission: Admission;
   try {
-    admission = await admit(engine, job, await engine.codec.decode(run.payload ?? ""));
+    admission = await admitText(engine, job, run.payload ?? "");
   } catch (error) {
     await end(engine, job, claimed, { status: "FAILED", error: toErrorRecord(error) });
     return undefined;
@@ -120,7 +120,7 @@ async function admitLate(
 }
 
 /** What a claim changed, put back: it came to no execution. */
-function unstarted(run: RunRecord): RunPatch {
+export function unstarted(run: RunRecord): RunPatch {
   const executionCount = run.executionCount - 1;
   if (executionCount > 0) return { executionCount };
   return { executionCount, startedAt: null, deadlineAt: decodeMeta(run.meta).expiresAt ?? null };

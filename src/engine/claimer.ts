@@ -26,6 +26,7 @@ export interface ClaimerHost {
 export class Claimer {
   readonly #engine: Engine;
   readonly #host: ClaimerHost;
+  /** Runs to be taken by name as soon as slots are free. */
   readonly #reclaims = new Set<string>();
   #running = false;
   #claiming: Promise<void> | undefined;
@@ -47,7 +48,7 @@ export class Claimer {
   }
 
   get isBusy(): boolean {
-    return this.#claiming !== undefined || this.#reclaims.size > 0;
+    return this.#claiming !== undefined || (this.#running && this.#reclaims.size > 0);
   }
 
   async start(): Promise<void> {
@@ -59,14 +60,14 @@ export class Claimer {
       return;
     }
     this.#unsubscribe = unsubscribe;
-    await this.#claimBlocked();
+    await this.#lookForBlocked();
     this.soon();
   }
 
   /** Claims for a drain: no subscription, no poll that outlives it. */
   async startOnce(): Promise<void> {
     this.#running = true;
-    await this.#claimBlocked();
+    await this.#lookForBlocked();
   }
 
   async stop(): Promise<void> {
@@ -175,26 +176,27 @@ export class Claimer {
 
   /** User code of a parked frame went on by itself: its run is taken back, if nobody else has it. */
   async #takeReclaims(): Promise<void> {
-    const only = [...this.#reclaims];
+    const only = [...this.#reclaims].slice(0, Math.max(0, this.#host.freeSlots));
     if (only.length === 0) return;
-    this.#reclaims.clear();
+    for (const runId of only) this.#reclaims.delete(runId);
     const { runs } = await this.claim(only);
     const taken = new Set(runs.map(({ run }) => run.id));
     for (const runId of only) {
       if (!taken.has(runId)) this.#host.notReclaimed(runId);
     }
+    // Of those that were asked for some are held elsewhere: their slots are free for others.
+    if (this.#reclaims.size > 0 && this.#host.freeSlots > 0) this.#again = true;
   }
 
   /** Another version of the code may get past what blocked these runs (E14). */
-  async #claimBlocked(): Promise<void> {
+  async #lookForBlocked(): Promise<void> {
     const versions = new Map(this.#engine.jobs.all().map((job) => [job.id, job.version]));
     if (versions.size === 0) return;
     const query = { blocked: true, jobIds: [...versions.keys()], limit: 100 };
     const { runs } = await this.#engine.rawStorage.listRuns(query);
-    const only = runs
-      .filter(({ jobId, blocked }) => blockedVersion(blocked) !== versions.get(jobId))
-      .map((run) => run.id);
-    if (only.length > 0) await this.claim(only);
+    for (const { id, jobId, blocked } of runs) {
+      if (blockedVersion(blocked) !== versions.get(jobId)) this.#reclaims.add(id);
+    }
   }
 
   #armPoll(delayMs: number): void {

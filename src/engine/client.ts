@@ -197,7 +197,8 @@ export class Client {
     ...[payload, options = {}]: InvokeArguments<J>
   ): Promise<RunHandle<JobOutput<J>>> {
     refuseInRun("invoke");
-    await this.#readiness.ensure();
+    const opening = this.#readiness.ensure();
+    if (opening !== undefined) await opening;
     return { id: await invokeRun(this.#engine, this.#worker, job, payload, options) };
   }
 

@@ -5,7 +5,8 @@ import type {
   RunWrite,
   Storage,
 } from "../core/storage.js";
-import { afterMicrotasks } from "./macrotask.js";
+import { laterThisTurn, nextTurn } from "./macrotask.js";
+import type { Patience } from "./patient-storage.js";
 
 /** Somebody with writes of one run, asked for the next one when a batch is made. */
 export interface Writer {
@@ -15,9 +16,6 @@ export interface Writer {
   abandoned(error: unknown): void;
 }
 
-/** The storage as the queue sees it: calls are retried until they get an answer. */
-export type PatientStorage = Pick<Storage, "commit" | "createRuns">;
-
 interface PendingCreate {
   readonly element: CreateElement;
   readonly resolve: (result: CreateResult) => void;
@@ -26,6 +24,8 @@ interface PendingCreate {
 
 const MAX_IN_FLIGHT = 2;
 const MAX_ELEMENTS = 1_000;
+/** Then the rest of the process gets its turn. */
+const MOST_ELEMENTS_PER_TURN = 16;
 
 /**
  * Natural group commit (contract E5): a few batches in flight, what arrives
@@ -33,14 +33,19 @@ const MAX_ELEMENTS = 1_000;
  * nothing. A writer has at most one write under way.
  */
 export class CommitQueue {
-  readonly #storage: PatientStorage;
+  readonly #storage: Pick<Storage, "commit" | "createRuns">;
+  readonly #patience: Patience;
   readonly #ready = new Set<Writer>();
   #creates: PendingCreate[] = [];
   #inFlight = 0;
   #scheduled = false;
+  /** Sent since the last turn of the event loop that was waited for. */
+  #sentThisTurn = 0;
+  readonly #onTurn = () => this.#flush();
 
-  constructor(storage: PatientStorage) {
+  constructor(storage: Pick<Storage, "commit" | "createRuns">, patience: Patience) {
     this.#storage = storage;
+    this.#patience = patience;
   }
 
   /** The writer will be asked for a write in the next batch. */
@@ -70,49 +75,94 @@ export class CommitQueue {
   #schedule(): void {
     if (this.#scheduled) return;
     this.#scheduled = true;
-    afterMicrotasks(() => this.#flush());
+    if (this.#sentThisTurn < MOST_ELEMENTS_PER_TURN) {
+      laterThisTurn(this.#onTurn);
+    } else {
+      this.#sentThisTurn = 0;
+      nextTurn(this.#onTurn);
+    }
   }
 
   #flush(): void {
     this.#scheduled = false;
     if (this.#inFlight >= MAX_IN_FLIGHT) return;
-    const batch = this.#takeBatch();
-    const creates = this.#creates.splice(0, MAX_ELEMENTS);
-    if (batch.length > 0) this.#track(this.#sendWrites(batch));
-    if (creates.length > 0) this.#track(this.#sendCreates(creates));
-    if (this.#ready.size > 0 || this.#creates.length > 0) this.#schedule();
+    this.#sendWrites();
+    if (this.#creates.length > 0) this.#sendCreates(this.#takeCreates());
+    if (this.#hasMore) this.#schedule();
   }
 
-  #takeBatch(): { writer: Writer; write: RunWrite }[] {
-    const batch: { writer: Writer; write: RunWrite }[] = [];
+  get #hasMore(): boolean {
+    return this.#ready.size > 0 || this.#creates.length > 0;
+  }
+
+  #takeCreates(): readonly PendingCreate[] {
+    if (this.#creates.length > MAX_ELEMENTS) return this.#creates.splice(0, MAX_ELEMENTS);
+    const creates = this.#creates;
+    this.#creates = [];
+    return creates;
+  }
+
+  #sendWrites(): void {
+    const writers: Writer[] = [];
+    const writes: RunWrite[] = [];
     for (const writer of this.#ready) {
-      if (batch.length === MAX_ELEMENTS) break;
+      if (writes.length === MAX_ELEMENTS) break;
       this.#ready.delete(writer);
       const write = writer.takeWrite();
-      if (write !== undefined) batch.push({ writer, write });
+      if (write === undefined) continue;
+      writers.push(writer);
+      writes.push(write);
     }
-    return batch;
+    if (writes.length === 0) return;
+    this.#sentThisTurn += writes.length;
+    this.#track(
+      () => this.#storage.commit(writes),
+      (results) => this.#written(writers, writes, results),
+      (error) => {
+        for (const writer of writers) writer.abandoned(error);
+      },
+    );
   }
 
-  #track(sending: Promise<void>): void {
+  /** Calls are repeated until they get an answer. Whatever happens to one batch, the next one goes. */
+  #track<T>(
+    call: () => Promise<T>,
+    done: (answer: T) => void,
+    failed: (error: unknown) => void,
+  ): void {
     this.#inFlight++;
-    void sending.then(() => {
+    const over = () => {
       this.#inFlight--;
-      if (this.#ready.size > 0 || this.#creates.length > 0) this.#schedule();
-    });
+      if (this.#hasMore) this.#schedule();
+    };
+    this.#patience.whenAnswered(
+      call,
+      (value) => {
+        try {
+          done(value);
+        } catch (error) {
+          failed(error);
+        }
+        over();
+      },
+      (error) => {
+        failed(error);
+        over();
+      },
+    );
   }
 
-  async #sendWrites(batch: readonly { writer: Writer; write: RunWrite }[]): Promise<void> {
-    try {
-      const results = await this.#storage.commit(batch.map(({ write }) => write));
-      batch.forEach(({ writer, write }, index) => {
-        const result = results[index];
-        if (result === undefined || result.result === "busy") this.#sendAgain(writer, write);
-        else writer.written(write, result);
-      });
-    } catch (error) {
-      for (const { writer } of batch) writer.abandoned(error);
-    }
+  #written(
+    writers: readonly Writer[],
+    writes: readonly RunWrite[],
+    results: readonly CommitResult[],
+  ): void {
+    writers.forEach((writer, index) => {
+      const write = writes[index] as RunWrite;
+      const result = results[index];
+      if (result === undefined || result.result === "busy") this.#sendAgain(writer, write);
+      else writer.written(write, result);
+    });
   }
 
   /** Nothing was decided: the same write, under the same id, joins the next batch. */
@@ -124,17 +174,22 @@ export class CommitQueue {
     });
   }
 
-  async #sendCreates(creates: readonly PendingCreate[]): Promise<void> {
-    try {
-      const results = await this.#storage.createRuns(creates.map(({ element }) => element));
-      creates.forEach((pending, index) => {
-        const result = results[index];
-        if (result === undefined || result.result === "busy") this.#createAgain(pending);
-        else pending.resolve(result);
-      });
-    } catch (error) {
-      for (const { reject } of creates) reject(error);
-    }
+  #sendCreates(creates: readonly PendingCreate[]): void {
+    this.#sentThisTurn += creates.length;
+    const elements = creates.map(({ element }) => element);
+    this.#track(
+      () => this.#storage.createRuns(elements),
+      (results) => {
+        creates.forEach((pending, index) => {
+          const result = results[index];
+          if (result === undefined || result.result === "busy") this.#createAgain(pending);
+          else pending.resolve(result);
+        });
+      },
+      (error) => {
+        for (const { reject } of creates) reject(error);
+      },
+    );
   }
 
   #createAgain(pending: PendingCreate): void {

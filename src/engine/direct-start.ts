@@ -14,9 +14,8 @@ export async function invokeRun(
   payload: unknown,
   options: InvokeOptions,
 ): Promise<string> {
-  const run = await newInvokedRun(engine, target, payload, options, {
-    id: newId(engine.storeClock.now()),
-  });
+  const id = newId(engine.storeClock.now());
+  const run = await newInvokedRun(engine, target, payload, options, { id });
   const job = engine.jobs.get(run.jobId);
   const direct =
     job !== undefined &&
@@ -25,9 +24,9 @@ export async function invokeRun(
     (run.limitKeys?.length ?? 0) === 0 &&
     (run.wakeAt ?? 0) <= engine.storeClock.now();
   if (!direct) {
-    const { id } = await createKeyedRun(engine, run);
+    const created = await createKeyedRun(engine, run);
     worker.claimSoon(run.wakeAt ?? undefined);
-    return id;
+    return created.id;
   }
   const createdAt = engine.clock.monotonic();
   worker.reserveSlot();

@@ -42,7 +42,7 @@ function pathOfCall(execution: Execution, scope: Scope, key: Key, kind: TaskKind
     );
   }
   const cap = execution.engine.caps.tasksPerRun;
-  if (execution.memo.size >= cap && !execution.memo.has(path)) {
+  if (execution.taskCount >= cap && !execution.memo.has(path)) {
     throw new TaskError(
       "TASK_LIMIT_EXCEEDED",
       `Run ${execution.runId} has ${cap} tasks already. Split the work into child runs, or raise caps.tasksPerRun of createClient.`,
@@ -72,9 +72,8 @@ export function beginCall(execution: Execution, op: Op, start: Start): void {
   const stale = record.status !== "COMPLETED" && decodeTaskData(record.data).tag !== op.scope.tag;
   if (record.status === "COMPLETED" || (record.status === "FAILED" && !stale)) {
     // A call that an earlier attempt of its parent left open may be decided and not yet committed.
-    execution.writer.whenDurable(record, () =>
-      execution.settlement.addRecorded({ seq: record.seq, settle: () => op.settle(record) }),
-    );
+    if (execution.writer.isDurable(record)) execution.settlement.addRecorded(op);
+    else execution.writer.whenDurable(record, () => execution.settlement.addRecorded(op));
   } else if (execution.phase === "running") {
     start(op, stale && record.kind !== "wait" ? undefined : record);
   }

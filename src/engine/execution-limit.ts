@@ -31,7 +31,14 @@ export class ExecutionLimit {
     this.#disarm = undefined;
   }
 
-  taskTook(ms: number): void {
+  /** To be handed to {@link taskTook} when the task that starts now has ended. */
+  mark(): number {
+    return this.#engine.executionLimitMs === undefined ? 0 : this.#engine.clock.monotonic();
+  }
+
+  taskTook(since: number): void {
+    if (this.#engine.executionLimitMs === undefined) return;
+    const ms = this.#engine.clock.monotonic() - since;
     this.#longestTaskMs = Math.max(this.#longestTaskMs, ms);
   }
 

@@ -67,35 +67,42 @@ export class ExecutionWriter implements Writer {
 
   /** Nothing is on its way, and nothing waits to be that somebody wants to hear of. */
   get isQuiet(): boolean {
-    return this.#inFlight === undefined && (this.#pending?.onDurable.length ?? 0) === 0;
+    return this.#inFlight === undefined && !this.#isAwaited;
+  }
+
+  /** Somebody wants to hear when the next write is durable. */
+  get #isAwaited(): boolean {
+    return this.#pending?.isAwaited === true;
   }
 
   enqueue(): void {
     this.#execution.engine.queue.enqueue(this);
   }
 
-  /** Calls back when this record is committed: at once, unless it was decided in this execution and is on its way. */
+  /** False for a record that was decided in this execution and is on its way. */
+  isDurable(record: TaskRecord): boolean {
+    return this.#writeWith(record) === undefined;
+  }
+
   whenDurable(record: TaskRecord, next: () => void): void {
-    const writes = [this.#pending, this.#inFlight?.pending];
-    const write = writes.find((pending) => pending?.tasks.some(({ seq }) => seq === record.seq));
-    if (write === undefined) next();
-    else write.onDurable.push(next);
+    this.#writeWith(record)?.onDurable.push(next);
+  }
+
+  #writeWith({ seq }: TaskRecord): PendingWrite | undefined {
+    if (this.#pending?.has(seq) === true) return this.#pending;
+    return this.#inFlight?.pending.has(seq) === true ? this.#inFlight.pending : undefined;
   }
 
   /** Decides a record; `onDurable` is called once it is committed, "settle" settles the operation then. */
-  record(op: Op, draft: Draft, onDurable?: "settle" | (() => void)): void {
-    const { engine, settlement } = this.#execution;
-    const write = this.#taskWrite(op, draft, engine.storeClock.now());
+  record(op: Op, draft: Draft, onDurable?: "settle" | (() => void)): TaskRecord {
+    const { pending } = this;
+    const write = this.#taskWrite(op, draft, this.#execution.engine.storeClock.now());
     op.record = write;
-    this.pending.tasks.push(write);
-    if (onDurable === "settle") {
-      this.pending.onDurable.push(() =>
-        settlement.addLive({ seq: write.seq, settle: () => op.settle(write) }),
-      );
-    } else if (onDurable !== undefined) {
-      this.pending.onDurable.push(onDurable);
-    }
+    pending.tasks.push(write);
+    if (onDurable === "settle") pending.settles.push(op);
+    else if (onDurable !== undefined) pending.onDurable.push(onDurable);
     this.enqueue();
+    return write;
   }
 
   #taskWrite(op: Op, draft: Draft, now: number): TaskWrite {
@@ -103,7 +110,7 @@ export class ExecutionWriter implements Writer {
     const replaces =
       earlier === undefined ? undefined : this.pending.supersede(op.path, earlier.seq);
     const done = draft.status === "COMPLETED" || draft.status === "FAILED";
-    return {
+    const write: TaskWrite = {
       path: op.path,
       seq: ++this.#seq,
       kind: op.kind,
@@ -115,8 +122,8 @@ export class ExecutionWriter implements Writer {
       finishedAt: draft.finishedAt ?? (done ? now : null),
       wakeAt: draft.wakeAt ?? null,
       data: draft.data ?? null,
-      ...(replaces === undefined ? undefined : { replaces }),
     };
+    return replaces === undefined ? write : { ...write, replaces };
   }
 
   takeWrite(): RunWrite | undefined {
@@ -127,12 +134,11 @@ export class ExecutionWriter implements Writer {
       return this.#send("final", finalWrite(execution, ending, this.pending));
     }
     // Whoever wants to hear of a record hears of it before the run is given back.
-    const nobodyWaits = (this.#pending?.onDurable.length ?? 0) === 0;
     if (
       phase === "leaving" &&
       leaving !== undefined &&
       execution.callbacksAreQuiet &&
-      nobodyWaits
+      !this.#isAwaited
     ) {
       return this.#send("release", releaseWrite(execution, leaving, this.pending));
     }
@@ -189,7 +195,8 @@ export class ExecutionWriter implements Writer {
       return;
     }
     if (write.leaseUntil !== undefined) execution.lease.extended(sentAt);
-    for (const next of pending.onDurable) next();
+    for (const op of pending.settles) execution.settlement.addLive(op);
+    pending.tellDurable();
     if (execution.inbox.isBehind(result.inbox)) {
       void execution.hold(() => execution.waits.readInbox());
     }

@@ -18,12 +18,7 @@ export interface Block {
 /** Records alone: the run row stays as it is, unless a third of the lease has passed (S12). */
 export function recordsWrite(execution: Execution, pending: PendingWrite): RunWrite {
   const { lease, runId, engine, epoch } = execution;
-  const write: RunWrite = {
-    runId,
-    writeId: engine.writeIds.next(),
-    guard: { epoch },
-    ...pending.parts(),
-  };
+  const write = pending.toWrite(runId, engine.writeIds.next(), { epoch });
   return lease.wantsExtension ? lease.extend(write) : write;
 }
 
@@ -68,15 +63,12 @@ export function finalWrite(execution: Execution, ending: Ending, pending: Pendin
   const hook = hookOf(ending.status);
   const hooks = execution.job.options[hook] === undefined ? [] : [hookRun(run, hook, now, ending)];
   const signals = endSignals(run, execution.inbox.watches);
-  return {
-    runId: run.id,
-    writeId: engine.writeIds.next(),
-    guard: { epoch: execution.epoch, inbox: execution.inbox.count },
-    ...pending.parts(),
-    ...(hooks.length === 0 ? undefined : { runs: [...pending.runs, ...hooks] }),
-    ...(signals.length === 0 ? undefined : { signals }),
-    run: { ...pending.patch, ...finalPatch(ending, now), lastSeq: execution.writer.seq },
-  };
+  const guard = { epoch: execution.epoch, inbox: execution.inbox.count };
+  const write = pending.toWrite(run.id, engine.writeIds.next(), guard);
+  if (hooks.length > 0) write.runs = [...(write.runs ?? []), ...hooks];
+  if (signals.length > 0) write.signals = signals;
+  write.run = { ...write.run, ...finalPatch(ending, now), lastSeq: execution.writer.seq };
+  return write;
 }
 
 function assemble(
@@ -85,14 +77,11 @@ function assemble(
   run: RunPatch,
   release: Release,
 ): RunWrite {
-  return {
-    runId: execution.runId,
-    writeId: execution.engine.writeIds.next(),
-    guard: { epoch: execution.epoch },
-    ...pending.parts(),
-    run,
-    release,
-  };
+  const { runId, epoch, engine } = execution;
+  const write = pending.toWrite(runId, engine.writeIds.next(), { epoch });
+  write.run = run;
+  write.release = release;
+  return write;
 }
 
 /** Contract E10: what a release says about progress. */

@@ -42,6 +42,7 @@ export class Execution {
   readonly integrations = new Map<string, unknown>();
   /** Open operations by path. */
   readonly ops = new Map<string, Op>();
+  /** Records by path that a call may meet: what was stored before the claim, and nested ones, since a task may be attempted again. */
   readonly memo = new Map<string, TaskRecord>();
   /** Recorded paths that this execution came by; only kept where there is something to compare. */
   readonly visited: Set<string> | undefined;
@@ -49,6 +50,8 @@ export class Execution {
   epoch: number;
   /** Scopes whose code runs and waits for no io call. */
   busyScopes = 0;
+  taskCount: number;
+  lastFailed: TaskRecord | undefined;
   /** Something was recorded since the claim. */
   progressed = false;
   leaving: LeaveReason | undefined;
@@ -75,8 +78,12 @@ export class Execution {
     this.logs = new LogBuffer(claimed.logCounts);
     this.root = new Scope(this, "", String(claimed.run.generation));
     for (const task of claimed.tasks) this.memo.set(task.path, task);
+    this.taskCount = claimed.tasks.length;
     this.visited = this.memo.size > 0 ? new Set() : undefined;
-    this.settlement = new Settlement(() => this.checkIdle());
+    this.settlement = new Settlement(
+      () => this.checkIdle(),
+      () => this.ops.size > 0,
+    );
     this.waits = new Waits(this);
     this.writer = new ExecutionWriter(this, claimed.tasks.at(-1)?.seq ?? claimed.run.lastSeq);
   }
@@ -119,7 +126,8 @@ export class Execution {
     const op = new Op(scope, path, kind, decode);
     this.ops.set(path, op);
     scope.opBegins();
-    this.whenLive(() => beginCall(this, op, start));
+    if (this.isPaused) this.whenLive(() => beginCall(this, op, start));
+    else beginCall(this, op, start);
     return op.promise as Promise<T>;
   }
 
@@ -147,8 +155,10 @@ export class Execution {
   /** Decides a record; `onDurable` is called once it is committed, "settle" settles the operation then. */
   record(op: Op, draft: Draft, onDurable?: "settle" | (() => void)): void {
     if (!this.isLive || op.scope.isClosed) return;
-    this.writer.record(op, draft, onDurable);
-    if (op.record !== undefined) this.memo.set(op.path, op.record);
+    if (op.record === undefined) this.taskCount++;
+    const record = this.writer.record(op, draft, onDurable);
+    if (op.scope !== this.root) this.memo.set(op.path, record);
+    if (record.status === "FAILED") this.lastFailed = record;
     this.visited?.add(op.path);
     if (draft.status !== "RUNNING") this.progressed = true;
     // A start mark alone is no progress (E10).
@@ -157,7 +167,7 @@ export class Execution {
 
   /** Extends the lease and names the tasks that are open, should this process die. */
   renew(onDurable?: () => void): void {
-    for (const op of this.ops.values()) op.startMark?.();
+    for (const op of this.ops.values()) op.startMark?.writeStartMark();
     if (onDurable !== undefined) this.writer.pending.onDurable.push(onDurable);
     this.writer.enqueue();
   }
@@ -196,8 +206,8 @@ export class Execution {
   }
 
   #runReturned(ending: Ending): void {
-    if (this.#isPaused) {
-      this.#resumeThen(() => this.#runReturned(ending));
+    if (this.isPaused) {
+      this.whenLive(() => this.#runReturned(ending));
       return;
     }
     if (this.#phase !== "running" && this.#phase !== "leaving") return;
@@ -261,8 +271,16 @@ export class Execution {
 
   /** Now, or once this process holds the parked run again. */
   whenLive(next: () => void): void {
-    if (this.#isPaused) this.#resumeThen(next);
-    else next();
+    if (!this.isPaused) {
+      next();
+      return;
+    }
+    this.#afterResume.push(next);
+    if (this.#afterResume.length === 1 && this.#phase === "parked") this.host.reclaim(this);
+  }
+
+  get isPaused(): boolean {
+    return this.#phase === "parking" || this.#phase === "parked";
   }
 
   /** Operations of closed scopes wait for nothing any more. */
@@ -272,15 +290,6 @@ export class Execution {
       op.waiting = undefined;
       this.ops.delete(path);
     }
-  }
-
-  #resumeThen(next: () => void): void {
-    this.#afterResume.push(next);
-    if (this.#afterResume.length === 1 && this.#phase === "parked") this.host.reclaim(this);
-  }
-
-  get #isPaused(): boolean {
-    return this.#phase === "parking" || this.#phase === "parked";
   }
 
   #stopTimers(): void {

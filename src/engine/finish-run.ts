@@ -19,10 +19,14 @@ export async function finishRun(
   runId: string,
   endingOf: (run: RunRecord, now: number) => Ending | undefined,
 ): Promise<Finished> {
+  let generation: number | undefined;
   for (;;) {
     const [run] = await engine.storage.getRuns([runId]);
     if (run === undefined) return { result: "missing" };
-    if (isFinal(run.status)) return { result: "final", run };
+    generation ??= run.generation;
+    // It was over, perhaps by this very call, and somebody has retried it since.
+    const isReopened = run.generation > generation;
+    if (isFinal(run.status) || isReopened) return { result: "final", run };
     // Without the job's code only the registry knows which hooks it has.
     if (engine.jobs.get(run.jobId) === undefined) await engine.registry.refresh();
     const signals = await engine.storage.listSignals(runId);
@@ -57,7 +61,7 @@ function outsiderWrite(
   return {
     runId: run.id,
     writeId: engine.writeIds.next(),
-    guard: { statuses: openStatuses, inbox: run.inbox },
+    guard: { statuses: openStatuses, inbox: run.inbox, generation: run.generation },
     run: finalPatch(ending, now),
     ...(signals.length === 0 ? undefined : { signals }),
     ...(hooks.length === 0 ? undefined : { runs: hooks }),

@@ -12,7 +12,7 @@ import { decodeMeta, encodeMeta } from "./run-meta.js";
 import { admitInvoke, createKeyedRun, resolveJob } from "./start-runs.js";
 
 export interface CancelResult {
-  /** False: it had ended before. */
+  /** False: it had ended before, or was retried before the answer came. */
   readonly canceled: boolean;
 }
 
@@ -99,7 +99,7 @@ function retryWrite(engine: Engine, run: RunRecord, now: number): RunWrite {
   }
   return {
     ...base,
-    guard: { statuses: [run.status] },
+    guard: { statuses: [run.status], generation: run.generation },
     reopen: true,
     run: {
       status: "PENDING",

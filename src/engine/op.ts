@@ -31,7 +31,7 @@ export class Op {
   record: TaskRecord | undefined;
   waiting: Waiting | undefined;
   /** Records that the callback has started, unless that is recorded. Set while it runs. */
-  startMark: (() => void) | undefined;
+  startMark: { writeStartMark(): void } | undefined;
   /** Bounds the attempt that runs; stands still while the run is parked. */
   timeLimit: { arm(): void; disarm(): void } | undefined;
   readonly #decode: (record: TaskRecord) => unknown;
@@ -47,43 +47,56 @@ export class Op {
       this.#resolve = resolve;
       this.#reject = reject;
     });
-    // A call that nobody awaits must not end the process when it fails.
-    this.promise.catch(() => {});
   }
 
   get runId(): string {
     return this.scope.execution.runId;
   }
 
-  /** Called by the settlement queue with the final record. */
-  settle(record: TaskRecord): void | Promise<void> {
-    if (record.status === "FAILED") return this.#end(() => this.#reject(errorOf(record)));
+  /** Place in the settlement queue, once the record is final. */
+  get seq(): number {
+    return this.record?.seq ?? 0;
+  }
+
+  /** Called by the settlement queue when the record is final. */
+  settle(): void | Promise<void> {
+    const { record } = this;
+    if (record === undefined) return;
+    if (record.status === "FAILED") return this.#fail(errorOf(record));
     let value: unknown;
     try {
       value = this.#decode(record);
     } catch (error) {
-      return this.#end(() => this.#reject(error));
+      return this.#fail(error);
     }
-    if (!isPromise(value)) return this.#end(() => this.#resolve(value));
+    if (!(value instanceof Promise)) return this.#fulfil(value);
     return value.then(
-      (decoded) => this.#end(() => this.#resolve(decoded)),
-      (error) => this.#end(() => this.#reject(error)),
+      (decoded) => this.#fulfil(decoded),
+      (error) => this.#fail(error),
     );
   }
 
-  #end(settle: () => void): void {
-    if (this.scope.isClosed) return;
+  #fulfil(value: unknown): void {
+    if (this.#leave()) this.#resolve(value);
+  }
+
+  #fail(error: unknown): void {
+    if (!this.#leave()) return;
+    // A call that nobody awaits must not end the process when it fails.
+    this.promise.catch(() => {});
+    this.#reject(error);
+  }
+
+  /** False if nobody may hear of it any more. */
+  #leave(): boolean {
+    if (this.scope.isClosed) return false;
     this.scope.execution.ops.delete(this.path);
     this.scope.opEnds();
-    settle();
+    return true;
   }
 }
 
 function errorOf(record: TaskRecord): Error {
   const stored: ErrorRecord = decodeErrorRecord(record.error ?? "");
   return fromErrorRecord(stored);
-}
-
-function isPromise(value: unknown): value is Promise<unknown> {
-  return value instanceof Promise;
 }

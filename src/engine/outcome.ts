@@ -43,17 +43,23 @@ export function executionOver(execution: Execution, purpose: "final" | "release"
 /** Tells listeners of a task's final record. */
 export function taskEnded({ engine, runId, run }: Execution, { path, record }: Op): void {
   if (record === undefined) return;
+  const name = record.status === "COMPLETED" ? "taskCompleted" : "taskFailed";
+  if (!engine.emitter.hears(name)) return;
   const event = { runId, jobId: run.jobId, path, attempts: record.attempts };
-  if (record.status === "COMPLETED") {
-    engine.emitter.emit("taskCompleted", event);
-  } else if (engine.emitter.hears("taskFailed") && record.error !== null) {
-    const error = fromErrorRecord(decodeErrorRecord(record.error));
-    engine.emitter.emit("taskFailed", { ...event, error });
+  if (name === "taskCompleted") {
+    engine.emitter.emit(name, event);
+  } else if (record.error !== null) {
+    engine.emitter.emit(name, {
+      ...event,
+      error: fromErrorRecord(decodeErrorRecord(record.error)),
+    });
   }
 }
 
 function lastFailedTask(execution: Execution): string {
-  const failed = [...execution.memo.values()].filter((task) => task.status === "FAILED").at(-1);
+  const failed =
+    execution.lastFailed ??
+    [...execution.memo.values()].filter((task) => task.status === "FAILED").at(-1);
   if (failed === undefined) return "";
   const message = failed.error === null ? "" : decodeErrorRecord(failed.error).message;
   return execution.ending?.error?.message === message ? ` in task "${failed.path}"` : "";

@@ -30,14 +30,25 @@ export class Patience {
     this.#onTrouble = onTrouble;
   }
 
-  async until<T>(call: () => Promise<T>): Promise<T> {
-    try {
-      const answer = await call();
-      this.#failures = 0;
-      return answer;
-    } catch (error) {
-      return await this.#again(call, error);
-    }
+  until<T>(call: () => Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => this.whenAnswered(call, resolve, reject));
+  }
+
+  /** For what every task goes through: makes no promise of its own, since each is felt there. */
+  whenAnswered<T>(
+    call: () => Promise<T>,
+    done: (answer: T) => void,
+    failed: (error: unknown) => void,
+  ): void {
+    firstAnswer(call).then(
+      (answer) => {
+        this.#failures = 0;
+        done(answer);
+      },
+      (error) => {
+        this.#again(call, error).then(done, failed);
+      },
+    );
   }
 
   /** Ends all pauses; what still has no answer rejects. */
@@ -93,6 +104,15 @@ export class Patience {
   }
 }
 
+/** A storage may also throw instead of answering with a rejection. */
+function firstAnswer<T>(call: () => Promise<T>): Promise<T> {
+  try {
+    return Promise.resolve(call());
+  } catch (error) {
+    return Promise.reject(error);
+  }
+}
+
 function isLasting(error: unknown): boolean {
   return LASTING.some((code) => isPawlError(error, code));
 }
@@ -101,10 +121,8 @@ function isLasting(error: unknown): boolean {
 export function patientStorage(
   storage: Storage,
   patience: Patience,
-): Pick<Storage, "commit" | "createRuns" | "claimRuns" | "listTasks" | "listSignals" | "getRuns"> {
+): Pick<Storage, "claimRuns" | "listTasks" | "listSignals" | "getRuns"> {
   return {
-    commit: (writes) => patience.until(() => storage.commit(writes)),
-    createRuns: (elements) => patience.until(() => storage.createRuns(elements)),
     claimRuns: (request) => patience.until(() => storage.claimRuns(request)),
     listTasks: (runId, afterSeq, budget) =>
       patience.until(() => storage.listTasks(runId, afterSeq, budget)),

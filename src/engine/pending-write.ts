@@ -1,23 +1,84 @@
 import type {
   LogLine,
   NewRun,
+  RunGuard,
   RunPatch,
   RunWrite,
   TaskWrite,
   ValueWrite,
   Watch,
 } from "../core/storage.js";
+import type { Op } from "./op.js";
 
-/** What an execution has decided and not yet sent. One element of the next batch. */
+/** What goes with some writes only. */
+interface Extras {
+  readonly runs: NewRun[];
+  readonly watches: Watch[];
+  readonly logs: LogLine[];
+  readonly signalsRead: string[];
+  readonly values: ValueWrite[];
+  readonly onDurable: (() => void)[];
+}
+
+/**
+ * What an execution has decided and not yet sent. One element of the next
+ * batch. Nearly always a task record and nothing else, so the rest is made on
+ * first use.
+ */
 export class PendingWrite {
   readonly tasks: TaskWrite[] = [];
-  readonly runs: NewRun[] = [];
-  readonly watches: Watch[] = [];
-  readonly logs: LogLine[] = [];
-  readonly signalsRead: string[] = [];
-  readonly values: ValueWrite[] = [];
-  readonly onDurable: (() => void)[] = [];
+  /** Operations that settle once this is durable. */
+  readonly settles: Op[] = [];
   patch: RunPatch | undefined;
+  #extras: Extras | undefined;
+
+  get runs(): NewRun[] {
+    return this.#more.runs;
+  }
+
+  get watches(): Watch[] {
+    return this.#more.watches;
+  }
+
+  get logs(): LogLine[] {
+    return this.#more.logs;
+  }
+
+  get signalsRead(): string[] {
+    return this.#more.signalsRead;
+  }
+
+  get values(): ValueWrite[] {
+    return this.#more.values;
+  }
+
+  get onDurable(): (() => void)[] {
+    return this.#more.onDurable;
+  }
+
+  get #more(): Extras {
+    this.#extras ??= {
+      runs: [],
+      watches: [],
+      logs: [],
+      signalsRead: [],
+      values: [],
+      onDurable: [],
+    };
+    return this.#extras;
+  }
+
+  get isAwaited(): boolean {
+    return this.settles.length > 0 || (this.#extras?.onDurable.length ?? 0) > 0;
+  }
+
+  tellDurable(): void {
+    for (const next of this.#extras?.onDurable ?? []) next();
+  }
+
+  has(seq: number): boolean {
+    return this.tasks.some((task) => task.seq === seq);
+  }
 
   /** A record that was not sent yet gives way to its successor. Answers what that one replaces. */
   supersede(path: string, seq: number): number | undefined {
@@ -27,16 +88,26 @@ export class PendingWrite {
     return removed?.replaces;
   }
 
-  /** The parts of a RunWrite, without those that are empty. */
-  parts(): Partial<RunWrite> {
-    const parts: { -readonly [K in keyof RunWrite]?: RunWrite[K] } = {};
-    if (this.tasks.length > 0) parts.tasks = this.tasks;
-    if (this.runs.length > 0) parts.runs = this.runs;
-    if (this.watches.length > 0) parts.watches = this.watches;
-    if (this.logs.length > 0) parts.logs = this.logs;
-    if (this.signalsRead.length > 0) parts.signalsRead = this.signalsRead;
-    if (this.values.length > 0) parts.values = this.values;
-    if (this.patch !== undefined) parts.run = this.patch;
-    return parts;
+  /** A write of all this, without the parts that are empty. */
+  toWrite(runId: string, writeId: string, guard: RunGuard): MutableWrite {
+    const { tasks, patch } = this;
+    const write: MutableWrite =
+      tasks.length > 0 ? { runId, writeId, guard, tasks } : { runId, writeId, guard };
+    if (patch !== undefined) write.run = patch;
+    if (this.#extras !== undefined) addExtras(write, this.#extras);
+    return write;
   }
+}
+
+type MutableWrite = { -readonly [K in keyof RunWrite]: RunWrite[K] };
+
+function addExtras(
+  write: MutableWrite,
+  { runs, watches, logs, signalsRead, values }: Extras,
+): void {
+  if (runs.length > 0) write.runs = runs;
+  if (watches.length > 0) write.watches = watches;
+  if (logs.length > 0) write.logs = logs;
+  if (signalsRead.length > 0) write.signalsRead = signalsRead;
+  if (values.length > 0) write.values = values;
 }

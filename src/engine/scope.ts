@@ -1,5 +1,10 @@
 import type { Execution } from "./execution.js";
 
+/** Hears that nothing in its scope counts any more. */
+interface ScopeOwner {
+  scopeClosed(): void;
+}
+
 /**
  * Where a key is looked up: the run itself (path "") or the callback of a task.
  * Keeps the books on whether its code is busy or only waits for io calls.
@@ -14,9 +19,10 @@ export class Scope {
   readonly parent: Scope | undefined;
   /** A task's callback: what it does is not repeated by a replay once it is recorded. */
   readonly isTask: boolean;
-  readonly #onClosed: (() => void) | undefined;
-  readonly #keys = new Set<string>();
-  readonly #children = new Set<Scope>();
+  readonly #owner: ScopeOwner | undefined;
+  // Most scopes are callbacks that make no io call: what those need is made on first use.
+  #keys: Set<string> | undefined;
+  #children: Set<Scope> | undefined;
   #openOps = 0;
   #active = false;
   #closed = false;
@@ -29,12 +35,12 @@ export class Scope {
       parent,
       isTask = false,
       forbidden,
-      onClosed,
+      owner,
     }: {
       parent?: Scope;
       isTask?: boolean;
       forbidden?: string | undefined;
-      onClosed?: () => void;
+      owner?: ScopeOwner;
     } = {},
   ) {
     this.execution = execution;
@@ -43,12 +49,16 @@ export class Scope {
     this.parent = parent;
     this.isTask = isTask;
     this.forbidden = forbidden;
-    this.#onClosed = onClosed;
-    if (parent !== undefined) parent.#children.add(this);
+    this.#owner = owner;
+    if (parent !== undefined) {
+      parent.#children ??= new Set();
+      parent.#children.add(this);
+    }
   }
 
   /** False if the key was used before in this scope. */
   useKey(path: string): boolean {
+    this.#keys ??= new Set();
     if (this.#keys.has(path)) return false;
     this.#keys.add(path);
     return true;
@@ -66,10 +76,14 @@ export class Scope {
 
   exit(): void {
     // What it left open can still be closed from above.
-    if (this.parent !== undefined && this.#children.size === 0) this.parent.#children.delete(this);
+    if (!this.#hasChildren && this.parent !== undefined) this.parent.#children?.delete(this);
     if (!this.#active) return;
     this.#active = false;
     if (this.#openOps === 0) this.execution.busyScopes--;
+  }
+
+  get #hasChildren(): boolean {
+    return this.#children !== undefined && this.#children.size > 0;
   }
 
   get isBusy(): boolean {
@@ -90,7 +104,7 @@ export class Scope {
   closeTree(): void {
     this.exit();
     this.#closed = true;
-    for (const child of this.#children) child.closeTree();
-    this.#onClosed?.();
+    for (const child of this.#children ?? []) child.closeTree();
+    this.#owner?.scopeClosed();
   }
 }

@@ -13,7 +13,7 @@ import { assertText } from "../core/key.js";
 import { assertOptions, describe } from "../core/options.js";
 import { isFinal } from "../core/run-status.js";
 import type { CreateGroup, NewRun } from "../core/storage.js";
-import { type Admission, admit } from "./admission.js";
+import { type Admission, admitText } from "./admission.js";
 import { encodeValue } from "./encode.js";
 import type { Engine } from "./engine.js";
 import { newId } from "./ids.js";
@@ -197,7 +197,7 @@ async function heardRun(
   if (definition === undefined) return run;
   let admission: Admission;
   try {
-    admission = await admit(engine, definition, await engine.codec.decode(event.payload));
+    admission = await admitText(engine, definition, event.payload);
   } catch (error) {
     return { ...run, status: "FAILED", error: encodeErrorRecord(toErrorRecord(error)) };
   }

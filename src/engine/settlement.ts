@@ -15,11 +15,15 @@ export class Settlement {
   /** Binary heap by seq. */
   readonly #heap: Candidate[] = [];
   readonly #onQuiet: () => void;
+  readonly #hasOthers: () => boolean;
+  readonly #onTurn = () => this.#settleNext();
   #draining = false;
   #stopped = false;
 
-  constructor(onQuiet: () => void) {
+  /** @param hasOthers whether operations are open that could settle next */
+  constructor(onQuiet: () => void, hasOthers: () => boolean) {
     this.#onQuiet = onQuiet;
+    this.#hasOthers = hasOthers;
   }
 
   get isQuiet(): boolean {
@@ -34,8 +38,8 @@ export class Settlement {
 
   /** A result just committed: user code has been quiet, so it may settle at once. */
   addLive(candidate: Candidate): void {
-    this.#push(candidate);
-    if (!this.#draining) this.#settleNext();
+    if (this.#draining) this.#push(candidate);
+    else this.#settle(candidate);
   }
 
   /** Holds settlements back until the microtasks of now are through. */
@@ -50,7 +54,7 @@ export class Settlement {
 
   #drain(): void {
     this.#draining = true;
-    afterMicrotasks(() => this.#settleNext());
+    afterMicrotasks(this.#onTurn);
   }
 
   #settleNext(): void {
@@ -61,10 +65,21 @@ export class Settlement {
       this.#onQuiet();
       return;
     }
+    this.#settle(next);
+  }
+
+  #settle(candidate: Candidate): void {
+    if (this.#stopped) return;
     this.#draining = true;
-    const decoding = next.settle();
-    if (decoding === undefined) this.#drain();
-    else decoding.then(() => this.#drain());
+    const decoding = candidate.settle();
+    if (decoding === undefined) this.#settled();
+    else decoding.then(() => this.#settled());
+  }
+
+  /** Where calls come one after the other, only what follows from this one can settle next: nothing has to wait. */
+  #settled(): void {
+    if (this.#heap.length > 0 || this.#hasOthers()) this.#drain();
+    else this.#draining = false;
   }
 
   #push(candidate: Candidate): void {

@@ -7,7 +7,13 @@ import { assertPriority } from "../core/job-options.js";
 import { assertText } from "../core/key.js";
 import { assertOptions, describe } from "../core/options.js";
 import type { CreatedRun, CreateResult, NewRun } from "../core/storage.js";
-import { type Admission, admit, checkedTags, maxDurationMsOf } from "./admission.js";
+import {
+  type Admission,
+  type Admitted,
+  admitText,
+  checkedTags,
+  maxDurationMsOf,
+} from "./admission.js";
 import { encodeValue } from "./encode.js";
 import type { Engine } from "./engine.js";
 import { encodeMeta, type RunMeta } from "./run-meta.js";
@@ -43,30 +49,44 @@ export async function newInvokedRun(
   identity: RunIdentity,
 ): Promise<NewRun> {
   assertOptions(options, optionNames, "invoke");
-  const job = await resolveJob(engine, target);
+  // Nearly always all of this is at hand: an `await` of what is no promise would still cost a turn.
+  const job = knownJob(engine, target) ?? (await registeredJob(engine, target));
   const now = engine.storeClock.now();
-  const text = await encodeValue(engine, payload, `payload of job "${job.id}"`);
-  const admission =
-    job.definition === undefined ? undefined : await admitInvoke(engine, job.definition, text);
-  const schedule = scheduleOf(options, now);
+  const encoding = encodeValue(engine, payload, `payload of job "${job.id}"`);
+  const text = typeof encoding === "string" ? encoding : await encoding;
+  const admitting =
+    job.definition === undefined ? notAdmitted : admitInvoke(engine, job.definition, text);
+  const admission = admitting instanceof Promise ? await admitting : admitting;
+  const { wakeAt, deadlineAt } = scheduleOf(options, now);
+  const key = idempotency(options, text, now);
   return {
-    ...identity,
+    id: identity.id,
     jobId: job.id,
     version: job.version,
     status: "PENDING",
     payload: text,
-    admitted: admission?.admitted ?? null,
-    wakeAt: schedule.wakeAt,
+    admitted: admission.admitted,
+    wakeAt,
     priority: options.priority ?? job.priority,
-    limitKeys: admission?.limitKeys ?? [],
-    tags: [...(admission?.tags ?? []), ...checkedTags(options.tags ?? [])],
-    deadlineAt: schedule.deadlineAt,
+    limitKeys: admission.limitKeys,
+    tags:
+      options.tags === undefined
+        ? admission.tags
+        : [...admission.tags, ...checkedTags(options.tags)],
+    deadlineAt,
     maxDurationMs: job.maxDurationMs,
+    parentId: identity.parentId ?? null,
+    parentPath: identity.parentPath ?? null,
+    idempotencyKey: key.idempotencyKey,
+    idempotencyExpiresAt: key.idempotencyExpiresAt,
+    fingerprint: key.fingerprint,
     isTest: options.isTest ?? false,
-    meta: await metaOf(engine, options, schedule.deadlineAt),
-    ...idempotency(options, text, now),
+    meta: hasMeta(options) ? await metaOf(engine, options, deadlineAt) : null,
   };
 }
+
+/** The first claimer that has the job's code decides. */
+const notAdmitted = { admitted: null, tags: [], limitKeys: [] } as const;
 
 interface ResolvedJob {
   readonly id: string;
@@ -80,25 +100,36 @@ interface ResolvedJob {
 
 /** @throws ConfigError JOB_UNKNOWN, JOB_DISABLED */
 export async function resolveJob(engine: Engine, target: AnyJob | string): Promise<ResolvedJob> {
+  return knownJob(engine, target) ?? (await registeredJob(engine, target));
+}
+
+/** A job of this client. */
+function knownJob(engine: Engine, target: AnyJob | string): ResolvedJob | undefined {
+  const definition = engine.jobs.get(idOf(target));
+  if (definition === undefined) return undefined;
+  assertEnabled(definition);
+  return {
+    id: definition.id,
+    version: definition.version,
+    enabled: definition.enabled,
+    maxDurationMs: maxDurationMsOf(definition),
+    priority: definition.options.priority ?? 0,
+    definition,
+  };
+}
+
+function idOf(target: AnyJob | string): string {
   const id = typeof target === "string" ? target : target?.id;
-  if (typeof id !== "string") {
-    throw new ConfigError(
-      "OPTION_INVALID",
-      `invoke takes a job or its id first, got ${describe(target)}.`,
-    );
-  }
-  const definition = engine.jobs.get(id);
-  if (definition !== undefined) {
-    assertEnabled(definition);
-    return {
-      id,
-      version: definition.version,
-      enabled: definition.enabled,
-      maxDurationMs: maxDurationMsOf(definition),
-      priority: definition.options.priority ?? 0,
-      definition,
-    };
-  }
+  if (typeof id === "string") return id;
+  throw new ConfigError(
+    "OPTION_INVALID",
+    `invoke takes a job or its id first, got ${describe(target)}.`,
+  );
+}
+
+/** A job that only other processes of this storage have. */
+async function registeredJob(engine: Engine, target: AnyJob | string): Promise<ResolvedJob> {
+  const id = idOf(target);
   const { patience, registry } = engine;
   // Patient, since a run that invokes must not fail while the storage is away.
   await patience.until(() => registry.ensureLoaded(engine.storeClock.now()));
@@ -126,12 +157,18 @@ function assertEnabled(job: { readonly id: string; readonly enabled: boolean }):
 }
 
 /** An invoke answers a bad payload with an error; nothing is stored. */
-export async function admitInvoke(
+export function admitInvoke(
   engine: Engine,
   job: AnyJob,
   text: string,
-): Promise<Extract<Admission, { ok: true }>> {
-  const admission = await admit(engine, job, await engine.codec.decode(text));
+): Admitted | Promise<Admitted> {
+  const admitting = admitText(engine, job, text);
+  return admitting instanceof Promise
+    ? admitting.then((admission) => admittedOrThrow(job, admission))
+    : admittedOrThrow(job, admitting);
+}
+
+function admittedOrThrow(job: AnyJob, admission: Admission): Admitted {
   if (admission.ok) return admission;
   throw payloadInvalid(job.id, admission.issues);
 }
@@ -165,6 +202,10 @@ function scheduleOf(
   return { wakeAt: Math.max(now, wakeAt), deadlineAt };
 }
 
+function hasMeta({ accountId, context, ttl }: InvokeOptions): boolean {
+  return accountId !== undefined || context !== undefined || ttl !== undefined;
+}
+
 async function metaOf(
   engine: Engine,
   options: InvokeOptions,
@@ -181,16 +222,21 @@ async function metaOf(
   return encodeMeta(meta);
 }
 
-function idempotency(options: InvokeOptions, payload: string, now: number): Partial<NewRun> {
+type Idempotency = Pick<NewRun, "idempotencyKey" | "idempotencyExpiresAt" | "fingerprint">;
+
+const noKey: Idempotency = { idempotencyKey: null, idempotencyExpiresAt: null, fingerprint: null };
+
+function idempotency(options: InvokeOptions, payload: string, now: number): Idempotency {
   const { idempotencyKey, idempotencyKeyTTL } = options;
-  if (idempotencyKey === undefined) return {};
+  if (idempotencyKey === undefined) return noKey;
   assertText(idempotencyKey, "idempotencyKey", { maxBytes: 512 });
   return {
     idempotencyKey,
+    idempotencyExpiresAt:
+      idempotencyKeyTTL === undefined
+        ? null
+        : now + durationMs(idempotencyKeyTTL, "idempotencyKeyTTL"),
     fingerprint: fingerprintOf(payload),
-    ...(idempotencyKeyTTL === undefined
-      ? undefined
-      : { idempotencyExpiresAt: now + durationMs(idempotencyKeyTTL, "idempotencyKeyTTL") }),
   };
 }
 
@@ -203,7 +249,7 @@ export async function createKeyedRun(engine: Engine, run: NewRun): Promise<Creat
   const created = firstOf(result);
   if (
     !created.created &&
-    run.fingerprint !== undefined &&
+    typeof run.fingerprint === "string" &&
     created.fingerprint !== run.fingerprint
   ) {
     throw new RunError(

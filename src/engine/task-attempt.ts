@@ -12,28 +12,39 @@ import { TaskHandle } from "./task-handle.js";
 
 export type Outcome = { readonly value: unknown } | { readonly error: unknown };
 
+interface AttemptOwner {
+  attemptEnded(attempt: TaskAttempt, outcome: Outcome): void;
+}
+
 /** One call of a task's callback: its scope, its handle and its time limit. */
 export class TaskAttempt {
   readonly task: TaskHandle;
   readonly scope: Scope;
   readonly #op: Op;
+  readonly #owner: AttemptOwner;
   readonly #timeoutMs: number | undefined;
   readonly #startedMono: number;
   #disarm: (() => void) | undefined;
-  #onEnd: (outcome: Outcome) => void = () => {};
   #ended = false;
   #timedOut = false;
 
-  constructor(op: Op, key: Key, number: number, { mode, timeout }: TaskOptions) {
+  constructor(
+    op: Op,
+    key: Key,
+    number: number,
+    { mode, timeout }: TaskOptions,
+    owner: AttemptOwner,
+  ) {
     this.#op = op;
-    this.#startedMono = this.#execution.engine.clock.monotonic();
+    this.#owner = owner;
+    this.#startedMono = this.#execution.limit.mark();
     this.#timeoutMs = timeout === undefined ? undefined : durationMs(timeout, "timeout of runTask");
     this.task = new TaskHandle(op, key, number);
     this.scope = new Scope(this.#execution, op.path, `${op.scope.tag}.${number}`, {
       parent: op.scope,
       isTask: true,
       forbidden: mode === "at-most-once" ? "at-most-once task" : undefined,
-      onClosed: () => this.task.abort(abandonedError(op)),
+      owner: this,
     });
   }
 
@@ -42,11 +53,10 @@ export class TaskAttempt {
   }
 
   /**
-   * Calls the callback. `onEnd` hears once of its result, its error or its
+   * Calls the callback. The owner hears once of its result, its error or its
    * timeout, and ends the attempt with {@link leave} when it has dealt with it.
    */
-  run(callback: TaskCallback, onEnd: (outcome: Outcome) => void): void {
-    this.#onEnd = onEnd;
+  run(callback: TaskCallback): void {
     this.#op.timeLimit = this;
     this.arm();
     this.scope.enter();
@@ -56,10 +66,14 @@ export class TaskAttempt {
     );
   }
 
-  async #call(callback: TaskCallback): Promise<unknown> {
-    return await runInScope(this.scope, () =>
-      callback(this.task, this.#execution.host.ioOf(this.scope)),
-    );
+  /** Makes no promise where the callback answers one: each costs, the more with an async context. */
+  #call(callback: TaskCallback): Promise<unknown> {
+    const io = this.#execution.host.ioOf(this.scope);
+    try {
+      return runInScope(this.scope, () => Promise.resolve(callback(this.task, io)));
+    } catch (error) {
+      return Promise.reject(error);
+    }
   }
 
   #end(outcome: Outcome): void {
@@ -68,11 +82,18 @@ export class TaskAttempt {
     this.disarm();
     this.#op.timeLimit = undefined;
     const execution = this.#execution;
-    execution.limit.taskTook(execution.engine.clock.monotonic() - this.#startedMono);
+    execution.limit.taskTook(this.#startedMono);
     // It may end by itself while the run is parked on a wait of its own.
-    execution.whenLive(() => {
-      if (!this.#op.scope.isClosed) this.#onEnd(outcome);
-    });
+    if (execution.isPaused) execution.whenLive(() => this.#tell(outcome));
+    else this.#tell(outcome);
+  }
+
+  #tell(outcome: Outcome): void {
+    if (!this.#op.scope.isClosed) this.#owner.attemptEnded(this, outcome);
+  }
+
+  scopeClosed(): void {
+    this.task.abort(abandonedError(this.#op));
   }
 
   /** The clock of `timeout` runs while the execution does: a park stops it, as a replay would start it anew. */

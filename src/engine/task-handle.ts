@@ -11,7 +11,7 @@ export class TaskHandle implements Task {
   readonly attempt: number;
   outputProperties: readonly DisplayProperty[] | undefined;
   readonly #op: Op;
-  readonly #timedOut = new Cancellation();
+  #cancellation: Cancellation | undefined;
   #signal: AbortSignal | undefined;
   #idempotencyKey: string | undefined;
 
@@ -32,7 +32,7 @@ export class TaskHandle implements Task {
 
   get signal(): AbortSignal {
     this.#signal ??= AbortSignal.any([
-      this.#timedOut.signal,
+      this.#abandoned.signal,
       this.#op.scope.execution.cancellation.signal,
     ]);
     return this.#signal;
@@ -40,6 +40,11 @@ export class TaskHandle implements Task {
 
   /** The attempt is over for the engine: a well-behaved callback stops. */
   abort(reason: unknown): void {
-    this.#timedOut.fire(() => reason);
+    this.#abandoned.fire(() => reason);
+  }
+
+  get #abandoned(): Cancellation {
+    this.#cancellation ??= new Cancellation();
+    return this.#cancellation;
   }
 }

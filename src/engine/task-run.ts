@@ -3,12 +3,6 @@ import type { OnError, TaskOptions } from "../core/io.js";
 import type { Key } from "../core/key.js";
 import { type ResolvedRetry, resolveRetry } from "../core/retry.js";
 import type { TaskRecord } from "../core/storage.js";
-import {
-  type AttemptRecord,
-  decodeTaskData,
-  encodeTaskData,
-  type TaskData,
-} from "../core/task-data.js";
 import { runInScope } from "./async-context.js";
 import { encodeValue } from "./encode.js";
 import type { Execution } from "./execution.js";
@@ -17,10 +11,10 @@ import type { TaskCallback } from "./io/run-task.js";
 import type { Op } from "./op.js";
 import { taskEnded } from "./outcome.js";
 import { errorCaps } from "./run-body.js";
-import { TaskAttempt } from "./task-attempt.js";
-import { displayData, hasDisplay } from "./task-display.js";
+import { type Outcome, TaskAttempt } from "./task-attempt.js";
 import { decideRetry, type RetryDecision } from "./task-failure.js";
 import type { TaskHandle } from "./task-handle.js";
+import { TaskHistory } from "./task-history.js";
 
 /** One task in one execution: its attempts, and what is recorded of them. */
 export class TaskRun {
@@ -29,10 +23,10 @@ export class TaskRun {
   readonly #callback: TaskCallback;
   readonly #options: TaskOptions;
   readonly #onError: OnError | undefined;
-  #attempts = 0;
-  #history: readonly AttemptRecord[] = [];
+  readonly #history = new TaskHistory();
   #startedAt = 0;
   #last: TaskAttempt | undefined;
+  #isMarked = false;
 
   constructor(
     op: Op,
@@ -54,15 +48,12 @@ export class TaskRun {
 
   /** Starts, or goes on after what an earlier execution recorded. */
   begin(earlier: TaskRecord | undefined): void {
-    if (earlier !== undefined) {
-      this.#attempts = earlier.attempts;
-      this.#history = decodeTaskData(earlier.data).history ?? [];
-    }
+    if (earlier !== undefined) this.#history.restore(earlier);
     if (this.#options.mode === "at-most-once" && wasInterrupted(this.#op)) {
       this.#fail(toErrorRecord(interrupted(this.#op)));
     } else if (earlier?.status === "WAITING" && earlier.wakeAt !== null) {
       this.#waitUntil(earlier.wakeAt);
-    } else if (this.#delay > this.#execution.engine.storeClock.now()) {
+    } else if (this.#delay > 0 && this.#delay > this.#execution.engine.storeClock.now()) {
       this.#waitUntil(this.#delay, () => this.#recordWaiting(this.#delay));
     } else {
       this.#attempt();
@@ -84,30 +75,38 @@ export class TaskRun {
   #attempt(): void {
     const execution = this.#execution;
     if (!execution.isLive || this.#op.scope.isClosed) return;
-    if (this.#options.noop === true) {
+    const { record } = this.#op;
+    if (record !== undefined && !execution.writer.isDurable(record)) {
+      // While the store is away, attempts that are not on record would all be made again.
+      execution.writer.whenDurable(record, () => this.#attempt());
+    } else if (this.#options.noop === true) {
       this.#complete(null);
     } else if (execution.limit.isNear) {
       execution.leave({ kind: "limit" });
     } else if (execution.phase !== "running") {
       // Leaving: the next execution makes this attempt.
     } else {
-      this.#whenHeld(() => this.#start());
+      this.#start();
     }
-  }
-
-  /** A lease that has run out is extended first; an execution that has lost its run is dropped by that (E3). */
-  #whenHeld(next: () => void): void {
-    const execution = this.#execution;
-    if (execution.lease.hasLapsed) execution.renew(() => this.#whenHeld(next));
-    else next();
   }
 
   /** With the start on record an open task can be named, and an at-most-once task is never started twice. */
   #start(): void {
+    const { lease } = this.#execution;
+    // Extended first; an execution that has lost its run is dropped by that (E3).
+    if (lease.hasLapsed) {
+      this.#execution.renew(() => this.#start());
+      return;
+    }
     const mustBeMarked = this.#options.mode === "at-most-once" || this.#execution.run.stalls >= 1;
     this.#startedAt = this.#execution.engine.storeClock.now();
-    // The commit of the mark may have taken longer than the lease.
-    if (mustBeMarked) this.#mark(() => this.#whenHeld(() => this.#run()));
+    if (mustBeMarked) this.#mark(() => this.#runIfHeld());
+    else this.#run();
+  }
+
+  /** The commit of the mark may have taken longer than the lease. */
+  #runIfHeld(): void {
+    if (this.#execution.lease.hasLapsed) this.#execution.renew(() => this.#runIfHeld());
     else this.#run();
   }
 
@@ -116,9 +115,9 @@ export class TaskRun {
       this.#op,
       {
         status: "RUNNING",
-        attempts: this.#attempts,
+        attempts: this.#history.attempts,
         startedAt: this.#startedAt,
-        data: this.#data(),
+        data: this.#history.openData(this.#options, this.#op.scope.tag),
       },
       onDurable,
     );
@@ -133,18 +132,27 @@ export class TaskRun {
     }
     // Calls that the failed attempt left open give way to those of this one.
     this.#last?.close();
-    const attempt = new TaskAttempt(this.#op, this.#key, this.#attempts + 1, this.#options);
-    this.#last = attempt;
-    let marked = this.#op.record?.status === "RUNNING";
-    this.#op.startMark = () => {
-      if (!marked) this.#mark();
-      marked = true;
-    };
-    attempt.run(this.#callback, (outcome) => {
-      this.#op.startMark = undefined;
-      if ("value" in outcome) this.#returned(outcome.value, attempt);
-      else this.#failed(outcome.error, attempt);
-    });
+    this.#last = new TaskAttempt(
+      this.#op,
+      this.#key,
+      this.#history.attempts + 1,
+      this.#options,
+      this,
+    );
+    this.#isMarked = this.#op.record?.status === "RUNNING";
+    this.#op.startMark = this;
+    this.#last.run(this.#callback);
+  }
+
+  writeStartMark(): void {
+    if (!this.#isMarked) this.#mark();
+    this.#isMarked = true;
+  }
+
+  attemptEnded(attempt: TaskAttempt, outcome: Outcome): void {
+    this.#op.startMark = undefined;
+    if ("value" in outcome) this.#returned(outcome.value, attempt);
+    else this.#failed(outcome.error, attempt);
   }
 
   /** Marked and not started after all: the next execution must not take it for interrupted. */
@@ -181,10 +189,10 @@ export class TaskRun {
       this.#op,
       {
         status: "COMPLETED",
-        attempts: this.#attempts + 1,
+        attempts: this.#history.attempts + 1,
         output,
         startedAt: this.#startedAt || this.#execution.engine.storeClock.now(),
-        data: this.#finalData(task),
+        data: this.#history.finalData(this.#options, task?.outputProperties),
       },
       "settle",
     );
@@ -202,7 +210,7 @@ export class TaskRun {
         io: execution.host.ioOf(scope),
         onError: this.#onError,
         retry: this.#retry,
-        failedAttempts: this.#attempts + 1,
+        failedAttempts: this.#history.attempts + 1,
         now: () => execution.engine.storeClock.now(),
       }),
     );
@@ -216,11 +224,7 @@ export class TaskRun {
 
   #decided({ error, retryAt }: RetryDecision): void {
     const record = toErrorRecord(error, errorCaps(this.#execution));
-    this.#history = [
-      ...this.#history.slice(-49),
-      [this.#startedAt, this.#execution.engine.storeClock.now(), record],
-    ];
-    this.#attempts++;
+    this.#history.failed(this.#startedAt, this.#execution.engine.storeClock.now(), record);
     if (retryAt === undefined) this.#fail(record);
     else this.#retryAt(retryAt, record);
   }
@@ -242,10 +246,10 @@ export class TaskRun {
     if (error === undefined && record?.status === "WAITING" && record.wakeAt === wakeAt) return;
     this.#execution.record(this.#op, {
       status: "WAITING",
-      attempts: this.#attempts,
+      attempts: this.#history.attempts,
       wakeAt,
       error: error === undefined ? null : encodeErrorRecord(error),
-      data: this.#data(),
+      data: this.#history.openData(this.#options, this.#op.scope.tag),
     });
   }
 
@@ -254,36 +258,12 @@ export class TaskRun {
       this.#op,
       {
         status: "FAILED",
-        attempts: this.#attempts,
+        attempts: this.#history.attempts,
         error: encodeErrorRecord(error),
-        data: this.#data(),
+        data: this.#history.openData(this.#options, this.#op.scope.tag),
       },
       "settle",
     );
     taskEnded(this.#execution, this.#op);
-  }
-
-  /** Beside display fields, what tells later whether this unfinished record still counts. */
-  #data(): string | null {
-    return encodeTaskData({
-      ...displayData(this.#options),
-      tag: this.#op.scope.tag,
-      ...this.#historyData(),
-    });
-  }
-
-  #finalData(task: TaskHandle | undefined): string | null {
-    const { outputProperties } = task ?? {};
-    if (outputProperties === undefined && this.#history.length === 0 && !hasDisplay(this.#options))
-      return null;
-    return encodeTaskData({
-      ...displayData(this.#options),
-      ...(outputProperties === undefined ? undefined : { outputProperties }),
-      ...this.#historyData(),
-    });
-  }
-
-  #historyData(): TaskData | undefined {
-    return this.#history.length === 0 ? undefined : { history: this.#history };
   }
 }

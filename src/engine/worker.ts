@@ -2,7 +2,7 @@ import { hookJobId, hookRun, isHookJob } from "../core/final.js";
 import type { ClaimedRun } from "../core/storage.js";
 import { runOutsideScope } from "./async-context.js";
 import { boundIo } from "./bound-io.js";
-import { admitClaimed } from "./claimed-run.js";
+import { admitClaimed, unstarted } from "./claimed-run.js";
 import { Claimer, type ClaimerHost } from "./claimer.js";
 import type { Engine, RunningJob } from "./engine.js";
 import { Execution } from "./execution.js";
@@ -80,13 +80,13 @@ export class Worker implements ExecutionHost, ClaimerHost {
 
   accept(claimed: ClaimedRun, claimedAtMono: number): void {
     const { jobId } = claimed.run;
-    if (!this.#running) {
-      // The answer to a claim came after `stop`.
-      void this.#meanwhile(() => this.#giveBack(claimed));
+    if (isHookJob(jobId) && this.#running) {
+      this.#acceptHook(claimed, jobId.slice(hookJobId("").length));
       return;
     }
-    if (isHookJob(jobId)) {
-      this.#acceptHook(claimed, jobId.slice(hookJobId("").length));
+    if (!this.#running || this.freeSlots <= 0) {
+      // While the answer was on its way came `stop`, or runs that started directly took the slots.
+      void this.#meanwhile(() => this.#giveBack(claimed));
       return;
     }
     const job = this.#engine.jobs.get(jobId);
@@ -111,12 +111,13 @@ export class Worker implements ExecutionHost, ClaimerHost {
     });
   }
 
-  async #giveBack({ run }: ClaimedRun): Promise<void> {
+  async #giveBack({ run, kept }: ClaimedRun): Promise<void> {
+    const status = run.lastSeq === 0 ? "PENDING" : "WAITING";
     await this.#engine.queue.submit({
       runId: run.id,
       writeId: this.#engine.writeIds.next(),
       guard: { epoch: run.epoch },
-      run: { status: run.lastSeq === 0 ? "PENDING" : "WAITING" },
+      run: { ...(kept ? undefined : unstarted(run)), status },
       release: { wakeAt: this.#engine.storeClock.now(), wakeSignals: 1 },
     });
   }

@@ -90,6 +90,7 @@ export class Machine {
   readonly client: Client;
   #thawed: Promise<void> = Promise.resolve();
   #thaw: () => void = () => {};
+  #isFrozen = false;
   #commits = 0;
   #dieAt = Number.POSITIVE_INFINITY;
 
@@ -105,13 +106,19 @@ export class Machine {
 
   /** As SIGSTOP does; without `thaw` as SIGKILL does. */
   freeze(): void {
+    this.#isFrozen = true;
     this.#thawed = new Promise((resolve) => {
       this.#thaw = resolve;
     });
   }
 
   thaw(): void {
+    this.#isFrozen = false;
     this.#thaw();
+  }
+
+  get isFrozen(): boolean {
+    return this.#isFrozen;
   }
 
   /** Dies instead of making its n-th commit from now. */

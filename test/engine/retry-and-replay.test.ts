@@ -1,6 +1,8 @@
 import { expect, test } from "vitest";
+import { withFaults } from "../../src/adapter-kit/with-faults.js";
 import { defineJob, eventTrigger, invokeTrigger } from "../../src/index.js";
-import { codeOf, numbered } from "./support.js";
+import { turns } from "./drive.js";
+import { codeOf, numbered, passingTime } from "./support.js";
 import { describeEngine } from "./world.js";
 
 describeEngine("retryRun", (world) => {
@@ -251,6 +253,42 @@ describeEngine("replayRun", (world) => {
     expect(await codeOf(client.replayRun(handle, { payload: {} }))).toBe("PAYLOAD_INVALID");
     expect(await codeOf(client.replayRun(handle, { data: 1 } as never))).toBe("OPTION_UNKNOWN");
     expect(await codeOf(client.replayRun("nobody"))).toBe("RUN_NOT_FOUND");
+  });
+
+  test("G33: a retry that comes twice does not open the run again that has failed in between", async () => {
+    const job = defineJob({
+      id: "j",
+      trigger: invokeTrigger(),
+      run: async () => {
+        throw new Error("down");
+      },
+    });
+    const other = world().client({ jobs: [job] });
+    other.on("runFailed", () => {});
+    const handle = await other.invoke("j");
+    await other.drain();
+    const client = world().client({
+      storage: withFaults(world().storage(), [{ method: "commit", call: 1, kind: "lost-answer" }]),
+    });
+    const retrying = client.retryRun(handle);
+    await turns();
+    await other.drain();
+    expect(await passingTime(world().clock, retrying)).toEqual(handle);
+    expect(await other.getRun(handle)).toMatchObject({ status: "FAILED", attempt: 2 });
+  });
+
+  test("G33: a cancel that comes twice leaves the run open that was retried in between", async () => {
+    const client = world().client({
+      storage: withFaults(world().storage(), [{ method: "commit", call: 1, kind: "lost-answer" }]),
+    });
+    const job = defineJob({ id: "j", trigger: invokeTrigger(), run: async () => {} });
+    const other = world().client({ jobs: [job] });
+    const handle = await other.invoke(job);
+    const canceling = client.cancelRun(handle);
+    await turns();
+    await other.retryRun(handle);
+    expect(await passingTime(world().clock, canceling)).toEqual({ canceled: false });
+    expect(await other.getRun(handle)).toMatchObject({ status: "QUEUED", attempt: 2 });
   });
 
   test("C8: the replay of a child and of a keyed run stands by itself", async () => {

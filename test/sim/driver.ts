@@ -15,11 +15,6 @@ export class Driver {
   /** Runs and events whose creation was acknowledged. */
   readonly acknowledged = new Set<string>();
   readonly canceled = new Set<string>();
-  /**
-   * Cancels without an answer yet. Nobody retries these runs: a cancel whose answer was lost is sent again,
-   * and the store remembers only the last writeId of a run, so it would end the retried run, too.
-   */
-  readonly #canceling = new Set<string>();
   #left = 0;
   /** Somebody retries what fails as soon as it does. */
   #retries = 0;
@@ -160,9 +155,7 @@ export class Driver {
     const id = this.#someRun((status) => !isFinal(status as never));
     if (id === undefined) return;
     this.canceled.add(id);
-    this.#canceling.add(id);
     await this.#ask(`cancel ${id}`, (client) => client.cancelRun(id));
-    this.#canceling.delete(id);
     const status = this.#world.view.run(id)?.status ?? "PENDING";
     if (!isFinal(status) && this.#world.view.run(id)?.generation === 1) {
       throw new Error(`G23: run ${id} is ${status} after its cancel was answered`);
@@ -183,7 +176,6 @@ export class Driver {
   }
 
   async #retry(id: string): Promise<void> {
-    if (this.#canceling.has(id)) return;
     await this.#ask(`retry ${id}`, async (client) => {
       try {
         await client.retryRun(id);

@@ -72,13 +72,13 @@ export const plantedBugs: readonly PlantedBug[] = [
   ),
   bug("E3: a task settles before its record is committed", [
     "engine/execution-writer.ts",
-    "this.pending.onDurable.push(() =>\n        settlement.addLive({ seq: write.seq, settle: () => op.settle(write) }),\n      );",
-    "settlement.addLive({ seq: write.seq, settle: () => op.settle(write) });",
+    "pending.settles.push(op);",
+    "this.#execution.settlement.addLive(op);",
   ]),
   bug("E3: a record on its way counts as a record", [
     "engine/execution-writer.ts",
-    "if (write === undefined) next();",
-    "if (write === undefined || write !== undefined) return next();",
+    "return this.#writeWith(record) === undefined;",
+    "return true;",
   ]),
   bug("E3: a callback starts although the lease has run out", [
     "engine/lease.ts",
@@ -102,8 +102,8 @@ export const plantedBugs: readonly PlantedBug[] = [
   ]),
   bug("E6: the final commit does not look at the inbox again", [
     "engine/execution-writes.ts",
-    "guard: { epoch: execution.epoch, inbox: execution.inbox.count },",
-    "guard: { epoch: execution.epoch },",
+    "const guard = { epoch: execution.epoch, inbox: execution.inbox.count };",
+    "const guard = { epoch: execution.epoch };",
   ]),
   bug("E7: a kept frame goes on under whatever epoch", [
     "engine/worker.ts",
@@ -142,7 +142,7 @@ export const plantedBugs: readonly PlantedBug[] = [
   ]),
   bug("E11: the hook of the end is forgotten", [
     "engine/execution-writes.ts",
-    "...(hooks.length === 0 ? undefined : { runs: [...pending.runs, ...hooks] }),",
+    "if (hooks.length > 0) write.runs = [...(write.runs ?? []), ...hooks];",
     "",
   ]),
   bug("E12: the parent of a cancelled run is not told", [

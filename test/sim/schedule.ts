@@ -102,14 +102,22 @@ export class Schedule {
 
   async #settle(): Promise<void> {
     for (let turns = 0; ; turns++) {
-      await new Promise<void>((resolve) => realImmediate(resolve));
-      this.#turns++;
+      await this.#macrotask();
       const due = this.#immediates;
       if (due.length === 0) return;
       if (turns > 20_000) throw new Violation("LIVELOCK", "the library never comes to rest");
       this.#immediates = [];
-      for (const callback of due) callback();
+      for (const callback of due) {
+        callback();
+        // As in Node, no immediate runs before all microtasks of the one before it.
+        await this.#macrotask();
+      }
     }
+  }
+
+  async #macrotask(): Promise<void> {
+    await new Promise<void>((resolve) => realImmediate(resolve));
+    this.#turns++;
   }
 
   #happen(): boolean {

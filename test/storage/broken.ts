@@ -86,6 +86,14 @@ export const brokenAdapters: readonly BrokenAdapter[] = [
     breaks: changingWrites((write) => ({ ...write, guard: { ...write.guard, inbox: undefined } })),
   },
   {
+    fault: "S2: the generation is not compared",
+    noticedBy: [guards],
+    breaks: changingWrites((write) => ({
+      ...write,
+      guard: { ...write.guard, generation: undefined },
+    })),
+  },
+  {
     fault: "S3: an open record gives way to any write",
     noticedBy: ["S3: what is completed or over never changes"],
     breaks: changingWrites(async (write, inner) => {

@@ -71,6 +71,7 @@ const commands = fc.oneof(
       id,
       epoch: fc.constantFrom("current", "current", "current", "stale", "none"),
       inbox: fc.constantFrom("none", "none", "current", "stale"),
+      generation: fc.constantFrom("none", "none", "current", "stale"),
       statuses: maybe(fc.constantFrom(["PENDING", "WAITING"] as const, ["EXECUTING"] as const)),
       tasks: maybe(
         fc.array(
@@ -232,6 +233,7 @@ class Script {
         // Whoever reopens a run does not hold it.
         epoch: command.reopen ? undefined : given(command.epoch, run?.epoch),
         inbox: given(command.inbox, run?.inbox),
+        generation: given(command.generation, run?.generation),
         statuses: command.statuses,
       },
       tasks: hasStarted ? command.tasks?.map((task) => this.#task(task, tasks)) : undefined,

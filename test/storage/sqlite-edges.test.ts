@@ -114,7 +114,7 @@ describe("the lock among processes", () => {
   } {
     vi.spyOn(performance, "now").mockImplementation(() => times.now);
     let hints = 0;
-    const database = { get: () => [times.version] } as never;
+    const database = { dataVersion: () => times.version } as never;
     return { manners: new LockManners(database, () => hints++), hints: () => hints };
   }
 

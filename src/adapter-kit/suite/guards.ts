@@ -91,6 +91,26 @@ export const guards = topic("S2: every part of a guard holds when the element is
     );
   },
 
+  async "a generation that has moved on is a conflict"(store) {
+    const run = await store.hold();
+    await store.finish(run);
+    const { generation } = await store.get(run.id);
+    await store.ok(
+      store.outside(run.id, {
+        guard: { statuses: ["COMPLETED"], generation },
+        reopen: true,
+        run: { status: "PENDING", finishedAt: null },
+        release: { wakeAt: 0, wakeSignals: 0 },
+      }),
+    );
+    const late = { run: { status: "CANCELED" } } as const;
+    const refused = await store.commit(store.outside(run.id, { ...late, guard: { generation } }));
+    has(refused, { result: "conflict", status: "PENDING" });
+    has(await store.get(run.id), { status: "PENDING", generation: generation + 1 });
+    const now = { generation: generation + 1 };
+    await store.ok(store.outside(run.id, { ...late, guard: now }));
+  },
+
   async "missing goes before everything, final before fenced, fenced before conflict"(store) {
     const guard = { epoch: 99, statuses: ["PENDING"], inbox: 99 } as const;
     const run = await store.hold();

@@ -30,7 +30,7 @@ export function runTask<T>(
   scope: Scope,
   key: Key,
   callback: TaskCallback,
-  options: TaskOptions<T> = {},
+  options: TaskOptions<T> = noOptions,
   onError?: OnError,
 ): Promise<T> {
   const problem = problemOf(callback, options);
@@ -47,6 +47,8 @@ export function runTask<T>(
   });
 }
 
+const noOptions: TaskOptions<never> = {};
+
 /** A rejection that does not end the process when nobody awaits it. */
 export function rejected(error: unknown): Promise<never> {
   const rejection = Promise.reject(error);
@@ -55,6 +57,7 @@ export function rejected(error: unknown): Promise<never> {
 }
 
 function problemOf(callback: unknown, options: TaskOptions): unknown {
+  if (options === noOptions && typeof callback === "function") return undefined;
   try {
     if (typeof callback !== "function" && options.noop !== true) {
       throw new ConfigError(

@@ -33,6 +33,7 @@ function guardOutcome(data: MemoryData, row: RunRow, write: RunWrite): CommitOut
   if (guard.epoch !== undefined && guard.epoch !== row.epoch) return "fenced";
   if (guard.statuses !== undefined && !guard.statuses.includes(row.status)) return "conflict";
   if (guard.inbox !== undefined && guard.inbox !== row.inbox) return "conflict";
+  if (guard.generation !== undefined && guard.generation !== row.generation) return "conflict";
   const moved = values?.some(({ key, expected }) => !data.values.matches(key, expected));
   return moved === true ? "conflict" : undefined;
 }

@@ -6,6 +6,7 @@ import type {
   NewRun,
 } from "../../core/storage.js";
 import { leaseOf, type MemoryData } from "./data.js";
+import type { Holder } from "./identity.js";
 
 interface Creation {
   readonly data: MemoryData;
@@ -18,6 +19,17 @@ interface Creation {
 
 export function createElement(data: MemoryData, element: CreateElement, now: number): CreateResult {
   const { createId, groups, expect = [] } = element;
+  const [only] = groups;
+  if (
+    only !== undefined &&
+    groups.length === 1 &&
+    only.further === undefined &&
+    expect.length === 0
+  )
+    return {
+      result: "ok",
+      groups: [{ first: createLone(data, only.first, createId, now), further: [] }],
+    };
   const repeated = groups.some(
     ({ first }) => data.identities.holder(first, now)?.createId === createId,
   );
@@ -25,6 +37,16 @@ export function createElement(data: MemoryData, element: CreateElement, now: num
     return { result: "conflict" };
   const creation: Creation = { data, createId, now, repeated, answered: new Set() };
   return { result: "ok", groups: groups.map((group) => createGroup(creation, group)) };
+}
+
+/** An element of one run: nearly all of them. */
+function createLone(data: MemoryData, run: NewRun, createId: string, now: number): CreatedRun {
+  const holder = data.identities.holder(run, now);
+  return createdRun(
+    holder ?? data.insert(run, createId, now),
+    run,
+    holder === undefined || holder.createId === createId,
+  );
 }
 
 function createGroup(
@@ -40,8 +62,16 @@ function createRun(creation: Creation, run: NewRun): CreatedRun {
   const holder = data.identities.holder(run, now);
   const created =
     holder === undefined || (repeated && holder.createId === createId && !answered.has(holder.id));
-  const { id, fingerprint, createdAt } = holder ?? data.insert(run, createId, now);
-  answered.add(id);
+  const made = holder ?? data.insert(run, createId, now);
+  answered.add(made.id);
+  return createdRun(made, run, created);
+}
+
+function createdRun(
+  { id, fingerprint, createdAt }: Holder,
+  run: NewRun,
+  created: boolean,
+): CreatedRun {
   const lease = created ? leaseOf(run) : undefined;
   const leaseUntil = lease === undefined ? null : createdAt + lease.leaseMs;
   return { id, created, fingerprint, createdAt, leaseUntil };

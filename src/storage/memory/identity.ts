@@ -15,7 +15,7 @@ export interface Tombstone {
   readonly key: string | null;
 }
 
-type Holder = RunRow | Tombstone;
+export type Holder = RunRow | Tombstone;
 
 function keyOf(jobId: string, idempotencyKey: string | null | undefined): string | null {
   return typeof idempotencyKey === "string" ? `${jobId}\u0000${idempotencyKey}` : null;

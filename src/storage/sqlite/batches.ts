@@ -11,6 +11,7 @@ export class ElementBatch<E, R> implements Batch {
   readonly #elements: readonly E[];
   readonly #apply: (element: E) => R;
   readonly #refused: (element: E, cause: unknown) => R;
+  readonly #applyAlone: ((element: E) => R | undefined) | undefined;
   readonly #settled: Settled<R[]>;
   readonly #results: R[] = [];
 
@@ -19,15 +20,24 @@ export class ElementBatch<E, R> implements Batch {
     apply: (element: E) => R,
     refused: (element: E, cause: unknown) => R,
     settled: Settled<R[]>,
+    applyAlone?: (element: E) => R | undefined,
   ) {
     this.#elements = elements;
     this.#apply = apply;
     this.#refused = refused;
     this.#settled = settled;
+    this.#applyAlone = applyAlone;
   }
 
   get size(): number {
     return this.#elements.length;
+  }
+
+  applyAlone(): boolean {
+    const result = this.#applyAlone?.(this.#elements[0] as E);
+    if (result === undefined) return false;
+    this.#results[0] = result;
+    return true;
   }
 
   apply(index: number): void {

@@ -7,6 +7,7 @@ import { Refusal, reasonOf } from "./failure.js";
 import { changesRun, objectionTo, planChange } from "./run-change.js";
 import { deleteTags, insertTag } from "./run-insert.js";
 import type { RunHead } from "./run-row.js";
+import { insertLoneTask, isPlain, plainTaskValues } from "./task-row.js";
 import { type TaskOutcome, TaskWriter } from "./task-writer.js";
 import { packText, packTextOrNull } from "./text.js";
 import type { RunGuardRow, Transaction } from "./transaction.js";
@@ -30,6 +31,24 @@ export class Committer {
 
   apply(write: RunWrite): CommitResult {
     return hasRecordsOnly(write) ? this.#applyRecords(write) : this.#applyAll(write);
+  }
+
+  /**
+   * One record of one run, in a statement that commits by itself: a lonely task
+   * pays for no transaction around it. Undefined if this is no such write, or
+   * if the run is not as it was last seen; nothing is written then.
+   */
+  applyAlone(write: RunWrite): CommitResult | undefined {
+    const { runId, writeId, tasks: [task, ...others] = [] } = write;
+    if (task === undefined || others.length > 0 || write.logs !== undefined) return undefined;
+    if (!hasRecordsOnly(write) || task.replaces !== undefined || !isPlain(task)) return undefined;
+    const guard = this.#transaction.known(runId);
+    if (guard === undefined || this.#verdict(write, guard) !== undefined) return undefined;
+    const { rk, epoch, status, inbox, leaseUntil } = guard;
+    const values = plainTaskValues(rk, task, writeId);
+    values.push(rk, runId, epoch, status, inbox, leaseUntil);
+    const { database } = this.#transaction;
+    return database.runAlone(insertLoneTask, values) === 1 ? answer("ok", guard) : undefined;
   }
 
   refused(write: RunWrite, cause: unknown): CommitResult {
@@ -71,8 +90,7 @@ export class Committer {
     if (head === undefined) return missing;
     const { writeId } = write;
     if (writeId === head.writeId || writeId === head.sideWriteId) return answer("ok", head);
-    const conflict = this.#valuesAsExpected(write) ? undefined : "conflict";
-    const verdict = this.#verdict(write, head) ?? conflict;
+    const verdict = this.#verdict(write, head) ?? this.#conflict(write, head);
     const objection = verdict === undefined ? objectionTo(write, head) : undefined;
     if (verdict !== undefined || objection !== undefined) {
       if (this.#hasRecordOf(write, head.rk)) return answer("ok", head);
@@ -80,6 +98,12 @@ export class Committer {
       return { ...answer("rejected", head), reason: objection ?? "" };
     }
     return this.#everything(write, head);
+  }
+
+  /** What the guards of task records have nothing to do with. */
+  #conflict(write: RunWrite, { generation }: RunHead): CommitOutcome | undefined {
+    const isGeneration = (write.guard.generation ?? generation) === generation;
+    return isGeneration && this.#valuesAsExpected(write) ? undefined : "conflict";
   }
 
   #hasRecordOf({ tasks = [], writeId }: RunWrite, rk: number): boolean {
@@ -127,6 +151,8 @@ export class Committer {
     }
     for (const signal of write.signals ?? []) this.#effects.signal(signal);
     for (const watch of write.watches ?? []) this.#effects.watch(id, watch);
+    // Nobody holds it any more: a run that waits for a year must not be kept in memory.
+    if (head.leaseUntil === null) this.#transaction.forget(id);
     return leaseRefused ? { ...answer("ok", head), leaseRefused } : answer("ok", head);
   }
 
@@ -184,6 +210,7 @@ function hasTasks({ tasks }: RunWrite): boolean {
 function hasRecordsOnly(write: RunWrite): boolean {
   return (
     hasTasks(write) &&
+    write.guard.generation === undefined &&
     write.run === undefined &&
     write.release === undefined &&
     write.leaseUntil === undefined &&

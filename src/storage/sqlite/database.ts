@@ -1,5 +1,7 @@
 import { StorageError } from "../../core/errors.js";
 import type { Connection, Driver, Row, SqlValue, Statement } from "./driver.js";
+import { isBusy } from "./failure.js";
+import { firstNumber } from "./text.js";
 
 export type Durability = "full" | "relaxed";
 
@@ -11,22 +13,22 @@ const MOST_STATEMENTS = 500;
 /** One connection with its prepared statements. Everything on it is synchronous. */
 export class Database {
   readonly path: string;
-  readonly #connection: Connection;
+  readonly #driver: Driver;
   readonly #statements = new Map<string, Statement>();
-  readonly #begin: Statement;
-  readonly #commit: Statement;
+  #connection: Connection;
+  #durability: Durability = "full";
+  #mustReconnect = false;
+  #connects = 0;
 
   constructor(driver: Driver, path: string) {
     this.path = path;
-    this.#connection = driver.open(path);
-    // Waiting inside SQLite would block the event loop; busy calls are repeated from outside.
-    this.#connection.exec("pragma busy_timeout = 0");
-    this.#begin = this.#connection.prepare("begin immediate");
-    this.#commit = this.#connection.prepare("commit");
+    this.#driver = driver;
+    this.#connection = this.#connect();
   }
 
   /** May be busy while another process switches the same new file to the write-ahead log. */
   configure(durability: Durability): void {
+    this.#durability = durability;
     const mode = this.#connection.prepare("pragma journal_mode = wal").get(none)?.[0];
     if (mode !== "wal" && mode !== "memory") {
       throw new StorageError(
@@ -36,6 +38,8 @@ export class Database {
       );
     }
     this.exec(`pragma synchronous = ${durability === "full" ? "full" : "normal"}`);
+    // A checkpoint costs the same for few pages as for many, so a lonely task pays less of it than with the default of 1,000.
+    this.exec("pragma wal_autocheckpoint = 4000");
     // Without it the log keeps the size that its largest burst gave it.
     this.exec("pragma journal_size_limit = 67108864");
     this.exec("pragma cache_size = -16000");
@@ -72,12 +76,27 @@ export class Database {
     return this.statement(sql).insert(values);
   }
 
+  /**
+   * Outside of a transaction. libsql never resets a statement that was refused
+   * as busy, and while it is open every read keeps its snapshot, with which
+   * nothing can be written any more; so the connection is given up after that.
+   */
+  runAlone(sql: string, values: readonly SqlValue[]): number {
+    try {
+      return this.run(sql, values);
+    } catch (error) {
+      if (isBusy(error)) this.#mustReconnect = true;
+      throw error;
+    }
+  }
+
   begin(): void {
-    this.#begin.run(none);
+    if (this.#mustReconnect) this.#reconnect();
+    this.run("begin immediate");
   }
 
   commit(): void {
-    this.#commit.run(none);
+    this.run("commit");
   }
 
   /** SQLite has already rolled back after some errors, a full disk among them. */
@@ -102,5 +121,28 @@ export class Database {
   close(): void {
     this.#statements.clear();
     this.#connection.close();
+  }
+
+  /** Changes when another connection has written, and with a new connection, which does not know. */
+  dataVersion(): number {
+    const version = firstNumber(this.get("pragma data_version")) ?? 0;
+    return this.#connects * 2 ** 32 + version;
+  }
+
+  #connect(): Connection {
+    this.#connects++;
+    const connection = this.#driver.open(this.path);
+    // Waiting inside SQLite would block the event loop; busy calls are repeated from outside.
+    connection.exec("pragma busy_timeout = 0");
+    return connection;
+  }
+
+  #reconnect(): void {
+    const before = this.#connection;
+    this.#connection = this.#connect();
+    this.#statements.clear();
+    before.close();
+    this.configure(this.#durability);
+    this.#mustReconnect = false;
   }
 }

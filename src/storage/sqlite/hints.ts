@@ -17,24 +17,35 @@ interface FileBuiltin {
   watch(path: string, options: { persistent: false }, listener: () => void): FileWatcher;
 }
 
+/** What hints need to know of the connection. */
+interface Looker {
+  /** Calls `tell` if the data version has changed. */
+  look(): void;
+  /** How often it has looked, for whatever reason. */
+  readonly looks: number;
+}
+
 /**
  * Tells subscribers that another process has written to the file, whatever it
  * was. Every commit goes to the write-ahead log, so a change of that is when to
- * look at the data version; own commits change it as well, and are no hint.
+ * begin to look at the data version. Own commits change it as well and are no
+ * hint, and an event for each would cost as much as a tenth of the commit: so
+ * the log is only watched while nothing goes on, and looked at from time to time
+ * until that is so again.
  */
 export class Hints {
   readonly #path: string;
-  readonly #look: () => void;
+  readonly #looker: Looker;
   readonly #subscribers = new Set<() => void>();
   #watcher: FileWatcher | undefined;
   #interval: NodeJS.Timeout | undefined;
   #soon: NodeJS.Timeout | undefined;
   #looksLeft = 0;
+  #looksBefore = 0;
 
-  /** `look` calls `tell` if the data version has changed. */
-  constructor(path: string, look: () => void) {
+  constructor(path: string, looker: Looker) {
     this.#path = path;
-    this.#look = look;
+    this.#looker = looker;
   }
 
   subscribe(onHint: (dueAt?: number) => void): () => Promise<void> {
@@ -48,41 +59,43 @@ export class Hints {
   }
 
   tell(): void {
-    this.#looksLeft = 0;
     for (const onHint of this.#subscribers) onHint();
   }
 
   stop(): void {
-    this.#watcher?.close();
-    this.#watcher = undefined;
+    this.#unwatch();
     clearInterval(this.#interval);
+    this.#interval = undefined;
     clearTimeout(this.#soon);
-    this.#soon = undefined;
-    this.#looksLeft = 0;
   }
 
   #start(): void {
     if (this.#path === ":memory:") return;
-    this.#watcher = this.#watch();
+    this.#watch();
     this.#lookEvery(this.#watcher === undefined ? LOOK_OFTEN_MS : LOOK_SELDOM_MS);
   }
 
-  #watch(): FileWatcher | undefined {
+  #watch(): void {
     try {
       const files = process.getBuiltinModule?.("node:fs") as FileBuiltin | undefined;
-      const watcher = files?.watch(`${this.#path}-wal`, { persistent: false }, () =>
+      this.#watcher = files?.watch(`${this.#path}-wal`, { persistent: false }, () =>
         this.#changed(),
       );
-      watcher?.on("error", () => {
-        this.#watcher?.close();
-        this.#watcher = undefined;
-        this.#lookEvery(LOOK_OFTEN_MS);
-      });
-      return watcher;
+      this.#watcher?.on("error", () => this.#cannotWatch());
     } catch {
       // No such file system, or the limit of watched files is reached.
-      return undefined;
+      this.#cannotWatch();
     }
+  }
+
+  #cannotWatch(): void {
+    this.#unwatch();
+    this.#lookEvery(LOOK_OFTEN_MS);
+  }
+
+  #unwatch(): void {
+    this.#watcher?.close();
+    this.#watcher = undefined;
   }
 
   #lookEvery(intervalMs: number): void {
@@ -92,26 +105,44 @@ export class Hints {
   }
 
   #changed(): void {
+    // An event that was under way when the watcher was closed.
+    if (this.#watcher === undefined) return;
+    this.#unwatch();
     this.#looksLeft = LOOKS_AFTER_CHANGE;
-    if (this.#soon === undefined) this.#lookSoon();
+    this.#lookSoon();
   }
 
   #lookSoon(): void {
-    this.#soon = setTimeout(() => {
-      this.#soon = undefined;
-      this.#looksLeft--;
-      this.#lookNow();
-      if (this.#looksLeft > 0) this.#lookSoon();
-    }, LOOK_APART_MS);
+    this.#soon = setTimeout(() => this.#tick(), LOOK_APART_MS);
     this.#soon.unref();
   }
 
-  #lookNow(): void {
+  #tick(): void {
+    if (this.#looker.looks === this.#looksBefore) {
+      this.#looksLeft--;
+      if (!this.#lookNow()) return;
+    } else {
+      this.#looksLeft = LOOKS_AFTER_CHANGE;
+    }
+    this.#looksBefore = this.#looker.looks;
+    if (this.#looksLeft > 0) {
+      this.#lookSoon();
+      return;
+    }
+    this.#watch();
+    // For what was written while nobody watched.
+    this.#lookNow();
+  }
+
+  /** False if that was the last look. */
+  #lookNow(): boolean {
     try {
-      this.#look();
+      this.#looker.look();
     } catch (error) {
       // A hint may be lost; a file that cannot be read any more shows in the next call.
       if (!isBusy(error)) this.stop();
     }
+    // Somebody who was told may have ended the subscription.
+    return this.#interval !== undefined;
   }
 }

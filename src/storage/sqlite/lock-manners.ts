@@ -1,5 +1,4 @@
 import type { Database } from "./database.js";
-import { firstNumber } from "./text.js";
 
 const LONGEST_STREAK_MS = 20;
 const FREE_FOR_MS = 5;
@@ -18,6 +17,7 @@ export class LockManners {
   #shared = false;
   #streakFrom = Number.NEGATIVE_INFINITY;
   #lastRelease = Number.NEGATIVE_INFINITY;
+  #looks = 0;
 
   constructor(database: Database, onOthersWrote: () => void) {
     this.#database = database;
@@ -26,7 +26,8 @@ export class LockManners {
 
   /** Answers the data version, which another connection's commit changes. */
   look(): number {
-    const version = firstNumber(this.#database.get("pragma data_version")) ?? 0;
+    this.#looks++;
+    const version = this.#database.dataVersion();
     const changed = this.#version !== undefined && version !== this.#version;
     this.#version = version;
     if (changed) {
@@ -43,6 +44,21 @@ export class LockManners {
     if (freeFor >= FREE_FOR_MS) this.#streakFrom = now;
     if (!this.#shared || now - this.#streakFrom < LONGEST_STREAK_MS) return 0;
     return FREE_FOR_MS - freeFor;
+  }
+
+  /** Another process writes to the file. */
+  get isShared(): boolean {
+    return this.#shared;
+  }
+
+  /** So far; every write transaction looks as well. */
+  get looks(): number {
+    return this.#looks;
+  }
+
+  /** The lock was held by another process. */
+  refused(): void {
+    this.#shared = true;
   }
 
   released(): void {

@@ -12,7 +12,7 @@ import { taskBytes, taskColumns, taskOf } from "./task-row.js";
 import { firstNumber, RowReader } from "./text.js";
 
 const selectRun = `select ${recordColumns} from pawl_runs where id = ?`;
-const selectTasks = `select ${taskColumns} from pawl_tasks where rk = ? and seq > ? order by seq limit ?`;
+const selectTasks = `select ${taskColumns("pawl_tasks")} from pawl_tasks where rk = ? and seq > ? order by seq limit ?`;
 
 const FIRST_PAGE = 16;
 const LARGEST_PAGE = 1_024;

@@ -31,8 +31,8 @@ export class Session {
   constructor(database: Database, clock: Clock) {
     this.database = database;
     this.clock = new StoreClock(clock, database);
-    this.hints = new Hints(database.path, () => void this.manners.look());
     this.manners = new LockManners(database, () => this.hints.tell());
+    this.hints = new Hints(database.path, this.manners);
     const transaction = new Transaction(database, this.clock, this.manners);
     this.queue = new WriteQueue(transaction, this.manners);
     this.reader = new RunReader(database);

@@ -100,6 +100,7 @@ export class SqliteStorage implements Storage {
       writes,
       ({ committer }, write) => committer.apply(write),
       ({ committer }, write, cause) => committer.refused(write, cause),
+      ({ committer }, write) => committer.applyAlone(write),
     );
   }
 
@@ -224,19 +225,24 @@ export class SqliteStorage implements Storage {
     });
   }
 
-  async #elements<E, R>(
+  #elements<E, R>(
     elements: readonly E[],
     apply: (session: Session, element: E) => R,
     refused: (session: Session, element: E, cause: unknown) => R,
+    applyAlone?: (session: Session, element: E) => R | undefined,
   ): Promise<R[]> {
-    const session = this.#ready();
-    if (elements.length === 0) return [];
     return new Promise<R[]>((resolve, reject) => {
+      const session = this.#ready();
+      if (elements.length === 0) {
+        resolve([]);
+        return;
+      }
       const batch = new ElementBatch<E, R>(
         elements,
         (element) => apply(session, element),
         (element, cause) => refused(session, element, cause),
         { resolve, reject },
+        applyAlone && ((element) => applyAlone(session, element)),
       );
       session.queue.add(batch);
     });

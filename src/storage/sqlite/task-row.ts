@@ -2,9 +2,31 @@ import type { TaskRecord, TaskStatus, TaskWrite } from "../../core/storage.js";
 import type { Row, SqlValue } from "./driver.js";
 import { packStrings, packText, RowReader } from "./text.js";
 
-/** In the order in which `taskOf` reads them. */
-export const taskColumns =
-  "path, seq, kind, status, attempts, output, error, started_at, finished_at, wake_at, data, topics, filter";
+/**
+ * In the order in which `taskOf` reads them. Each value costs as much to fetch
+ * as a small row, so what most records lack comes as one, and only if it is
+ * there.
+ */
+export function taskColumns(table: string): string {
+  const plain = [
+    "path",
+    "seq",
+    "kind",
+    "status",
+    "attempts",
+    "output",
+    "started_at",
+    "finished_at",
+  ];
+  const [error, wakeAt, topics, filter] = ["error", "wake_at", "topics", "filter"].map(
+    (name) => `${table}.${name}`,
+  );
+  return (
+    `${[...plain, "data"].map((name) => `${table}.${name}`).join(", ")}, ` +
+    `case when ${error} is null and ${wakeAt} is null and ${topics} is null then null ` +
+    `else json_array(${error}, ${wakeAt}, ${topics}, ${filter}) end`
+  );
+}
 
 export function taskOf(row: Row, start = 0): TaskRecord {
   const read = new RowReader(row, start);
@@ -15,14 +37,21 @@ export function taskOf(row: Row, start = 0): TaskRecord {
     status: read.string() as TaskStatus,
     attempts: read.number(),
     output: read.textOrNull(),
-    error: read.textOrNull(),
+    error: null,
     startedAt: read.number(),
     finishedAt: read.numberOrNull(),
-    wakeAt: read.numberOrNull(),
+    wakeAt: null,
     data: read.textOrNull(),
   };
+  const rest = read.stringOrNull();
+  return rest === null ? task : { ...task, ...restOf(rest) };
+}
+
+function restOf(text: string): Partial<TaskRecord> {
+  const read = new RowReader(JSON.parse(text) as Row);
+  const rest = { error: read.textOrNull(), wakeAt: read.numberOrNull() };
   const topics = read.strings();
-  return topics.length === 0 ? task : { ...task, topics, filter: read.textOrNull() };
+  return topics.length === 0 ? rest : { ...rest, topics, filter: read.textOrNull() };
 }
 
 /** About what the record takes in memory and on its way; for budgets. */
@@ -39,6 +68,12 @@ export const insertTask =
 export const insertPlainTask =
   "insert or ignore into pawl_tasks (rk, seq, path, kind, status, attempts, output, started_at, finished_at, write_id, " +
   "data) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+
+/** Commits by itself, for a run that is still as it was last seen. */
+export const insertLoneTask =
+  "insert or ignore into pawl_tasks (rk, seq, path, kind, status, attempts, output, started_at, finished_at, write_id, " +
+  "data) select ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? from pawl_runs " +
+  "where rk = ? and id = ? and epoch = ? and status = ? and inbox = ? and lease_until is ?";
 
 export const replaceTask =
   "update or ignore pawl_tasks set rk = ?, seq = ?, path = ?, kind = ?, status = ?, attempts = ?, output = ?, started_at = ?, " +

@@ -93,7 +93,7 @@ export class Transaction {
   }
 
   guard(runId: string): RunGuardRow | undefined {
-    const known = this.#heads.get(runId) ?? this.#guards.get(runId);
+    const known = this.known(runId);
     if (known !== undefined) return known;
     const row = this.database.get(selectGuard, [runId]);
     if (row === undefined) return undefined;
@@ -107,6 +107,11 @@ export class Transaction {
     };
     this.#guards.set(runId, guard);
     return guard;
+  }
+
+  /** As it was at the last look, which may be long ago. */
+  known(runId: string): RunGuardRow | undefined {
+    return this.#heads.get(runId) ?? this.#guards.get(runId);
   }
 
   head(runId: string): RunHead | undefined {

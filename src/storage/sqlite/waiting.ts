@@ -6,7 +6,7 @@ import { RowReader } from "./text.js";
 
 /** Joined in this order: from the topic's waits to what each belongs to. */
 const selectWaiting =
-  `select w.run_id, r.job_id, r.created_at, ${taskColumns.replace(/\w+/g, "t.$&")} from pawl_topics w ` +
+  `select w.run_id, r.job_id, r.created_at, ${taskColumns("t")} from pawl_topics w ` +
   "cross join pawl_runs r on r.rk = w.rk cross join pawl_tasks t on t.rk = w.rk and t.path = w.path " +
   "where w.topic = ? and (w.run_id, w.path) > (?, ?) and r.due_at is not null order by w.run_id, w.path limit ?";
 

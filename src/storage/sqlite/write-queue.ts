@@ -12,6 +12,8 @@ export interface Batch {
   readonly size: number;
   /** Answers the batch without the write lock, if it has nothing to write. */
   settleByReading?(): boolean;
+  /** Writes a batch of one element without a transaction, if that is possible. */
+  applyAlone?(): boolean;
   apply(index: number): void;
   /** The element cannot be stored; its neighbours can. */
   refuse(index: number, cause: unknown): void;
@@ -28,6 +30,8 @@ interface GroupPart {
   readonly pending: Pending;
   readonly to: number;
 }
+
+const settled = Promise.resolve();
 
 /** A larger group would not be written faster, but would block the event loop longer. */
 const MOST_IN_GROUP = 1_000;
@@ -46,6 +50,7 @@ export class WriteQueue {
   #alone = 0;
   #busySince: number | undefined;
   #whenDrained: (() => void)[] = [];
+  readonly #onTurn = () => this.#run();
 
   constructor(transaction: Transaction, manners: LockManners) {
     this.#transaction = transaction;
@@ -56,7 +61,8 @@ export class WriteQueue {
     this.#waiting.push({ batch, next: 0 });
     if (this.#scheduled) return;
     this.#scheduled = true;
-    queueMicrotask(() => this.#run());
+    // Not queueMicrotask, which makes an async resource of each call.
+    void settled.then(this.#onTurn);
   }
 
   /** Resolves when everything is settled. */
@@ -102,7 +108,7 @@ export class WriteQueue {
       const pause = this.#manners.pauseBefore();
       if (pause > 0) return pause;
       group = this.#nextGroup();
-      this.#inTransaction(group);
+      if (!this.#isWrittenAlone()) this.#inTransaction(group);
     } catch (error) {
       if (isBusy(error)) return this.#whenBusy(error);
       this.#whenFailed(group, error);
@@ -112,6 +118,20 @@ export class WriteQueue {
     this.#busySince = undefined;
     this.#settle(group);
     return 0;
+  }
+
+  #isWrittenAlone(): boolean {
+    // Found busy, it would cost the connection (see Database.runAlone).
+    if (this.#manners.isShared) return false;
+    const [first, second] = this.#waiting;
+    if (first === undefined || second !== undefined || first.batch.size > 1) return false;
+    try {
+      return first.batch.applyAlone?.() === true;
+    } catch (error) {
+      if (!isRefusal(error)) throw error;
+      // The transaction meets it again, and answers for it.
+      return false;
+    }
   }
 
   #nextGroup(): GroupPart[] {
@@ -140,6 +160,7 @@ export class WriteQueue {
   }
 
   #whenBusy(error: unknown): number {
+    this.#manners.refused();
     const now = performance.now();
     this.#busySince ??= now;
     if (now - this.#busySince < BUSY_FOR_MS) return 1 + Math.random() * 2;

@@ -1,10 +1,12 @@
-import { isFinal } from "../../core/run-status.js";
+import { isClaimable, isSuspect } from "../../core/claim-order.js";
 import { type ClaimedRun, type ClaimRequest, type ClaimResult, NEVER } from "../../core/storage.js";
+import { taskSize } from "../../core/stored-data.js";
+import { afterClaim } from "../../core/stored-run.js";
 import type { MemoryData } from "./data.js";
-import { isSuspect, type Lane, laneBefore } from "./due.js";
+import { type Lane, laneBefore } from "./due.js";
 import { Heap } from "./heap.js";
 import type { RunRow } from "./run-row.js";
-import { taskRecord, taskSize } from "./task-table.js";
+import { taskRecord } from "./task-table.js";
 
 const overdueLimit = 100;
 
@@ -16,7 +18,7 @@ export function claim(data: MemoryData, request: ClaimRequest, now: number): Cla
   const answer = new Answer(request.taskBudget);
   return {
     now,
-    runs: picked.rows.map((row) => answer.add(row, picked.kept.has(row))),
+    runs: picked.rows.map((row) => answer.add(row)),
     nextDue: picked.nextDue,
     overdue: overdue.map((timer) => timer.row.id),
     nextDeadline: data.deadlines.peek()?.at ?? null,
@@ -25,17 +27,15 @@ export function claim(data: MemoryData, request: ClaimRequest, now: number): Cla
 
 interface Picked {
   readonly rows: readonly RunRow[];
-  readonly kept: ReadonlySet<RunRow>;
   readonly nextDue: number | null;
 }
 
 /** What a repeated claim took at first and still holds. */
 function again(data: MemoryData, { claimId }: ClaimRequest, now: number): Picked | undefined {
-  const ticket = data.tickets.get(claimId);
-  const isHeld = (row: RunRow) => row.ticket === ticket && (row.leaseUntil ?? 0) > now;
-  const rows = ticket?.rows.filter(isHeld) ?? [];
-  if (ticket === undefined || rows.length === 0) return undefined;
-  return { rows, kept: ticket.kept, nextDue: now };
+  const rows = [...(data.claims.get(claimId) ?? [])].filter(
+    ({ run }) => (run.leaseUntil ?? 0) > now,
+  );
+  return rows.length === 0 ? undefined : { rows, nextDue: now };
 }
 
 function pick(data: MemoryData, request: ClaimRequest, now: number): Picked {
@@ -50,7 +50,6 @@ class Taking {
   readonly #request: ClaimRequest;
   readonly #now: number;
   readonly #rows: RunRow[] = [];
-  readonly #kept = new Set<RunRow>();
   #suspects: number;
   /** A limit was saturated. */
   #passedOver = false;
@@ -66,9 +65,8 @@ class Taking {
     for (const id of new Set(ids)) {
       const row = this.#data.identities.run(id);
       if (row === undefined || this.#rows.length >= this.#request.limit) continue;
-      const isFree = !isFinal(row.status) && (row.leaseUntil ?? 0) <= this.#now;
-      const isKnown = this.#request.jobIds.includes(row.jobId);
-      if (isFree && isKnown && this.#mayTake(isSuspect(row), row.limitKeys)) this.#take(row);
+      if (!isClaimable(row.run, this.#request, this.#now)) continue;
+      if (this.#mayTake(isSuspect(row.run), row.run.limitKeys)) this.#take(row);
     }
     return this.#picked(this.#lanes().some((lane) => this.#mayTake(lane.suspect, lane.limitKeys)));
   }
@@ -101,32 +99,15 @@ class Taking {
   }
 
   #take(row: RunRow): void {
-    const { workerId, leaseMs } = this.#request;
-    if (isSuspect(row)) this.#suspects -= 1;
-    this.#data.due.remove(row);
-    if (row.leaseUntil !== null) {
-      const highestSeq = row.tasks?.highestSeq ?? 0;
-      row.stalls = highestSeq > row.lastSeq ? 0 : row.stalls + 1;
-      row.lastSeq = highestSeq;
-      this.#data.letGo(row, this.#now);
-    }
-    if (row.workerId !== workerId) row.keep = false;
-    if (row.keep) this.#kept.add(row);
-    this.#data.hold(row, workerId, this.#now, leaseMs);
-    this.#data.due.place(row, this.#now);
+    if (isSuspect(row.run)) this.#suspects -= 1;
+    const highestSeq = row.tasks?.highestSeq ?? 0;
+    const next = afterClaim(row.stored, this.#request, highestSeq, this.#now);
+    this.#data.replace(row, next, this.#now);
     this.#rows.push(row);
   }
 
   #picked(more: boolean): Picked {
-    const { claimId } = this.#request;
-    const rows = this.#rows;
-    const kept = this.#kept;
-    if (rows.length > 0) {
-      const ticket = { claimId, rows, kept, held: rows.length };
-      this.#data.tickets.set(claimId, ticket);
-      for (const row of rows) row.ticket = ticket;
-    }
-    return { rows, kept, nextDue: more ? this.#now : this.#nextDue() };
+    return { rows: this.#rows, nextDue: more ? this.#now : this.#nextDue() };
   }
 
   #nextDue(): number | null {
@@ -145,7 +126,8 @@ class Answer {
     this.#budget = budget;
   }
 
-  add(row: RunRow, kept: boolean): ClaimedRun {
+  add(row: RunRow): ClaimedRun {
+    const kept = row.stored.claim?.kept === true;
     const known = row.tasks?.highestSeq ?? 0;
     const tasks = kept || row.tasks === null ? [] : row.tasks.page(0, this.#budget, 0);
     for (const task of tasks) this.#budget -= taskSize(task);

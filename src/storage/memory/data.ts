@@ -1,24 +1,22 @@
 import { isFinal } from "../../core/run-status.js";
-import { NEVER, type NewRun } from "../../core/storage.js";
+import { NEVER, type RunRecord } from "../../core/storage.js";
+import type { StoredRun } from "../../core/stored-run.js";
 import { DueIndex } from "./due.js";
 import { Heap } from "./heap.js";
 import { Hints } from "./hints.js";
 import { Identities } from "./identity.js";
 import { RunList, RunLists } from "./run-list.js";
-import { type ClaimTicket, RunRow, type Timer } from "./run-row.js";
+import { RunRow, type Timer } from "./run-row.js";
 import { Slots, timerBefore } from "./slots.js";
 import { TopicIndex } from "./topic-index.js";
 import { Values } from "./values.js";
 
-/** The lease that a run is created with. A slot of a limit is only had by a claim (S7). */
-export function leaseOf(run: NewRun): NewRun["lease"] {
-  return isFinal(run.status) || (run.limitKeys?.length ?? 0) > 0 ? undefined : run.lease;
-}
+/** What the places of runs in the due index depend on. */
+const inOrder = ["dueAt", "priority", "limitKeys", "stalls", "startedAt", "finishedAt"] as const;
 
 /**
- * Everything that is stored, and the few changes of a run that touch more than
- * one table. Instances of the adapter that are given the same data share it, as
- * processes share a database.
+ * Everything that is stored. Instances of the adapter that are given the same
+ * data share it, as processes share a database.
  */
 export class MemoryData {
   readonly identities = new Identities();
@@ -27,7 +25,8 @@ export class MemoryData {
   readonly deadlines = new Heap<Timer>(timerBefore);
   readonly topics = new TopicIndex();
   readonly values = new Values();
-  readonly tickets = new Map<string, ClaimTicket>();
+  /** The runs that a claim took and that are held by it still, for its repetition. */
+  readonly claims = new Map<string, Set<RunRow>>();
   readonly hints = new Hints();
   readonly runs = new RunList();
   readonly byJob = new RunLists();
@@ -43,74 +42,65 @@ export class MemoryData {
     return this.#now;
   }
 
-  insert(run: NewRun, createId: string | null, now: number): RunRow {
+  insert(stored: StoredRun, now: number): void {
     this.#created += 1;
-    const row = new RunRow(run, this.#created, createId, now);
+    const row = new RunRow(stored, this.#created);
+    const { jobId, eventId, parentId, tags } = row.run;
     this.identities.add(row);
     this.runs.add(row);
-    this.byJob.add(row.jobId, row);
-    this.byEvent.add(row.eventId, row);
-    this.byParent.add(row.parentId, row);
-    for (const tag of row.tags) this.byTag.add(tag, row);
-    const lease = leaseOf(run);
-    if (lease === undefined) {
-      this.setDeadline(row, row.deadlineAt);
-      this.settleDue(row, now);
-    } else {
-      this.hold(row, lease.workerId, now, lease.leaseMs);
-      this.due.place(row, now);
-    }
-    return row;
-  }
-
-  /** Starts a lease. The caller takes the run out of the due index before and places it afterwards. */
-  hold(row: RunRow, workerId: string, now: number, leaseMs: number): void {
-    row.epoch += 1;
-    row.status = "EXECUTING";
-    if (!row.keep) row.executionCount += 1;
-    row.keep = false;
-    row.workerId = workerId;
-    row.leaseUntil = now + leaseMs;
-    row.dueAt = row.leaseUntil;
-    if (row.startedAt === null) {
-      row.startedAt = now;
-      this.setDeadline(row, row.maxDurationMs === null ? null : now + row.maxDurationMs);
-    }
-    this.slots.take(row);
-  }
-
-  /** Ends the lease, if there is one. */
-  letGo(row: RunRow, now: number): void {
-    row.keep = false;
-    if (row.leaseUntil === null) return;
-    row.leaseUntil = null;
-    if (this.slots.free(row)) this.hints.send(now);
-    if (row.ticket === null) return;
-    row.ticket.held -= 1;
-    const { claimId, held } = row.ticket;
-    if (held === 0 && this.tickets.get(claimId) === row.ticket) this.tickets.delete(claimId);
-    row.ticket = null;
-  }
-
-  /** Says by S8 when the run is due, and puts it where it belongs. The caller takes it out of the due index before it changes anything. */
-  settleDue(row: RunRow, now: number): void {
-    row.dueAt = this.#dueAt(row, now);
+    this.byJob.add(jobId, row);
+    this.byEvent.add(eventId, row);
+    this.byParent.add(parentId, row);
+    for (const tag of tags) this.byTag.add(tag, row);
+    this.#setDeadline(row);
     this.due.place(row, now);
-    if (row.leaseUntil === null && row.dueAt !== null && row.dueAt < NEVER)
-      this.hints.send(row.dueAt);
+    this.#hint(row.run);
   }
 
-  setDeadline(row: RunRow, deadlineAt: number | null): void {
-    row.deadlineAt = deadlineAt;
+  /** Puts the next state of a run in the place of the last one, and brings every index up to date. */
+  replace(row: RunRow, next: StoredRun, now: number): void {
+    const last = row.stored;
+    const { run } = next;
+    const moves = inOrder.some((column) => run[column] !== last.run[column]);
+    const changesSlot =
+      run.leaseUntil !== last.run.leaseUntil || run.limitKeys !== last.run.limitKeys;
+    if (moves) this.due.remove(row);
+    const hadSlot = changesSlot && this.slots.free(row);
+    row.stored = next;
+    if (changesSlot && (hadSlot || run.epoch !== last.run.epoch)) this.slots.take(row);
+    if (hadSlot && run.leaseUntil === null) this.hints.send(now);
+    if (run.tags !== last.run.tags) this.#moveTags(row, last.run.tags);
+    if (run.deadlineAt !== last.run.deadlineAt) this.#setDeadline(row);
+    if (isFinal(run.status) !== isFinal(last.run.status)) this.topics.follow(row);
+    if (next.claim !== last.claim) this.#moveClaim(row, last.claim?.id);
+    if (!moves) return;
+    this.due.place(row, now);
+    this.#hint(run);
+  }
+
+  #hint({ leaseUntil, dueAt }: RunRecord): void {
+    if (leaseUntil === null && dueAt !== null && dueAt < NEVER) this.hints.send(dueAt);
+  }
+
+  #moveTags(row: RunRow, last: readonly string[]): void {
+    for (const tag of last) this.byTag.remove(tag, row);
+    for (const tag of row.run.tags) this.byTag.add(tag, row);
+  }
+
+  #moveClaim(row: RunRow, lastId: string | undefined): void {
+    const last = this.claims.get(lastId ?? "");
+    last?.delete(row);
+    if (lastId !== undefined && last?.size === 0) this.claims.delete(lastId);
+    const { claim } = row.stored;
+    if (claim === null) return;
+    const rows = this.claims.get(claim.id) ?? new Set();
+    this.claims.set(claim.id, rows.add(row));
+  }
+
+  #setDeadline(row: RunRow): void {
+    const { deadlineAt } = row.run;
     if (row.deadline !== null) this.deadlines.remove(row.deadline);
     row.deadline = deadlineAt === null ? null : { heapIndex: -1, at: deadlineAt, row };
     if (row.deadline !== null) this.deadlines.push(row.deadline);
-  }
-
-  #dueAt(row: RunRow, now: number): number | null {
-    if (isFinal(row.status)) return null;
-    if (row.leaseUntil !== null) return row.leaseUntil;
-    const called = row.wakeSignals > 0 && row.unread >= row.wakeSignals;
-    return called ? Math.min(row.wakeAt, now) : row.wakeAt;
   }
 }

@@ -1,25 +1,16 @@
+import { claimOrder, isSuspect } from "../../core/claim-order.js";
 import { isFinal } from "../../core/run-status.js";
 import { NEVER } from "../../core/storage.js";
 import { Heap } from "./heap.js";
 import type { RunRow } from "./run-row.js";
 
-/** From this many stalls on a run is a suspect. */
-const suspectStalls = 2;
-
-export function isSuspect(row: RunRow): boolean {
-  return row.stalls >= suspectStalls;
-}
-
-function dueAtOf(row: RunRow): number {
-  return row.dueAt ?? NEVER;
+function dueAtOf({ run }: RunRow): number {
+  return run.dueAt ?? NEVER;
 }
 
 function claimedBefore(a: RunRow, b: RunRow): boolean {
-  if (a.priority !== b.priority) return a.priority > b.priority;
-  const started = a.startedAt !== null;
-  if (started !== (b.startedAt !== null)) return started;
-  if (a.dueAt !== b.dueAt) return dueAtOf(a) < dueAtOf(b);
-  return a.order < b.order;
+  const order = claimOrder(a.run, b.run);
+  return order === 0 ? a.order < b.order : order < 0;
 }
 
 function sooner(a: RunRow, b: RunRow): boolean {
@@ -27,8 +18,8 @@ function sooner(a: RunRow, b: RunRow): boolean {
 }
 
 function finishedSooner(a: RunRow, b: RunRow): boolean {
-  if (a.finishedAt !== b.finishedAt) return (a.finishedAt ?? 0) < (b.finishedAt ?? 0);
-  return a.order < b.order;
+  const [first, second] = [a.run.finishedAt ?? 0, b.run.finishedAt ?? 0];
+  return first === second ? a.order < b.order : first < second;
 }
 
 /** Due runs of one job that the same limits apply to, so that a saturated limit is passed over in one step. */
@@ -37,28 +28,25 @@ export class Lane extends Heap<RunRow> {
   readonly name: string;
   readonly limitKeys: readonly string[];
   readonly suspect: boolean;
-  readonly internal: boolean;
 
   constructor(name: string, row: RunRow) {
     super(claimedBefore);
     this.name = name;
-    this.limitKeys = row.limitKeys;
-    this.suspect = isSuspect(row);
-    this.internal = row.jobId.startsWith("$");
+    this.limitKeys = row.run.limitKeys;
+    this.suspect = isSuspect(row.run);
   }
 }
 
 /** Orders lanes by their first runs. */
 export function laneBefore(a: Lane, b: Lane): boolean {
-  if (a.internal !== b.internal) return a.internal;
   const first = a.peek();
   const second = b.peek();
   return first !== undefined && second !== undefined && claimedBefore(first, second);
 }
 
-function laneName(row: RunRow): string {
-  const suspect = isSuspect(row) ? "!" : "";
-  return row.limitKeys.length === 0 ? suspect : `${suspect}\u0000${row.limitKeys.join("\u0000")}`;
+function laneName({ run }: RunRow): string {
+  const suspect = isSuspect(run) ? "!" : "";
+  return run.limitKeys.length === 0 ? suspect : `${suspect}\u0000${run.limitKeys.join("\u0000")}`;
 }
 
 /** The open runs of one job that an instant makes due, or has made due. */
@@ -110,14 +98,15 @@ export class DueIndex {
   }
 
   nextDue(jobId: string): number | null {
-    return this.#jobs.get(jobId)?.future.peek()?.dueAt ?? null;
+    return this.#jobs.get(jobId)?.future.peek()?.run.dueAt ?? null;
   }
 
   #homeOf(row: RunRow, now: number): Heap<RunRow> | null {
-    if (isFinal(row.status)) return this.finished;
-    if (row.dueAt === null || row.dueAt >= NEVER) return null;
+    const { status, dueAt } = row.run;
+    if (isFinal(status)) return this.finished;
+    if (dueAt === null || dueAt >= NEVER) return null;
     const queue = this.#queue(row.jobId);
-    return row.dueAt <= now ? queue.lane(row) : queue.future;
+    return dueAt <= now ? queue.lane(row) : queue.future;
   }
 
   #queue(jobId: string): JobQueue {

@@ -1,84 +1,67 @@
+import { holderOf, type Identity, keyName, tombstoneOf } from "../../core/creation.js";
 import type { NewRun } from "../../core/storage.js";
 import { Heap } from "./heap.js";
 import type { RunRow } from "./run-row.js";
 
-/** What is left of a purged run, so that its id and key are not used again too soon. */
-export interface Tombstone {
+interface Grave {
   heapIndex: number;
-  readonly purged: true;
-  readonly id: string;
-  readonly createId: string | null;
-  readonly fingerprint: string | null;
-  readonly createdAt: number;
+  readonly tombstone: Identity;
   readonly until: number;
-  readonly keyExpiresAt: number;
-  readonly key: string | null;
 }
 
-export type Holder = RunRow | Tombstone;
-
-function keyOf(jobId: string, idempotencyKey: string | null | undefined): string | null {
-  return typeof idempotencyKey === "string" ? `${jobId}\u0000${idempotencyKey}` : null;
-}
-
-/** Which run, or what is left of it, holds an id or an idempotency key. */
+/** Which run, or what is left of it, has an id or an idempotency key. */
 export class Identities {
   readonly #runs = new Map<string, RunRow>();
-  readonly #keys = new Map<string, Holder>();
-  readonly #graves = new Map<string, Tombstone>();
-  readonly #byEnd = new Heap<Tombstone>((a, b) => a.until < b.until);
+  readonly #graves = new Map<string, Grave>();
+  readonly #byEnd = new Heap<Grave>((a, b) => a.until < b.until);
+  /** Run ids by key. */
+  readonly #keys = new Map<string, string>();
 
   run(id: string): RunRow | undefined {
     return this.#runs.get(id);
   }
 
   /** Who makes this run unnecessary. */
-  holder(run: NewRun, now: number): Holder | undefined {
-    const byId = this.#runs.get(run.id) ?? this.#graves.get(run.id);
-    if (byId !== undefined && isThere(byId, now)) return byId;
-    const key = keyOf(run.jobId, run.idempotencyKey);
-    const byKey = key === null ? undefined : this.#keys.get(key);
-    return byKey !== undefined && isThere(byKey, now) && byKey.keyExpiresAt > now
-      ? byKey
-      : undefined;
+  holder(run: NewRun, now: number): Identity | undefined {
+    const key = keyName(run);
+    const holderId = key === null ? undefined : this.#keys.get(key);
+    const byKey = holderId === undefined ? undefined : this.#identity(holderId);
+    return holderOf(run, this.#identity(run.id), byKey, now);
   }
 
   add(row: RunRow): void {
     this.#runs.set(row.id, row);
-    const key = keyOf(row.jobId, row.idempotencyKey);
-    if (key !== null) this.#keys.set(key, row);
+    const key = keyName(row.run);
+    if (key !== null) this.#keys.set(key, row.id);
   }
 
   bury(row: RunRow, until: number): void {
-    const key = keyOf(row.jobId, row.idempotencyKey);
-    const grave: Tombstone = {
-      heapIndex: -1,
-      purged: true,
-      id: row.id,
-      createId: row.createId,
-      fingerprint: row.fingerprint,
-      createdAt: row.createdAt,
-      until,
-      keyExpiresAt: row.keyExpiresAt,
-      key,
-    };
+    const grave = { heapIndex: -1, tombstone: tombstoneOf(row.stored, until), until };
     this.#runs.delete(row.id);
     this.#graves.set(row.id, grave);
     this.#byEnd.push(grave);
-    if (key !== null && this.#keys.get(key) === row) this.#keys.set(key, grave);
   }
 
   forgetExpired(now: number): void {
     let grave = this.#byEnd.peek();
-    while (grave !== undefined && !isThere(grave, now)) {
+    while (grave !== undefined && grave.until <= now) {
       this.#byEnd.remove(grave);
-      if (this.#graves.get(grave.id) === grave) this.#graves.delete(grave.id);
-      if (grave.key !== null && this.#keys.get(grave.key) === grave) this.#keys.delete(grave.key);
+      this.#forget(grave);
       grave = this.#byEnd.peek();
     }
   }
-}
 
-function isThere(holder: Holder, now: number): boolean {
-  return !("until" in holder) || holder.until > now;
+  /** The id and the key may have another run by now. */
+  #forget(grave: Grave): void {
+    const { run } = grave.tombstone;
+    const key = keyName(run);
+    if (this.#graves.get(run.id) === grave) this.#graves.delete(run.id);
+    const heir = this.#runs.get(run.id)?.run;
+    const isFree = heir === undefined || keyName(heir) !== key;
+    if (key !== null && isFree && this.#keys.get(key) === run.id) this.#keys.delete(key);
+  }
+
+  #identity(id: string): Identity | undefined {
+    return this.#runs.get(id)?.stored ?? this.#graves.get(id)?.tombstone;
+  }
 }

@@ -24,13 +24,14 @@ import {
   type WaitingPage,
   type WaitingTask,
 } from "../../core/storage.js";
+import { countByStatus } from "../../core/stored-data.js";
 import { claim } from "./claim.js";
 import { commitWrite } from "./commit.js";
 import { createElement } from "./create.js";
 import { MemoryData } from "./data.js";
 import type { HintListener } from "./hints.js";
 import { purge } from "./purge.js";
-import { countRuns, listRuns, listWaiting } from "./read.js";
+import { listRuns, listWaiting } from "./read.js";
 import { taskRecord } from "./task-table.js";
 
 export { MemoryData } from "./data.js";
@@ -135,7 +136,11 @@ class MemoryStorage implements Storage {
   }
 
   async countRuns(): Promise<Partial<Record<RunStatus, number>>> {
-    return countRuns(this.#data, this.#now());
+    const rows = this.#open().runs.all();
+    return countByStatus(
+      rows.map(({ run }) => run),
+      this.#now(),
+    );
   }
 
   async getValue(key: string): Promise<StoredValue | undefined> {
@@ -143,11 +148,11 @@ class MemoryStorage implements Storage {
   }
 
   async setValue(key: string, value: string, expected?: number): Promise<ValueResult> {
-    return this.#open().values.write(key, value, expected);
+    return this.#open().values.write({ key, value, expected });
   }
 
   async deleteValue(key: string, expected?: number): Promise<ValueResult> {
-    return this.#open().values.write(key, null, expected);
+    return this.#open().values.write({ key, value: null, expected });
   }
 
   async listValues(

@@ -1,5 +1,5 @@
-import { isFinal } from "../../core/run-status.js";
 import type { PurgeQuery } from "../../core/storage.js";
+import { isPurgeable } from "../../core/stored-data.js";
 import type { MemoryData } from "./data.js";
 import type { RunRow } from "./run-row.js";
 
@@ -12,9 +12,9 @@ export function purge(data: MemoryData, query: PurgeQuery, now: number): { purge
   }
   if (rows.length > 0) data.runs.dropPurged();
   data.byJob.dropPurged(new Set(rows.map((row) => row.jobId)));
-  data.byEvent.dropPurged(new Set(rows.flatMap((row) => row.eventId ?? [])));
-  data.byParent.dropPurged(new Set(rows.flatMap((row) => row.parentId ?? [])));
-  data.byTag.dropPurged(new Set(rows.flatMap((row) => row.tags)));
+  data.byEvent.dropPurged(new Set(rows.flatMap(({ run }) => run.eventId ?? [])));
+  data.byParent.dropPurged(new Set(rows.flatMap(({ run }) => run.parentId ?? [])));
+  data.byTag.dropPurged(new Set(rows.flatMap(({ run }) => run.tags)));
   return { purged: rows.length };
 }
 
@@ -23,15 +23,11 @@ function takeFinished(data: MemoryData, { finishedBefore, limit }: PurgeQuery): 
   const taken: RunRow[] = [];
   const spared: RunRow[] = [];
   for (let row = finished.peek(); row !== undefined; row = finished.peek()) {
-    if (taken.length >= limit || (row.finishedAt ?? 0) >= finishedBefore) break;
+    if (taken.length >= limit || (row.run.finishedAt ?? 0) >= finishedBefore) break;
     data.due.remove(row);
-    (hasOpenParent(data, row) ? spared : taken).push(row);
+    const parent = data.identities.run(row.run.parentId ?? "")?.run;
+    (isPurgeable(row.run, parent, finishedBefore) ? taken : spared).push(row);
   }
   for (const row of spared) data.due.place(row, 0);
   return taken;
-}
-
-function hasOpenParent(data: MemoryData, row: RunRow): boolean {
-  const parent = row.parentId === null ? undefined : data.identities.run(row.parentId);
-  return parent !== undefined && !isFinal(parent.status);
 }

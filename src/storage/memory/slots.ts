@@ -11,10 +11,11 @@ export class Slots {
   readonly #used = new Map<string, number>();
 
   take(row: RunRow): void {
-    if (row.limitKeys.length === 0 || row.leaseUntil === null) return;
-    row.slot = { heapIndex: -1, at: row.leaseUntil, row };
+    const { limitKeys, leaseUntil } = row.run;
+    if (limitKeys.length === 0 || leaseUntil === null) return;
+    row.slot = { heapIndex: -1, at: leaseUntil, row };
     this.#leases.push(row.slot);
-    for (const key of row.limitKeys) this.#used.set(key, (this.#used.get(key) ?? 0) + 1);
+    for (const key of limitKeys) this.#used.set(key, (this.#used.get(key) ?? 0) + 1);
   }
 
   /** Answers whether there was anything to free. */
@@ -22,18 +23,12 @@ export class Slots {
     if (row.slot === null) return false;
     this.#leases.remove(row.slot);
     row.slot = null;
-    for (const key of row.limitKeys) {
+    for (const key of row.run.limitKeys) {
       const used = (this.#used.get(key) ?? 0) - 1;
       if (used > 0) this.#used.set(key, used);
       else this.#used.delete(key);
     }
     return true;
-  }
-
-  extend(row: RunRow): void {
-    if (row.slot === null || row.leaseUntil === null) return;
-    row.slot.at = row.leaseUntil;
-    this.#leases.reorder(row.slot);
   }
 
   /** Frees the slots of leases that have run out. */

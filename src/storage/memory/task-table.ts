@@ -1,4 +1,5 @@
 import type { TaskRecord, TaskWrite } from "../../core/storage.js";
+import { tasksWithin } from "../../core/stored-data.js";
 
 export interface StoredTask extends TaskRecord {
   readonly writeId: string;
@@ -33,18 +34,6 @@ export function taskRecord(task: StoredTask): TaskRecord {
     ...(topics === undefined ? {} : { topics: [...topics] }),
     ...(filter === undefined ? {} : { filter }),
   };
-}
-
-/** For byte budgets, which are approximate: UTF-16 units and a flat sum for the small fields. */
-export function taskSize(task: TaskRecord): number {
-  return (
-    64 +
-    task.path.length +
-    (task.output?.length ?? 0) +
-    (task.error?.length ?? 0) +
-    (task.data?.length ?? 0) +
-    (task.filter?.length ?? 0)
-  );
 }
 
 /** The task records of one run: by path, and ascending by seq. */
@@ -82,16 +71,7 @@ export class TaskTable {
 
   /** Records after `afterSeq` while they fit, `atLeast` of them even if they do not. */
   page(afterSeq: number, byteBudget: number, atLeast: 0 | 1): StoredTask[] {
-    const found: StoredTask[] = [];
-    let left = byteBudget;
-    for (let at = this.#indexOf(afterSeq + 1); at < this.#bySeq.length; at += 1) {
-      const task = this.#bySeq[at];
-      if (task === undefined) break;
-      left -= taskSize(task);
-      if (left < 0 && found.length >= atLeast) break;
-      found.push(task);
-    }
-    return found;
+    return tasksWithin(this.#bySeq.slice(this.#indexOf(afterSeq + 1)), byteBudget, atLeast);
   }
 
   /** The first place whose seq is not smaller. */
@@ -106,3 +86,6 @@ export class TaskTable {
     return low;
   }
 }
+
+/** Of a run that has recorded nothing yet. */
+export const noTasks = new TaskTable();

@@ -101,9 +101,10 @@ export class TopicIndex {
 
   /** To be called when a run ends or is reopened. */
   follow(row: RunRow): void {
-    if (row.tasks === null || (isFinal(row.status) && row.waits === 0)) return;
+    const isOver = isFinal(row.run.status);
+    if (row.tasks === null || (isOver && row.waits === 0)) return;
     for (const task of row.tasks.all()) {
-      if (isFinal(row.status)) this.remove(task);
+      if (isOver) this.remove(task);
       else if (!this.#waits.has(task)) this.add(row, task);
     }
   }

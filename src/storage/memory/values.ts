@@ -1,47 +1,30 @@
-import type { StoredValue, ValueResult } from "../../core/storage.js";
-
-interface Entry {
-  /** null: deleted. The entry stays, so that no version ever comes again. */
-  value: string | null;
-  version: number;
-}
+import type { StoredValue, ValueResult, ValueWrite } from "../../core/storage.js";
+import { afterValueWrite, storedValue, type ValueEntry } from "../../core/stored-data.js";
 
 export class Values {
-  readonly #entries = new Map<string, Entry>();
+  readonly #entries = new Map<string, ValueEntry>();
   /** All keys that ever were, sorted when a list is asked for. */
   #keys: string[] = [];
   #sorted = true;
 
   get(key: string): StoredValue | undefined {
-    const entry = this.#entries.get(key);
-    if (entry === undefined || entry.value === null) return undefined;
-    return { value: entry.value, version: entry.version };
+    return storedValue(this.#entries.get(key));
   }
 
   versionOf(key: string): number {
     return this.get(key)?.version ?? 0;
   }
 
-  matches(key: string, expected: number | undefined): boolean {
-    return expected === undefined || this.versionOf(key) === expected;
-  }
-
-  /** `value` null deletes. */
-  write(key: string, value: string | null, expected: number | undefined): ValueResult {
-    if (!this.matches(key, expected)) {
-      const current = this.get(key);
-      return current === undefined ? { ok: false, version: 0 } : { ok: false, ...current };
-    }
-    const entry = this.#entries.get(key);
-    if (entry !== undefined) {
-      if (value !== null) entry.version += 1;
-      entry.value = value;
-    } else if (value !== null) {
-      this.#entries.set(key, { value, version: 1 });
+  write(write: ValueWrite): ValueResult {
+    const { key } = write;
+    const present = this.#entries.get(key);
+    const { entry, result } = afterValueWrite(present, write);
+    if (entry !== undefined) this.#entries.set(key, entry);
+    if (entry !== undefined && present === undefined) {
       this.#keys.push(key);
       this.#sorted = false;
     }
-    return { ok: true, version: this.versionOf(key) };
+    return result;
   }
 
   list(

@@ -1,0 +1,114 @@
+import { isInternal } from "./final.js";
+import { displayStatus, isFinal, type RunStatus } from "./run-status.js";
+import {
+  type NewSignal,
+  type RunQuery,
+  type RunRecord,
+  type StoredValue,
+  type TaskRecord,
+  type ValueResult,
+  type ValueWrite,
+  WATCH_TOPIC,
+  type Watch,
+  type WatchRef,
+} from "./storage.js";
+
+/** A value as an adapter keeps it. A deleted one stays as null, so that no version ever comes again. */
+export interface ValueEntry {
+  readonly value: string | null;
+  readonly version: number;
+}
+
+/** What a reader gets. */
+export function storedValue(entry: ValueEntry | undefined): StoredValue | undefined {
+  if (entry === undefined || entry.value === null) return undefined;
+  return { value: entry.value, version: entry.version };
+}
+
+/** Compare-and-set: the entry to keep from now on, and the answer. */
+export function afterValueWrite(
+  entry: ValueEntry | undefined,
+  { value, expected }: Pick<ValueWrite, "value" | "expected">,
+): { readonly entry: ValueEntry | undefined; readonly result: ValueResult } {
+  const present = storedValue(entry);
+  const version = present?.version ?? 0;
+  if (expected !== undefined && expected !== version)
+    return { entry, result: { ok: false, version, ...present } };
+  if (value === null) {
+    const deleted = entry && { value, version: entry.version };
+    return { entry: deleted, result: { ok: true, version: 0 } };
+  }
+  const next = { value, version: (entry?.version ?? 0) + 1 };
+  return { entry: next, result: { ok: true, version: next.version } };
+}
+
+/** Whom a watch sends a signal: the run that it watches or, if that is over or missing, its watcher (S9). */
+export function signalOfWatch(
+  watcherId: string,
+  { targetId, signalId, topic }: Watch,
+  target: Pick<RunRecord, "status"> | undefined,
+): NewSignal {
+  if (target === undefined || isFinal(target.status))
+    return { runId: watcherId, id: signalId, topic, ref: targetId };
+  const ref: WatchRef = { watcherId, signalId, topic };
+  const id = `${watcherId} ${signalId}`;
+  return { runId: targetId, id, topic: WATCH_TOPIC, ref: JSON.stringify(ref) };
+}
+
+/** For byte budgets, which are approximate: UTF-16 units and a flat sum for the small fields. */
+export function taskSize({ path, output, error, data, filter }: TaskRecord): number {
+  const texts = [path, output, error, data, filter];
+  return texts.reduce((size, text) => size + (text?.length ?? 0), 64);
+}
+
+/** Of records in the order of their seq, the first ones that fit, `atLeast` of them even if they do not. */
+export function tasksWithin<T extends TaskRecord>(
+  tasks: readonly T[],
+  byteBudget: number,
+  atLeast: 0 | 1,
+): T[] {
+  let left = byteBudget;
+  const end = tasks.findIndex((task, at) => {
+    left -= taskSize(task);
+    return left < 0 && at >= atLeast;
+  });
+  return tasks.slice(0, end === -1 ? undefined : end);
+}
+
+/** Whether a run is asked for; `cursor` and `limit` are about pages. */
+export function matchesQuery(run: RunRecord, query: RunQuery, now: number): boolean {
+  const { jobIds, statuses, tag, eventId, parentId, blocked, createdFrom, createdTo } = query;
+  if (query.internal !== true && isInternal(run.jobId)) return false;
+  if (jobIds !== undefined && !jobIds.includes(run.jobId)) return false;
+  if (tag !== undefined && !run.tags.includes(tag)) return false;
+  if (eventId !== undefined && run.eventId !== eventId) return false;
+  if (parentId !== undefined && run.parentId !== parentId) return false;
+  if (blocked !== undefined && (run.blocked !== null) !== blocked) return false;
+  if (createdFrom !== undefined && run.createdAt < createdFrom) return false;
+  if (createdTo !== undefined && run.createdAt >= createdTo) return false;
+  return statuses === undefined || statuses.includes(displayStatus(run, now));
+}
+
+/** Number of runs by displayed status, internal ones left out. */
+export function countByStatus(
+  runs: Iterable<RunRecord>,
+  now: number,
+): Partial<Record<RunStatus, number>> {
+  const counts: Partial<Record<RunStatus, number>> = {};
+  for (const run of runs) {
+    if (isInternal(run.jobId)) continue;
+    const status = displayStatus(run, now);
+    counts[status] = (counts[status] ?? 0) + 1;
+  }
+  return counts;
+}
+
+/** A run may go when it ended before that instant; a child only after its parent, which may still ask for it. */
+export function isPurgeable(
+  run: Pick<RunRecord, "status" | "finishedAt">,
+  parent: Pick<RunRecord, "status"> | undefined,
+  finishedBefore: number,
+): boolean {
+  if (!isFinal(run.status) || (run.finishedAt ?? 0) >= finishedBefore) return false;
+  return parent === undefined || isFinal(parent.status);
+}

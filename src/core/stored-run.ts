@@ -27,7 +27,7 @@ export interface StoredRun {
 }
 
 /** How a run begins: for somebody's claim, in its creator's hands, or over at once. */
-interface Beginning {
+export interface Beginning {
   readonly epoch: 0 | 1;
   readonly status: StoredStatus;
   readonly dueAt: number | null;

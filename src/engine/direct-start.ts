@@ -1,6 +1,7 @@
 import type { InvokeOptions } from "../core/io.js";
 import type { AnyJob } from "../core/job.js";
-import type { CreatedRun, NewRun, RunRecord } from "../core/storage.js";
+import type { CreatedRun } from "../core/storage.js";
+import { newRunRecord } from "../core/stored-run.js";
 import type { Engine } from "./engine.js";
 import { newId } from "./ids.js";
 import { createKeyedRun, newInvokedRun } from "./start-runs.js";
@@ -30,17 +31,16 @@ export async function invokeRun(
   }
   const createdAt = engine.clock.monotonic();
   worker.reserveSlot();
+  const leased = { ...run, lease: { workerId: worker.id, leaseMs: engine.leaseMs } };
   let created: CreatedRun | undefined;
   try {
-    created = await createKeyedRun(engine, {
-      ...run,
-      lease: { workerId: worker.id, leaseMs: engine.leaseMs },
-    });
+    created = await createKeyedRun(engine, leased);
   } finally {
     worker.releaseSlot();
   }
   if (created.created && created.leaseUntil !== null) {
-    const record = heldRecord(run, created, worker.id);
+    // The row as the store made it, without reading it back.
+    const record = newRunRecord(leased, created.createdAt);
     worker.execute(
       job,
       { run: record, signals: [], tasks: [], tasksComplete: true, kept: false, logCounts: {} },
@@ -50,46 +50,4 @@ export async function invokeRun(
     worker.claimSoon();
   }
   return created.id;
-}
-
-/** The row as the store made it, without reading it back. */
-function heldRecord(run: NewRun, created: CreatedRun, workerId: string): RunRecord {
-  const { createdAt, leaseUntil } = created;
-  const maxDurationMs = run.maxDurationMs ?? null;
-  return {
-    id: run.id,
-    jobId: run.jobId,
-    version: run.version,
-    status: "EXECUTING",
-    epoch: 1,
-    generation: 1,
-    workerId,
-    leaseUntil,
-    dueAt: leaseUntil,
-    deadlineAt: maxDurationMs === null ? null : createdAt + maxDurationMs,
-    maxDurationMs,
-    priority: run.priority ?? 0,
-    limitKeys: [],
-    payload: run.payload,
-    admitted: run.admitted ?? null,
-    output: null,
-    error: null,
-    blocked: null,
-    executionCount: 1,
-    stalls: 0,
-    lastSeq: 0,
-    inbox: 0,
-    tags: run.tags ?? [],
-    eventId: run.eventId ?? null,
-    parentId: run.parentId ?? null,
-    parentPath: run.parentPath ?? null,
-    idempotencyKey: run.idempotencyKey ?? null,
-    fingerprint: run.fingerprint ?? null,
-    isTest: run.isTest ?? false,
-    createdAt,
-    startedAt: createdAt,
-    finishedAt: null,
-    meta: run.meta ?? null,
-    state: null,
-  };
 }

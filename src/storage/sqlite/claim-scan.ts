@@ -1,3 +1,4 @@
+import { isSuspect, SUSPECT_STALLS } from "../../core/claim-order.js";
 import type { ClaimRequest } from "../../core/storage.js";
 import { NEVER } from "../../core/storage.js";
 import type { Database } from "./database.js";
@@ -5,9 +6,6 @@ import { LaneScan } from "./lane-scan.js";
 import { ranksFrom } from "./rank.js";
 import { Slots } from "./slots.js";
 import { firstNumber, numberOf, RowReader } from "./text.js";
-
-/** From this many stalls on a run is a suspect. */
-const suspectStalls = 2;
 
 /** So many runs that it may not take a claim looks at one by one, then it goes another way. */
 const PATIENCE = 256;
@@ -134,14 +132,14 @@ export class ClaimScan {
   }
 
   #stallsBelow(): number {
-    return this.#suspects > 0 ? NEVER : suspectStalls;
+    return this.#suspects > 0 ? NEVER : SUSPECT_STALLS;
   }
 
   /** Columns: rk, limit_keys, stalls. */
   #consider(read: RowReader, found: number[]): boolean {
     const rk = read.number();
     const limitKeys = read.strings();
-    const suspect = read.number() >= suspectStalls;
+    const suspect = isSuspect({ stalls: read.number() });
     if (suspect && this.#suspects === 0) return false;
     if (!this.#slots.isFree(limitKeys)) {
       this.#saturated.add(JSON.stringify(limitKeys));

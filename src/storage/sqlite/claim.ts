@@ -1,3 +1,4 @@
+import { isInternal } from "../../core/final.js";
 import type {
   ClaimedRun,
   ClaimRequest,
@@ -5,9 +6,10 @@ import type {
   RunRecord,
   Signal,
 } from "../../core/storage.js";
+import { claimedRecord } from "../../core/stored-run.js";
 import { ClaimScan } from "./claim-scan.js";
 import type { Database } from "./database.js";
-import { isInternal, rankOf } from "./rank.js";
+import { rankOf } from "./rank.js";
 import type { RunReader } from "./reader.js";
 import { headOfLeased, recordColumns, recordOf } from "./run-row.js";
 import type { StoreClock } from "./store-clock.js";
@@ -128,20 +130,9 @@ export class Claimer {
     const { run } = row;
     const kept = row.keptBy === request.workerId;
     const started = run.startedAt !== null;
-    const leaseUntil = now + request.leaseMs;
-    const ownDeadline = run.maxDurationMs === null ? null : now + run.maxDurationMs;
-    const taken: RunRecord = {
-      ...run,
-      ...(run.leaseUntil === null ? {} : this.#stallsOf(rk, run)),
-      status: "EXECUTING",
-      epoch: run.epoch + 1,
-      workerId: request.workerId,
-      leaseUntil,
-      dueAt: leaseUntil,
-      startedAt: run.startedAt ?? now,
-      deadlineAt: started ? run.deadlineAt : ownDeadline,
-      executionCount: run.executionCount + (kept ? 0 : 1),
-    };
+    const highestSeq = run.leaseUntil === null ? 0 : this.#highestSeq(rk);
+    const { workerId, leaseMs } = request;
+    const taken = claimedRecord(run, { workerId, leaseMs, kept, highestSeq }, now);
     this.#write(rk, taken, request.claimId, row.rest);
     if (started && !kept) return this.#describe(rk, taken, budget);
     return {
@@ -169,11 +160,10 @@ export class Claimer {
     this.#transaction.noteLease();
   }
 
-  /** The last holder did not come back: has it recorded anything (contract E10)? */
-  #stallsOf(rk: number, run: RunRecord): { stalls: number; lastSeq: number } {
-    const highest =
-      firstNumber(this.#database.get("select max(seq) from pawl_tasks where rk = ?", [rk])) ?? 0;
-    return { stalls: highest > run.lastSeq ? 0 : run.stalls + 1, lastSeq: highest };
+  #highestSeq(rk: number): number {
+    return (
+      firstNumber(this.#database.get("select max(seq) from pawl_tasks where rk = ?", [rk])) ?? 0
+    );
   }
 
   #describe(rk: number, run: RunRecord, budget: Budget): ClaimedRun {

@@ -1,10 +1,15 @@
-import { isFinal } from "../../core/run-status.js";
 import type { CommitOutcome, CommitResult, LogLine, RunWrite } from "../../core/storage.js";
+import {
+  changesRun,
+  guardOutcome,
+  hasRecordsOnly,
+  writeRefusal,
+} from "../../core/write-verdict.js";
 import type { RunCreator } from "./create.js";
 import type { SqlValue } from "./driver.js";
 import { Effects } from "./effects.js";
 import { Refusal, reasonOf } from "./failure.js";
-import { changesRun, objectionTo, planChange } from "./run-change.js";
+import { planChange } from "./run-change.js";
 import { deleteTags, insertTag } from "./run-insert.js";
 import type { RunHead } from "./run-row.js";
 import { insertLoneTask, isPlain, plainTaskValues } from "./task-row.js";
@@ -43,7 +48,7 @@ export class Committer {
     if (task === undefined || others.length > 0 || write.logs !== undefined) return undefined;
     if (!hasRecordsOnly(write) || task.replaces !== undefined || !isPlain(task)) return undefined;
     const guard = this.#transaction.known(runId);
-    if (guard === undefined || this.#verdict(write, guard) !== undefined) return undefined;
+    if (guard === undefined || guardOutcome(write, guard) !== undefined) return undefined;
     const { rk, epoch, status, inbox, leaseUntil } = guard;
     const values = plainTaskValues(rk, task, writeId);
     values.push(rk, runId, epoch, status, inbox, leaseUntil);
@@ -63,17 +68,10 @@ export class Committer {
     };
   }
 
-  #verdict({ guard, reopen }: RunWrite, run: RunGuardRow): CommitOutcome | undefined {
-    if (isFinal(run.status) && reopen !== true) return "final";
-    if (guard.epoch !== undefined && guard.epoch !== run.epoch) return "fenced";
-    if (guard.statuses !== undefined && !guard.statuses.includes(run.status)) return "conflict";
-    return guard.inbox !== undefined && guard.inbox !== run.inbox ? "conflict" : undefined;
-  }
-
   #applyRecords(write: RunWrite): CommitResult {
     const guard = this.#transaction.guard(write.runId);
     if (guard === undefined) return missing;
-    const verdict = this.#verdict(write, guard);
+    const verdict = guardOutcome(write, guard);
     if (verdict !== undefined) {
       return answer(this.#hasRecordOf(write, guard.rk) ? "ok" : verdict, guard);
     }
@@ -90,8 +88,8 @@ export class Committer {
     if (head === undefined) return missing;
     const { writeId } = write;
     if (writeId === head.writeId || writeId === head.sideWriteId) return answer("ok", head);
-    const verdict = this.#verdict(write, head) ?? this.#conflict(write, head);
-    const objection = verdict === undefined ? objectionTo(write, head) : undefined;
+    const verdict = guardOutcome(write, head) ?? this.#conflict(write);
+    const objection = verdict === undefined ? writeRefusal(write, head) : undefined;
     if (verdict !== undefined || objection !== undefined) {
       if (this.#hasRecordOf(write, head.rk)) return answer("ok", head);
       if (verdict !== undefined) return answer(verdict, head);
@@ -100,20 +98,15 @@ export class Committer {
     return this.#everything(write, head);
   }
 
-  /** What the guards of task records have nothing to do with. */
-  #conflict(write: RunWrite, { generation }: RunHead): CommitOutcome | undefined {
-    const isGeneration = (write.guard.generation ?? generation) === generation;
-    return isGeneration && this.#valuesAsExpected(write) ? undefined : "conflict";
+  #conflict({ values }: RunWrite): CommitOutcome | undefined {
+    const moved = (values ?? []).some(
+      ({ key, expected }) => expected !== undefined && this.#values.versionOf(key) !== expected,
+    );
+    return moved ? "conflict" : undefined;
   }
 
   #hasRecordOf({ tasks = [], writeId }: RunWrite, rk: number): boolean {
     return this.#tasks.isRepeat(rk, tasks, writeId);
-  }
-
-  #valuesAsExpected({ values }: RunWrite): boolean {
-    return (values ?? []).every(
-      ({ key, expected }) => expected === undefined || this.#values.versionOf(key) === expected,
-    );
   }
 
   /** What was written before a refusal can only be undone with the transaction. */
@@ -141,14 +134,7 @@ export class Committer {
     const leaseRefused = this.#writeRun(write, head);
     this.#writeLogs(write.logs, rk, write.guard.epoch ?? head.epoch);
     for (const value of write.values ?? []) this.#values.write(value);
-    for (const run of write.runs ?? []) {
-      if (run.lease !== undefined || (run.idempotencyKey ?? null) !== null) {
-        throw new Refusal(
-          `Run ${run.id} is made by another run: it takes no idempotency key and no lease.`,
-        );
-      }
-      this.#creator.createChild(run);
-    }
+    for (const run of write.runs ?? []) this.#creator.createChild(run);
     for (const signal of write.signals ?? []) this.#effects.signal(signal);
     for (const watch of write.watches ?? []) this.#effects.watch(id, watch);
     // Nobody holds it any more: a run that waits for a year must not be kept in memory.
@@ -201,24 +187,4 @@ function answer(
   { epoch, status, inbox, leaseUntil }: RunGuardRow,
 ): CommitResult {
   return { result, epoch, status, inbox, leaseUntil };
-}
-
-function hasTasks({ tasks }: RunWrite): boolean {
-  return tasks !== undefined && tasks.length > 0;
-}
-
-function hasRecordsOnly(write: RunWrite): boolean {
-  return (
-    hasTasks(write) &&
-    write.guard.generation === undefined &&
-    write.run === undefined &&
-    write.release === undefined &&
-    write.leaseUntil === undefined &&
-    write.signalsRead === undefined &&
-    write.signals === undefined &&
-    write.watches === undefined &&
-    write.runs === undefined &&
-    write.values === undefined &&
-    write.reopen === undefined
-  );
 }

@@ -5,8 +5,9 @@ import type {
   CreateResult,
   NewRun,
 } from "../../core/storage.js";
+import { leaseAtCreation } from "../../core/stored-run.js";
 import { Refusal } from "./failure.js";
-import { leaseAtCreation, RunInserter } from "./run-insert.js";
+import { RunInserter } from "./run-insert.js";
 import { RowReader } from "./text.js";
 import type { Transaction } from "./transaction.js";
 import type { ValueStore } from "./values.js";

@@ -1,7 +1,6 @@
-import { isFinal } from "../../core/run-status.js";
-import type { NewSignal, Watch, WatchRef } from "../../core/storage.js";
-import { WATCH_TOPIC } from "../../core/storage.js";
-import { dueAtOf } from "./run-change.js";
+import { type NewSignal, WATCH_TOPIC, type Watch } from "../../core/storage.js";
+import { signalOfWatch } from "../../core/stored-data.js";
+import { dueAtOf } from "../../core/stored-run.js";
 import type { RunHead } from "./run-row.js";
 import { packTextOrNull } from "./text.js";
 import type { Transaction } from "./transaction.js";
@@ -28,7 +27,7 @@ export class Effects {
     head.inbox = position;
     if (topic !== WATCH_TOPIC) {
       head.unread++;
-      if (head.leaseUntil === null) head.dueAt = dueAtOf(head, this.#transaction.now);
+      if (head.leaseUntil === null) head.dueAt = dueAtOf(head, head, this.#transaction.now);
     }
     database.run("update pawl_runs set inbox = ?, unread = ?, due_at = ? where rk = ?", [
       head.inbox,
@@ -38,19 +37,8 @@ export class Effects {
     ]);
   }
 
-  watch(watcherId: string, { targetId, signalId, topic }: Watch): void {
-    const target = this.#transaction.head(targetId);
-    if (target === undefined || isFinal(target.status)) {
-      this.signal({ runId: watcherId, id: signalId, topic, ref: targetId });
-      return;
-    }
-    const ref: WatchRef = { watcherId, signalId, topic };
-    this.signal({
-      runId: targetId,
-      id: `${watcherId} ${signalId}`,
-      topic: WATCH_TOPIC,
-      ref: JSON.stringify(ref),
-    });
+  watch(watcherId: string, watch: Watch): void {
+    this.signal(signalOfWatch(watcherId, watch, this.#transaction.head(watch.targetId)));
   }
 
   /** Watches are never read: they concern the end of the run, not its work. */

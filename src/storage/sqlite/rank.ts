@@ -30,8 +30,3 @@ export function ranksFrom(database: Database, lowest: number): number[] {
     rank = next;
   }
 }
-
-/** Job ids of users cannot start with "$". */
-export function isInternal(jobId: string): boolean {
-  return jobId.startsWith("$");
-}

@@ -1,5 +1,8 @@
+import { isInternal } from "../../core/final.js";
 import { isFinal } from "../../core/run-status.js";
 import { NEVER, type RunPatch, type RunWrite } from "../../core/storage.js";
+import { dueAtOf } from "../../core/stored-run.js";
+import { changesRun } from "../../core/write-verdict.js";
 import type { SqlValue } from "./driver.js";
 import { rankOf } from "./rank.js";
 import type { RunHead } from "./run-row.js";
@@ -31,27 +34,6 @@ export interface RunChange {
   /** Empty if the write leaves the run row as it is. */
   readonly columns: ReadonlyMap<string, SqlValue>;
   readonly leaseRefused: boolean;
-}
-
-/** Whether the write decides about the run itself; else it only carries things for others. */
-export function changesRun(write: RunWrite): boolean {
-  return write.run !== undefined || write.release !== undefined || write.reopen === true;
-}
-
-/** Why the contract does not allow such a write, if it does not. */
-export function objectionTo(write: RunWrite, head: RunHead): string | undefined {
-  const { guard, run, release } = write;
-  const wasFinal = isFinal(head.status);
-  const staysOpen = !isFinal(run?.status ?? head.status);
-  const byHolder = guard.epoch !== undefined && !wasFinal;
-  if (!byHolder && changesRun(write) && staysOpen && release === undefined) {
-    return "A write that is not the holder's and leaves the run open needs a release.";
-  }
-  const added = run?.limitKeys?.some((key) => !head.limitKeys.includes(key)) ?? false;
-  if (added && staysOpen && release === undefined) {
-    return "A limit key cannot be added to a run that stays leased.";
-  }
-  return undefined;
 }
 
 /** Says what changes in the run row and brings `head` to that state. */
@@ -95,7 +77,7 @@ function applyPatch(patch: RunPatch, head: RunHead, columns: Columns): void {
     head.startedAt = patch.startedAt;
   }
   if (patch.priority === undefined && patch.startedAt === undefined) return;
-  const internal = head.jobId.startsWith("$");
+  const internal = isInternal(head.jobId);
   head.rank = rankOf({ internal, priority: head.priority, started: head.startedAt !== null });
   columns.set("rank", head.rank);
 }
@@ -121,19 +103,11 @@ function applyStatus(write: RunWrite, head: RunHead, columns: Columns, now: numb
   head.wakeAt = final ? null : (release?.wakeAt ?? null);
   head.wakeSignals = final ? 0 : (release?.wakeSignals ?? 0);
   head.dueAt = final ? null : NEVER;
-  head.dueAt = dueAtOf(head, now);
+  head.dueAt = dueAtOf(head, head, now);
   columns
     .set("wake_at", head.wakeAt)
     .set("wake_signals", head.wakeSignals)
     .set("due_at", head.dueAt);
-}
-
-/** Contract S8, for a run that nobody holds. Once due it stays due, at the instant it became so. */
-export function dueAtOf(head: RunHead, now: number): number | null {
-  if (isFinal(head.status)) return null;
-  const timed = head.wakeAt ?? NEVER;
-  const signaled = head.wakeSignals > 0 && head.unread >= head.wakeSignals;
-  return signaled ? Math.min(timed, head.dueAt ?? NEVER, now) : timed;
 }
 
 /** Answers true if the lease has lapsed and its slot may have been given away (contract S2). */

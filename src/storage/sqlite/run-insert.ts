@@ -1,53 +1,11 @@
-import { isFinal, type StoredStatus } from "../../core/run-status.js";
-import { NEVER, type NewRun } from "../../core/storage.js";
+import { isInternal } from "../../core/final.js";
+import type { NewRun } from "../../core/storage.js";
+import { type Beginning, beginningOf } from "../../core/stored-run.js";
 import type { Database } from "./database.js";
 import type { SqlValue } from "./driver.js";
-import { isInternal, rankOf } from "./rank.js";
+import { rankOf } from "./rank.js";
 import { packStrings, packTextOrNull, RowReader } from "./text.js";
 import type { Transaction } from "./transaction.js";
-
-/** How a run begins: for somebody's claim, in its creator's hands, or over at once. */
-interface Beginning {
-  readonly epoch: 0 | 1;
-  readonly status: StoredStatus;
-  readonly dueAt: number | null;
-  readonly leaseUntil: number | null;
-  readonly workerId: string | null;
-  readonly startedAt: number | null;
-  readonly finishedAt: number | null;
-  readonly deadlineAt: number | null;
-}
-
-/** A run with a limit key is never created leased: its slot is decided by a claim (contract S7). */
-function beginningOf(run: NewRun, now: number): Beginning {
-  const { lease, limitKeys = [], maxDurationMs, status } = run;
-  const none = {
-    leaseUntil: null,
-    workerId: null,
-    startedAt: null,
-    finishedAt: null,
-    deadlineAt: null,
-  };
-  if (isFinal(status)) return { ...none, epoch: 0, status, dueAt: null, finishedAt: now };
-  if (lease === undefined || limitKeys.length > 0) {
-    return {
-      ...none,
-      epoch: 0,
-      status,
-      dueAt: run.wakeAt ?? NEVER,
-      deadlineAt: run.deadlineAt ?? null,
-    };
-  }
-  const until = now + lease.leaseMs;
-  const deadlineAt =
-    maxDurationMs === undefined || maxDurationMs === null ? null : now + maxDurationMs;
-  const held = { dueAt: until, leaseUntil: until, workerId: lease.workerId };
-  return { ...none, ...held, epoch: 1, status: "EXECUTING", startedAt: now, deadlineAt };
-}
-
-export function leaseAtCreation(run: NewRun, createdAt: number): number | null {
-  return beginningOf(run, createdAt).leaseUntil;
-}
 
 const requiredColumns = [
   "id",

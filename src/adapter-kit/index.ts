@@ -1,5 +1,17 @@
 // For authors of storage adapters. The contract:
+
+// The decisions that it need not make again, as pure functions:
+export { type ClaimPlan, type ClaimRow, planClaim } from "../core/claim-plan.js";
 export type { Clock } from "../core/clock.js";
+export {
+  type CreationPlan,
+  holderOf,
+  type Identity,
+  type KnownOfCreation,
+  keyName,
+  planCreation,
+  tombstoneOf,
+} from "../core/creation.js";
 export { StorageError } from "../core/errors.js";
 export {
   displayStatus,
@@ -11,6 +23,16 @@ export {
   runStatuses,
   type StoredStatus,
 } from "../core/run-status.js";
+export {
+  claimAnswer,
+  Inbox,
+  RunLog,
+  type RunTables,
+  type StoredTask,
+  storedTask,
+  TaskTable,
+  waitingPage,
+} from "../core/run-tables.js";
 export {
   type ClaimedRun,
   type ClaimRequest,
@@ -52,6 +74,23 @@ export {
   type Watch,
   type WatchRef,
 } from "../core/storage.js";
+export {
+  afterValueWrite,
+  countByStatus,
+  isPurgeable,
+  runPage,
+  signalOfWatch,
+  storedValue,
+  type ValueEntry,
+} from "../core/stored-data.js";
+export {
+  afterClaim,
+  afterSignal,
+  afterWrite,
+  newStoredRun,
+  type StoredRun,
+} from "../core/stored-run.js";
+export { commitResult, commitVerdict, type KnownOfWrite } from "../core/write-verdict.js";
 // Whether an adapter keeps it:
 export { ManualClock } from "./manual-clock.js";
 export {

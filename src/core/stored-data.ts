@@ -1,17 +1,19 @@
+import { StorageError } from "./errors.js";
 import { isInternal } from "./final.js";
 import { displayStatus, isFinal, type RunStatus } from "./run-status.js";
 import {
   type NewSignal,
+  type RunPage,
   type RunQuery,
   type RunRecord,
   type StoredValue,
-  type TaskRecord,
   type ValueResult,
   type ValueWrite,
   WATCH_TOPIC,
   type Watch,
   type WatchRef,
 } from "./storage.js";
+import type { StoredRun } from "./stored-run.js";
 
 /** A value as an adapter keeps it. A deleted one stays as null, so that no version ever comes again. */
 export interface ValueEntry {
@@ -55,28 +57,37 @@ export function signalOfWatch(
   return { runId: targetId, id, topic: WATCH_TOPIC, ref: JSON.stringify(ref) };
 }
 
-/** For byte budgets, which are approximate: UTF-16 units and a flat sum for the small fields. */
-export function taskSize({ path, output, error, data, filter }: TaskRecord): number {
-  const texts = [path, output, error, data, filter];
-  return texts.reduce((size, text) => size + (text?.length ?? 0), 64);
+/** A run and its place in the order of creation. */
+interface RunInOrder {
+  readonly stored: StoredRun;
+  readonly order: number;
 }
 
-/** Of records in the order of their seq, the first ones that fit, `atLeast` of them even if they do not. */
-export function tasksWithin<T extends TaskRecord>(
-  tasks: readonly T[],
-  byteBudget: number,
-  atLeast: 0 | 1,
-): T[] {
-  let left = byteBudget;
-  const end = tasks.findIndex((task, at) => {
-    left -= taskSize(task);
-    return left < 0 && at >= atLeast;
-  });
-  return tasks.slice(0, end === -1 ? undefined : end);
+/** Runs of greater order were on pages before this one. */
+export function orderBefore({ cursor }: RunQuery): number {
+  if (cursor === undefined) return Number.POSITIVE_INFINITY;
+  if (/^\d{1,15}$/.test(cursor)) return Number(cursor);
+  throw new StorageError("STORAGE_INVALID", "The cursor is not one that listRuns gave.");
 }
 
-/** Whether a run is asked for; `cursor` and `limit` are about pages. */
-export function matchesQuery(run: RunRecord, query: RunQuery, now: number): boolean {
+/** The page of these runs that is asked for. The cursor is the order of the last run on it. */
+export function runPage(newestFirst: Iterable<RunInOrder>, query: RunQuery, now: number): RunPage {
+  const before = orderBefore(query);
+  const found: RunInOrder[] = [];
+  for (const each of newestFirst) {
+    if (each.order >= before || !matchesQuery(each.stored.run, query, now)) continue;
+    if (found.length === query.limit)
+      return { runs: found.map(copyOf), nextCursor: String(found.at(-1)?.order) };
+    found.push(each);
+  }
+  return { runs: found.map(copyOf) };
+}
+
+function copyOf({ stored }: RunInOrder): RunRecord {
+  return { ...stored.run };
+}
+
+function matchesQuery(run: RunRecord, query: RunQuery, now: number): boolean {
   const { jobIds, statuses, tag, eventId, parentId, blocked, createdFrom, createdTo } = query;
   if (query.internal !== true && isInternal(run.jobId)) return false;
   if (jobIds !== undefined && !jobIds.includes(run.jobId)) return false;
@@ -91,11 +102,12 @@ export function matchesQuery(run: RunRecord, query: RunQuery, now: number): bool
 
 /** Number of runs by displayed status, internal ones left out. */
 export function countByStatus(
-  runs: Iterable<RunRecord>,
+  rows: Iterable<{ readonly stored: StoredRun }>,
   now: number,
 ): Partial<Record<RunStatus, number>> {
   const counts: Partial<Record<RunStatus, number>> = {};
-  for (const run of runs) {
+  for (const { stored } of rows) {
+    const { run } = stored;
     if (isInternal(run.jobId)) continue;
     const status = displayStatus(run, now);
     counts[status] = (counts[status] ?? 0) + 1;

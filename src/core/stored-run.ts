@@ -1,6 +1,6 @@
 import { isFinal, type StoredStatus } from "./run-status.js";
 import { NEVER, type NewRun, type RunRecord, type RunWrite, WATCH_TOPIC } from "./storage.js";
-import { changesRun } from "./write-verdict.js";
+import { changesRun, hasRecordsOnly } from "./write-verdict.js";
 
 /**
  * A run as an adapter keeps it: the record that it answers, and what only the
@@ -213,16 +213,17 @@ export function afterWrite(
   write: RunWrite,
   signalsRead: number,
   now: number,
-): { readonly stored: StoredRun; readonly leaseRefused: boolean } {
+): { readonly stored: StoredRun; readonly leaseRefused?: true } {
+  if (hasRecordsOnly(write)) return { stored };
   const { writeId, leaseUntil } = write;
   const read = { ...stored, writeId, unread: stored.unread - signalsRead };
   const next = changesRun(write) ? changed(read, write, now) : read;
   const held = next.run.leaseUntil;
-  if (leaseUntil === undefined || held === null) return { stored: next, leaseRefused: false };
+  if (leaseUntil === undefined || held === null) return { stored: next };
   if (held <= now && next.run.limitKeys.length > 0) return { stored: next, leaseRefused: true };
   const until = Math.max(held, leaseUntil);
   const run = { ...next.run, leaseUntil: until, dueAt: until };
-  return { stored: { ...next, run }, leaseRefused: false };
+  return { stored: { ...next, run } };
 }
 
 function changed(stored: StoredRun, write: RunWrite, now: number): StoredRun {

@@ -1,24 +1,21 @@
 import { isClaimable, isSuspect } from "../../core/claim-order.js";
+import { OVERDUE_LIMIT } from "../../core/claim-plan.js";
+import { claimAnswer, taskSize } from "../../core/run-tables.js";
 import { type ClaimedRun, type ClaimRequest, type ClaimResult, NEVER } from "../../core/storage.js";
-import { taskSize } from "../../core/stored-data.js";
 import { afterClaim } from "../../core/stored-run.js";
 import type { MemoryData } from "./data.js";
 import { type Lane, laneBefore } from "./due.js";
 import { Heap } from "./heap.js";
 import type { RunRow } from "./run-row.js";
-import { taskRecord } from "./task-table.js";
-
-const overdueLimit = 100;
 
 export function claim(data: MemoryData, request: ClaimRequest, now: number): ClaimResult {
   data.slots.expire(now);
   const picked = again(data, request, now) ?? pick(data, request, now);
   // Afterwards: the start of a run moves its deadline.
-  const overdue = data.deadlines.top((timer) => timer.at <= now, overdueLimit);
-  const answer = new Answer(request.taskBudget);
+  const overdue = data.deadlines.top((timer) => timer.at <= now, OVERDUE_LIMIT);
   return {
     now,
-    runs: picked.rows.map((row) => answer.add(row)),
+    runs: answersOf(picked.rows, request.taskBudget),
     nextDue: picked.nextDue,
     overdue: overdue.map((timer) => timer.row.id),
     nextDeadline: data.deadlines.peek()?.at ?? null,
@@ -119,25 +116,11 @@ class Taking {
 }
 
 /** Fills the task budget run by run. */
-class Answer {
-  #budget: number;
-
-  constructor(budget: number) {
-    this.#budget = budget;
-  }
-
-  add(row: RunRow): ClaimedRun {
-    const kept = row.stored.claim?.kept === true;
-    const known = row.tasks?.highestSeq ?? 0;
-    const tasks = kept || row.tasks === null ? [] : row.tasks.page(0, this.#budget, 0);
-    for (const task of tasks) this.#budget -= taskSize(task);
-    return {
-      run: row.record(),
-      signals: row.signals === null ? [] : row.listSignals(),
-      tasks: tasks.map(taskRecord),
-      tasksComplete: (tasks[tasks.length - 1]?.seq ?? 0) === known,
-      kept,
-      logCounts: kept || row.log === null ? {} : row.log.counts(),
-    };
-  }
+function answersOf(rows: readonly RunRow[], taskBudget: number): ClaimedRun[] {
+  let budget = taskBudget;
+  return rows.map((row) => {
+    const answer = claimAnswer(row, budget);
+    for (const task of answer.tasks) budget -= taskSize(task);
+    return answer;
+  });
 }

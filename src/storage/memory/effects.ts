@@ -1,3 +1,4 @@
+import { Inbox } from "../../core/run-tables.js";
 import type { NewSignal, RunWrite } from "../../core/storage.js";
 import { signalOfWatch } from "../../core/stored-data.js";
 import { afterSignal, newStoredRun } from "../../core/stored-run.js";
@@ -17,5 +18,7 @@ export function applyEffects(data: MemoryData, write: RunWrite, now: number): vo
 
 function send(data: MemoryData, { runId, ...signal }: NewSignal, now: number): void {
   const row = data.identities.run(runId);
-  if (row?.addSignal(signal)) data.replace(row, afterSignal(row.stored, signal.topic, now), now);
+  if (row === undefined) return;
+  row.inbox ??= new Inbox();
+  if (row.inbox.add(signal)) data.replace(row, afterSignal(row.stored, signal.topic, now), now);
 }

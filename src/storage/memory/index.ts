@@ -32,7 +32,6 @@ import { MemoryData } from "./data.js";
 import type { HintListener } from "./hints.js";
 import { purge } from "./purge.js";
 import { listRuns, listWaiting } from "./read.js";
-import { taskRecord } from "./task-table.js";
 
 export { MemoryData } from "./data.js";
 
@@ -110,13 +109,11 @@ class MemoryStorage implements Storage {
 
   async listTasks(runId: string, afterSeq: number, byteBudget: number): Promise<TaskPage> {
     const table = this.#open().identities.run(runId)?.tasks;
-    const tasks = table?.page(afterSeq, byteBudget, 1) ?? [];
-    const last = tasks.at(-1)?.seq ?? afterSeq;
-    return { tasks: tasks.map(taskRecord), complete: (table?.highestSeq ?? 0) <= last };
+    return table?.page(afterSeq, byteBudget, 1) ?? { tasks: [], complete: true };
   }
 
   async listSignals(runId: string): Promise<Signal[]> {
-    return this.#open().identities.run(runId)?.listSignals() ?? [];
+    return this.#open().identities.run(runId)?.inbox?.list() ?? [];
   }
 
   async listWaiting(topics: readonly string[], page: WaitingPage): Promise<WaitingTask[]> {
@@ -127,20 +124,13 @@ class MemoryStorage implements Storage {
     return listRuns(this.#data, query, this.#now());
   }
 
-  async listLogs(
-    runId: string,
-    { after = 0, limit }: { after?: number; limit: number },
-  ): Promise<StoredLogLine[]> {
-    const lines = this.#open().identities.run(runId)?.log?.lines ?? [];
-    return lines.slice(after, after + limit).map((line) => ({ ...line }));
+  async listLogs(runId: string, page: { after?: number; limit: number }): Promise<StoredLogLine[]> {
+    return this.#open().identities.run(runId)?.log?.page(page) ?? [];
   }
 
   async countRuns(): Promise<Partial<Record<RunStatus, number>>> {
-    const rows = this.#open().runs.all();
-    return countByStatus(
-      rows.map(({ run }) => run),
-      this.#now(),
-    );
+    const now = this.#now();
+    return countByStatus(this.#data.runs.all(), now);
   }
 
   async getValue(key: string): Promise<StoredValue | undefined> {

@@ -1,10 +1,9 @@
-import { StorageError } from "../../core/errors.js";
+import { waitingTask } from "../../core/run-tables.js";
 import type { RunPage, RunQuery, WaitingPage, WaitingTask } from "../../core/storage.js";
-import { matchesQuery } from "../../core/stored-data.js";
+import { orderBefore, runPage } from "../../core/stored-data.js";
 import type { MemoryData } from "./data.js";
 import type { RunList } from "./run-list.js";
 import type { RunRow } from "./run-row.js";
-import { taskRecord } from "./task-table.js";
 
 /** The shortest list that holds everything that is asked for. */
 function baseList(data: MemoryData, query: RunQuery): RunList | undefined {
@@ -15,27 +14,19 @@ function baseList(data: MemoryData, query: RunQuery): RunList | undefined {
   return jobId !== undefined && others.length === 0 ? data.byJob.get(jobId) : data.runs;
 }
 
-/** The cursor is the place, in the order of creation, of the last run that was answered. */
 export function listRuns(data: MemoryData, query: RunQuery, now: number): RunPage {
-  const before = query.cursor === undefined ? Number.POSITIVE_INFINITY : orderOf(query.cursor);
-  const { createdFrom = 0, createdTo = Number.POSITIVE_INFINITY, limit } = query;
-  const found: RunRow[] = [];
-  const candidates = baseList(data, query)?.newestFirst(
-    (row) => row.order < before && row.run.createdAt < createdTo,
-  );
-  for (const row of candidates ?? []) {
-    if (row.run.createdAt < createdFrom) break;
-    if (!matchesQuery(row.run, query, now)) continue;
-    if (found.length === limit)
-      return { runs: found.map((each) => each.record()), nextCursor: String(found.at(-1)?.order) };
-    found.push(row);
-  }
-  return { runs: found.map((each) => each.record()) };
+  return runPage(candidates(data, query), query, now);
 }
 
-function orderOf(cursor: string): number {
-  if (/^\d{1,15}$/.test(cursor)) return Number(cursor);
-  throw new StorageError("STORAGE_INVALID", "The cursor is not one that listRuns gave.");
+/** A search leads to the first one, and what is older than asked for is not looked at. */
+function* candidates(data: MemoryData, query: RunQuery): Generator<RunRow> {
+  const { createdFrom = 0, createdTo = Number.POSITIVE_INFINITY } = query;
+  const before = orderBefore(query);
+  const isBefore = ({ order, run }: RunRow) => order < before && run.createdAt < createdTo;
+  for (const row of baseList(data, query)?.newestFirst(isBefore) ?? []) {
+    if (row.run.createdAt < createdFrom) return;
+    yield row;
+  }
 }
 
 export function listWaiting(
@@ -43,10 +34,5 @@ export function listWaiting(
   topics: readonly string[],
   page: WaitingPage,
 ): WaitingTask[] {
-  return data.topics.list(topics, page).map(({ row, task }) => ({
-    runId: row.id,
-    jobId: row.jobId,
-    createdAt: row.run.createdAt,
-    task: taskRecord(task),
-  }));
+  return data.topics.list(topics, page).map(({ row, task }) => waitingTask(row.run, task));
 }

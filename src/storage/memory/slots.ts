@@ -1,3 +1,4 @@
+import { slotsOf } from "../../core/claim-plan.js";
 import { Heap } from "./heap.js";
 import type { RunRow, Timer } from "./run-row.js";
 
@@ -46,10 +47,6 @@ export class Slots {
   }
 
   areFree(limitKeys: readonly string[], limits: Readonly<Record<string, number>>): boolean {
-    return limitKeys.every((key) => {
-      const limitId = key.split("/", 1)[0] ?? key;
-      if (!Object.hasOwn(limits, limitId)) return true;
-      return (this.#used.get(key) ?? 0) < (limits[limitId] ?? 0);
-    });
+    return limitKeys.every((key) => (this.#used.get(key) ?? 0) < slotsOf(key, limits));
   }
 }

@@ -1,7 +1,7 @@
 import { isFinal } from "../../core/run-status.js";
+import { isOpenWait, type StoredTask, waitOrder } from "../../core/run-tables.js";
 import type { WaitingPage } from "../../core/storage.js";
 import type { RunRow } from "./run-row.js";
-import type { StoredTask } from "./task-table.js";
 
 export interface OpenWait {
   readonly row: RunRow;
@@ -11,14 +11,12 @@ export interface OpenWait {
 
 type Place = Readonly<{ runId: string; path: string }>;
 
-function isAfter(wait: OpenWait, place: Place): boolean {
-  if (wait.row.id !== place.runId) return wait.row.id > place.runId;
-  return wait.task.path > place.path;
+function placeOf({ row, task }: OpenWait): Place {
+  return { runId: row.id, path: task.path };
 }
 
 function compare(a: OpenWait, b: OpenWait): number {
-  if (a === b) return 0;
-  return isAfter(a, { runId: b.row.id, path: b.task.path }) ? 1 : -1;
+  return waitOrder(placeOf(a), placeOf(b));
 }
 
 /** The waits of one topic, by run and path. Sorted when somebody reads, cleared of closed ones then. */
@@ -56,15 +54,12 @@ class TopicWaits {
     while (low < high) {
       const middle = (low + high) >> 1;
       const wait = this.#waits[middle];
-      if (place === undefined || wait === undefined || isAfter(wait, place)) high = middle;
+      if (place === undefined || wait === undefined || waitOrder(placeOf(wait), place) > 0)
+        high = middle;
       else low = middle + 1;
     }
     return low;
   }
-}
-
-function isOpenWait(task: StoredTask): boolean {
-  return task.status === "WAITING" && task.topics !== undefined && task.topics.length > 0;
 }
 
 /** Open event waits of runs that are not final, by topic. */

@@ -1,3 +1,4 @@
+import { slotsOf } from "../../core/claim-plan.js";
 import type { Database } from "./database.js";
 import { RowReader } from "./text.js";
 
@@ -53,10 +54,7 @@ export class Slots {
       .filter(({ keys }) => !this.isFree(keys));
   }
 
-  /** `<limit id>/<value>`; an id that is not named is not limited. */
   #isSaturated(key: string): boolean {
-    const id = key.slice(0, key.indexOf("/"));
-    const limit = Object.hasOwn(this.#limits, id) ? this.#limits[id] : undefined;
-    return limit !== undefined && (this.#held.get(key) ?? 0) >= limit;
+    return (this.#held.get(key) ?? 0) >= slotsOf(key, this.#limits);
   }
 }

@@ -1,5 +1,6 @@
+import { leaseAtCreation } from "./new-run.js";
 import type { CreatedRun, CreateElement, CreateResult, NewRun, RunRecord } from "./storage.js";
-import { leaseAtCreation, newStoredRun, type StoredRun } from "./stored-run.js";
+import { newStoredRun, type StoredRun } from "./stored-run.js";
 
 /** Who has an id or an idempotency key: a run, or what is left of one that was purged. */
 export interface Identity extends Pick<StoredRun, "createId" | "keyExpiresAt"> {
@@ -60,14 +61,14 @@ export function planCreation(
   now: number,
 ): CreationPlan {
   const { createId, groups, expect = [] } = element;
-  const isRepeat = groups.some(({ first }) => known.holder(first)?.createId === createId);
-  if (!isRepeat && expect.some(({ key, version }) => known.versionOf(key) !== version))
-    return { answer: { result: "conflict" }, runs: [] };
-  const making = new Making(createId, known, now);
-  const made = groups.map((group) => {
-    const first = making.run(group.first);
-    const further = first.created ? group.further?.map((run) => making.run(run)) : undefined;
-    return { first, further: further ?? [] };
+  if (expect.some(({ key, version }) => known.versionOf(key) !== version)) {
+    const isRepeat = groups.some(({ first }) => known.holder(first)?.createId === createId);
+    if (!isRepeat) return { answer: { result: "conflict" }, runs: [] };
+  }
+  const making = new Making(element, known, now);
+  const made = groups.map(({ first: newFirst, further = [] }) => {
+    const first = making.run(newFirst);
+    return { first, further: first.created ? further.map((run) => making.run(run)) : [] };
   });
   return { answer: { result: "ok", groups: made }, runs: making.runs };
 }
@@ -78,40 +79,47 @@ class Making {
   readonly #createId: string;
   readonly #known: KnownOfCreation;
   readonly #now: number;
-  /** By id and by key. */
-  readonly #made = new Map<string, StoredRun>();
-  readonly #answered = new Set<string>();
+  /** What an element of one run, as nearly all are, need not remember. */
+  readonly #before: Before | undefined;
 
-  constructor(createId: string, known: KnownOfCreation, now: number) {
+  constructor({ createId, groups }: CreateElement, known: KnownOfCreation, now: number) {
     this.#createId = createId;
     this.#known = known;
     this.#now = now;
+    const isLone = groups.length === 1 && groups[0]?.further === undefined;
+    this.#before = isLone ? undefined : { made: new Map(), answered: new Set() };
   }
 
   run(given: NewRun): CreatedRun {
     const holder = this.#holder(given);
     const { id, fingerprint, createdAt } = (holder ?? this.#make(given)).run;
     const isOurs = holder === undefined || holder.createId === this.#createId;
-    const created = isOurs && !this.#answered.has(id);
-    this.#answered.add(id);
+    const created = isOurs && this.#before?.answered.has(id) !== true;
+    this.#before?.answered.add(id);
     const leaseUntil = created ? leaseAtCreation(given, createdAt) : null;
     return { id, created, fingerprint, createdAt, leaseUntil };
   }
 
   #holder(given: NewRun): Identity | undefined {
     const stored = this.#known.holder(given);
-    if (this.#made.size === 0 || stored?.run.id === given.id) return stored;
-    const byId = this.#made.get(given.id);
-    const byKey = this.#made.get(keyName(given) ?? "");
-    return holderOf(given, byId, byKey, this.#now) ?? stored;
+    if (this.#before === undefined || stored?.run.id === given.id) return stored;
+    const { made } = this.#before;
+    const byKey = made.get(keyName(given) ?? "");
+    return holderOf(given, made.get(given.id), byKey, this.#now) ?? stored;
   }
 
   #make(given: NewRun): StoredRun {
     const stored = newStoredRun(given, this.#createId, this.#now);
-    this.runs.push(stored);
-    this.#made.set(given.id, stored);
     const key = keyName(given);
-    if (key !== null) this.#made.set(key, stored);
+    this.runs.push(stored);
+    this.#before?.made.set(given.id, stored);
+    if (key !== null) this.#before?.made.set(key, stored);
     return stored;
   }
+}
+
+/** What the element has made, by id and by key, and the ids that it has answered. */
+interface Before {
+  readonly made: Map<string, StoredRun>;
+  readonly answered: Set<string>;
 }

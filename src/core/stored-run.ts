@@ -1,5 +1,13 @@
-import { isFinal, type StoredStatus } from "./run-status.js";
-import { NEVER, type NewRun, type RunRecord, type RunWrite, WATCH_TOPIC } from "./storage.js";
+import { distinct, newRunRecord } from "./new-run.js";
+import { isFinal } from "./run-status.js";
+import {
+  NEVER,
+  type NewRun,
+  type RunPatch,
+  type RunRecord,
+  type RunWrite,
+  WATCH_TOPIC,
+} from "./storage.js";
 import { changesRun, hasRecordsOnly } from "./write-verdict.js";
 
 /**
@@ -24,99 +32,6 @@ export interface StoredRun {
   readonly unread: number;
   /** The last holder has the execution in memory. */
   readonly keep: boolean;
-}
-
-/** How a run begins: for somebody's claim, in its creator's hands, or over at once. */
-export interface Beginning {
-  readonly epoch: 0 | 1;
-  readonly status: StoredStatus;
-  readonly dueAt: number | null;
-  readonly leaseUntil: number | null;
-  readonly workerId: string | null;
-  readonly startedAt: number | null;
-  readonly finishedAt: number | null;
-  readonly deadlineAt: number | null;
-}
-
-/** A run with a limit key is never created leased: its slot is decided by a claim (S7). */
-export function beginningOf(run: NewRun, now: number): Beginning {
-  const { lease, limitKeys = [], maxDurationMs, status } = run;
-  const none = {
-    leaseUntil: null,
-    workerId: null,
-    startedAt: null,
-    finishedAt: null,
-    deadlineAt: null,
-  };
-  if (isFinal(status)) return { ...none, epoch: 0, status, dueAt: null, finishedAt: now };
-  if (lease === undefined || limitKeys.length > 0) {
-    return {
-      ...none,
-      epoch: 0,
-      status,
-      dueAt: run.wakeAt ?? NEVER,
-      deadlineAt: run.deadlineAt ?? null,
-    };
-  }
-  const until = now + lease.leaseMs;
-  const deadlineAt =
-    maxDurationMs === undefined || maxDurationMs === null ? null : now + maxDurationMs;
-  const held = { dueAt: until, leaseUntil: until, workerId: lease.workerId };
-  return { ...none, ...held, epoch: 1, status: "EXECUTING", startedAt: now, deadlineAt };
-}
-
-/** The lease that a run was created with, whatever became of it. */
-export function leaseAtCreation(run: NewRun, createdAt: number): number | null {
-  return beginningOf(run, createdAt).leaseUntil;
-}
-
-/** The record of a run that is made now, held by its creator if it asks for a lease and may have one. */
-export function newRunRecord(run: NewRun, now: number): RunRecord {
-  const start = beginningOf(run, now);
-  return {
-    id: run.id,
-    jobId: run.jobId,
-    version: run.version,
-    status: start.status,
-    epoch: start.epoch,
-    generation: 1,
-    workerId: start.workerId,
-    leaseUntil: start.leaseUntil,
-    dueAt: start.dueAt,
-    deadlineAt: start.deadlineAt,
-    maxDurationMs: run.maxDurationMs ?? null,
-    priority: run.priority ?? 0,
-    limitKeys: distinct(run.limitKeys),
-    payload: run.payload,
-    admitted: run.admitted ?? null,
-    output: run.output ?? null,
-    error: run.error ?? null,
-    blocked: null,
-    executionCount: start.epoch,
-    stalls: 0,
-    lastSeq: 0,
-    inbox: 0,
-    tags: distinct(run.tags),
-    eventId: run.eventId ?? null,
-    parentId: run.parentId ?? null,
-    parentPath: run.parentPath ?? null,
-    idempotencyKey: run.idempotencyKey ?? null,
-    fingerprint: run.fingerprint ?? null,
-    isTest: run.isTest ?? false,
-    createdAt: now,
-    startedAt: start.startedAt,
-    finishedAt: start.finishedAt,
-    meta: run.meta ?? null,
-    state: run.state ?? null,
-  };
-}
-
-const none: readonly string[] = Object.freeze([]);
-
-/** A copy that nobody changes: records are handed out. */
-function distinct(list: readonly string[] | undefined): readonly string[] {
-  if (list === undefined || list.length === 0) return none;
-  return Object.freeze(list.length === 1 ? [...list] : [...new Set(list)]);
 }
 
 /** What an adapter stores for a run that is made now. */
@@ -227,37 +142,70 @@ export function afterWrite(
 }
 
 function changed(stored: StoredRun, write: RunWrite, now: number): StoredRun {
-  const { release } = write;
-  const record = patched(stored.run, write, now);
-  const isHeld = record.leaseUntil !== null;
-  const kept = write.guard.epoch !== undefined && !isFinal(stored.run.status);
+  const { release, guard } = write;
+  const run = patched(stored.run, write, now);
+  const byHolder = guard.epoch !== undefined && !isFinal(stored.run.status);
   const next = {
     ...stored,
-    ...(release && { wakeAt: release.wakeAt, wakeSignals: release.wakeSignals }),
-    claim: isHeld ? stored.claim : null,
-    keep: kept && release?.keep === true,
+    run,
+    claim: run.leaseUntil === null ? null : stored.claim,
+    wakeAt: release === undefined ? stored.wakeAt : release.wakeAt,
+    wakeSignals: release === undefined ? stored.wakeSignals : release.wakeSignals,
+    keep: byHolder && release?.keep === true,
   };
-  const dueAt = dueAtOf(isHeld ? record : { ...record, dueAt: NEVER }, next, now);
-  return { ...next, run: { ...record, dueAt } };
-}
-
-function patched(run: RunRecord, { guard, run: patch = {}, release }: RunWrite, now: number) {
-  const wasFinal = isFinal(run.status);
-  const next = { ...run, ...defined(patch) };
-  const isOver = isFinal(next.status);
-  const isTaken = guard.epoch === undefined || wasFinal || release !== undefined;
-  if (patch.limitKeys !== undefined) next.limitKeys = distinct(patch.limitKeys);
-  if (patch.tags !== undefined) next.tags = distinct(patch.tags);
-  if (isOver || wasFinal) next.finishedAt = patch.finishedAt ?? (isOver ? now : null);
-  if (isOver) next.deadlineAt = null;
-  if (isTaken) next.epoch += 1;
-  if (wasFinal) next.generation += 1;
-  if (isTaken || isOver) next.leaseUntil = null;
+  run.dueAt = dueAtOf(run, next, now);
   return next;
 }
 
-/** The columns that are to be set: a name may be there without a value. */
-function defined<T extends object>(patch: T): T {
-  const entries = Object.entries(patch).filter(([, value]) => value !== undefined);
-  return Object.fromEntries(entries) as T;
+type Mutable<T> = { -readonly [K in keyof T]: T[K] };
+
+/** All but when it is due. */
+function patched(
+  run: RunRecord,
+  { guard, run: patch = {}, release }: RunWrite,
+  now: number,
+): Mutable<RunRecord> {
+  const wasFinal = isFinal(run.status);
+  const next = withColumns(run, patch);
+  const isOver = isFinal(next.status);
+  const endsLease = guard.epoch === undefined || wasFinal || release !== undefined;
+  if (isOver || wasFinal) next.finishedAt = patch.finishedAt ?? (isOver ? now : null);
+  if (isOver) next.deadlineAt = null;
+  if (endsLease) next.epoch += 1;
+  if (wasFinal) next.generation += 1;
+  if (!endsLease && !isOver) return next;
+  next.leaseUntil = null;
+  next.dueAt = NEVER;
+  return next;
+}
+
+/** Column by column: a loop over names would be several times slower. */
+function withColumns(run: RunRecord, patch: RunPatch): Mutable<RunRecord> {
+  const { limitKeys, tags } = patch;
+  return {
+    ...run,
+    status: given(patch.status, run.status),
+    version: given(patch.version, run.version),
+    priority: given(patch.priority, run.priority),
+    limitKeys: limitKeys === undefined ? run.limitKeys : distinct(limitKeys),
+    tags: tags === undefined ? run.tags : distinct(tags),
+    payload: given(patch.payload, run.payload),
+    admitted: given(patch.admitted, run.admitted),
+    output: given(patch.output, run.output),
+    error: given(patch.error, run.error),
+    blocked: given(patch.blocked, run.blocked),
+    executionCount: given(patch.executionCount, run.executionCount),
+    stalls: given(patch.stalls, run.stalls),
+    lastSeq: given(patch.lastSeq, run.lastSeq),
+    deadlineAt: given(patch.deadlineAt, run.deadlineAt),
+    maxDurationMs: given(patch.maxDurationMs, run.maxDurationMs),
+    startedAt: given(patch.startedAt, run.startedAt),
+    finishedAt: given(patch.finishedAt, run.finishedAt),
+    meta: given(patch.meta, run.meta),
+    state: given(patch.state, run.state),
+  };
+}
+
+function given<T>(value: T | undefined, old: T): T {
+  return value === undefined ? old : value;
 }

@@ -1,7 +1,7 @@
 import type { InvokeOptions } from "../core/io.js";
 import type { AnyJob } from "../core/job.js";
+import { newRunRecord } from "../core/new-run.js";
 import type { CreatedRun } from "../core/storage.js";
-import { newRunRecord } from "../core/stored-run.js";
 import type { Engine } from "./engine.js";
 import { newId } from "./ids.js";
 import { createKeyedRun, newInvokedRun } from "./start-runs.js";

@@ -11,8 +11,17 @@ import { Slots, timerBefore } from "./slots.js";
 import { TopicIndex } from "./topic-index.js";
 import { Values } from "./values.js";
 
-/** What the places of runs in the due index depend on. */
-const inOrder = ["dueAt", "priority", "limitKeys", "stalls", "startedAt", "finishedAt"] as const;
+/** Whether the run's place in the due index may be another one now. */
+function hasMoved(last: RunRecord, next: RunRecord): boolean {
+  return (
+    last.dueAt !== next.dueAt ||
+    last.priority !== next.priority ||
+    last.limitKeys !== next.limitKeys ||
+    last.stalls !== next.stalls ||
+    last.startedAt !== next.startedAt ||
+    last.finishedAt !== next.finishedAt
+  );
+}
 
 /**
  * Everything that is stored. Instances of the adapter that are given the same
@@ -61,12 +70,13 @@ export class MemoryData {
   replace(row: RunRow, next: StoredRun, now: number): void {
     const last = row.stored;
     const { run } = next;
-    const moves = inOrder.some((column) => run[column] !== last.run[column]);
+    const moves = hasMoved(last.run, run);
     const changesSlot =
       run.leaseUntil !== last.run.leaseUntil || run.limitKeys !== last.run.limitKeys;
     if (moves) this.due.remove(row);
     const hadSlot = changesSlot && this.slots.free(row);
     row.stored = next;
+    row.run = run;
     if (changesSlot && (hadSlot || run.epoch !== last.run.epoch)) this.slots.take(row);
     if (hadSlot && run.leaseUntil === null) this.hints.send(now);
     if (run.tags !== last.run.tags) this.#moveTags(row, last.run.tags);

@@ -18,6 +18,8 @@ export class RunRow {
   readonly order: number;
   /** Replaced by `MemoryData.replace`, which keeps the indexes up to date. */
   stored: StoredRun;
+  /** That of `stored`: at hand, since the indexes compare by it. */
+  run: RunRecord;
 
   heapIndex = -1;
   /** The heap that holds the run now: a lane, the future, the finished runs or none. */
@@ -37,10 +39,7 @@ export class RunRow {
     this.jobId = stored.run.jobId;
     this.order = order;
     this.stored = stored;
-  }
-
-  get run(): RunRecord {
-    return this.stored.run;
+    this.run = stored.run;
   }
 
   record(): RunRecord {

@@ -1,3 +1,4 @@
+import { leaseAtCreation } from "../../core/new-run.js";
 import type {
   CreatedRun,
   CreateElement,
@@ -5,7 +6,6 @@ import type {
   CreateResult,
   NewRun,
 } from "../../core/storage.js";
-import { leaseAtCreation } from "../../core/stored-run.js";
 import { Refusal } from "./failure.js";
 import { RunInserter } from "./run-insert.js";
 import { RowReader } from "./text.js";

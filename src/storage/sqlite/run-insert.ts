@@ -1,6 +1,6 @@
 import { isInternal } from "../../core/final.js";
+import { type Beginning, beginningOf } from "../../core/new-run.js";
 import type { NewRun } from "../../core/storage.js";
-import { type Beginning, beginningOf } from "../../core/stored-run.js";
 import type { Database } from "./database.js";
 import type { SqlValue } from "./driver.js";
 import { rankOf } from "./rank.js";

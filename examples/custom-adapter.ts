@@ -6,10 +6,10 @@
 // So no lock is needed, none is left behind by a crash, and no file is ever seen half written.
 // Everybody carries out the same calls in the same order, and so comes to the same state.
 //
-// What a call means is decided by functions of pawl/adapter-kit; what is left is to find what
-// they ask for, and to keep what they answer. Left out: limits (S7), indexes, and snapshots that
-// would let old files go. If a later version decides an old call in another way, begin with a
-// new folder.
+// What a call means is decided by functions of pawl/adapter-kit. What is left to an adapter is to
+// find what they ask for, and to keep what they answer, so that nobody comes between the two:
+// `State` does that in memory, `Journal` makes it durable. Left out: indexes, and snapshots that
+// would let old files go. Should a later version decide in another way, begin with a new folder.
 import { randomUUID } from "node:crypto";
 import * as fs from "node:fs";
 import { join } from "node:path";
@@ -17,6 +17,7 @@ import * as kit from "pawl/adapter-kit";
 
 /** A run and what belongs to it. */
 interface Row {
+  /** Never changed: a function answers the next one, which takes its place. */
   stored: kit.StoredRun;
   /** Its place in the order of creation. */
   readonly order: number;
@@ -25,7 +26,7 @@ interface Row {
   readonly log: kit.RunLog;
 }
 
-const none = new kit.TaskTable();
+const noTasks = new kit.TaskTable();
 
 class State {
   /** In the order of creation. */
@@ -42,6 +43,7 @@ class State {
   value = (key: string) => kit.storedValue(this.values.get(key));
   versionOf = (key: string): number => this.value(key)?.version ?? 0;
 
+  /** Of a run, or of one that was purged: its id and key are not to be used again too soon. */
   #identity = (id = ""): kit.Identity | undefined =>
     this.get(id)?.stored ?? this.#tombstones.get(id);
 
@@ -79,7 +81,7 @@ class State {
   commit(writes: readonly kit.RunWrite[], now: number): kit.CommitResult[] {
     return writes.map((write) => {
       const row = this.get(write.runId);
-      if (row === undefined) return kit.commitResult("missing", undefined);
+      if (row === undefined) return kit.commitResult("missing");
       const known = { tasks: row.tasks, values: this };
       return kit.commitVerdict(write, row.stored, known) ?? this.#apply(row, write, now);
     });
@@ -224,7 +226,7 @@ export function fileStorage(folder: string): kit.Storage {
     commit: async (writes) => (writes.length ? call("commit", writes) : read(() => [])),
     getRuns: async (ids) => read((state) => ids.map(state.run)),
     listTasks: async (runId, afterSeq, byteBudget) =>
-      read((state) => (state.get(runId)?.tasks ?? none).page(afterSeq, byteBudget, 1)),
+      read((state) => (state.get(runId)?.tasks ?? noTasks).page(afterSeq, byteBudget, 1)),
     listSignals: async (runId) => read((state) => state.get(runId)?.inbox.list() ?? []),
     listWaiting: async (topics, page) =>
       read((state) => kit.waitingPage(state.all(), topics, page)),

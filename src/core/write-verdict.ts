@@ -24,13 +24,12 @@ type RunOfWrite = Pick<
   "status" | "epoch" | "inbox" | "generation" | "leaseUntil" | "limitKeys"
 >;
 
-/** An answer to a write, with the run's state; without a run it is missing. */
+/** An answer to a write, with the state of its run, unless that is missing. */
 export function commitResult(
   result: CommitOutcome,
-  run: Pick<RunRecord, "epoch" | "status" | "inbox" | "leaseUntil"> | undefined,
+  run?: Pick<RunRecord, "epoch" | "status" | "inbox" | "leaseUntil">,
 ): CommitResult {
-  if (run === undefined)
-    return { result: "missing", epoch: 0, status: "PENDING", inbox: 0, leaseUntil: null };
+  if (run === undefined) return { result, epoch: 0, status: "PENDING", inbox: 0, leaseUntil: null };
   const { epoch, status, inbox, leaseUntil } = run;
   return { result, epoch, status, inbox, leaseUntil };
 }

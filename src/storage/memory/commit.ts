@@ -11,7 +11,7 @@ const noTasks = new TaskTable();
 
 export function commitWrite(data: MemoryData, write: RunWrite, now: number): CommitResult {
   const row = data.identities.run(write.runId);
-  if (row === undefined) return commitResult("missing", undefined);
+  if (row === undefined) return commitResult("missing");
   const known = { tasks: row.tasks ?? noTasks, values: data.values };
   const verdict = commitVerdict(write, row.stored, known);
   if (verdict !== undefined) return verdict;

@@ -114,7 +114,7 @@ export class TaskTable {
     let high = this.#bySeq.length;
     while (low < high) {
       const middle = (low + high) >> 1;
-      if ((this.#bySeq[middle]?.seq ?? seq) < seq) low = middle + 1;
+      if (Number(this.#bySeq[middle]?.seq) < seq) low = middle + 1;
       else high = middle;
     }
     return low;

@@ -41,12 +41,6 @@ export class Heap<T extends HeapItem> {
     item.heapIndex = -1;
   }
 
-  /** To be called after the item's order has changed. */
-  reorder(item: T): void {
-    this.#rise(item, item.heapIndex);
-    this.#sink(item, item.heapIndex);
-  }
-
   /** At most `limit` items from the top for which `accept` holds, in no order. `accept` must follow the heap's order. */
   top(accept: (item: T) => boolean, limit: number): T[] {
     const found: T[] = [];

@@ -1,17 +1,6 @@
 // For authors of storage adapters. The contract:
 
-// The decisions that it need not make again, as pure functions:
-export { type ClaimPlan, type ClaimRow, planClaim } from "../core/claim-plan.js";
 export type { Clock } from "../core/clock.js";
-export {
-  type CreationPlan,
-  holderOf,
-  type Identity,
-  type KnownOfCreation,
-  keyName,
-  planCreation,
-  tombstoneOf,
-} from "../core/creation.js";
 export { StorageError } from "../core/errors.js";
 export {
   displayStatus,
@@ -23,16 +12,6 @@ export {
   runStatuses,
   type StoredStatus,
 } from "../core/run-status.js";
-export {
-  claimAnswer,
-  Inbox,
-  RunLog,
-  type RunTables,
-  type StoredTask,
-  storedTask,
-  TaskTable,
-  waitingPage,
-} from "../core/run-tables.js";
 export {
   type ClaimedRun,
   type ClaimRequest,
@@ -74,6 +53,46 @@ export {
   type Watch,
   type WatchRef,
 } from "../core/storage.js";
+
+// What an adapter need not decide again, as pure functions. How a run begins, and what becomes of it:
+
+export {
+  afterClaim,
+  afterSignal,
+  afterWrite,
+  newStoredRun,
+  type StoredRun,
+} from "../core/stored-run.js";
+
+// What createRuns, claimRuns and commit make of what is stored:
+
+export { type ClaimPlan, type ClaimRow, planClaim } from "../core/claim-plan.js";
+export {
+  type CreationPlan,
+  holderOf,
+  type Identity,
+  type KnownOfCreation,
+  keyName,
+  planCreation,
+  tombstoneOf,
+} from "../core/creation.js";
+export { commitResult, commitVerdict, type KnownOfWrite } from "../core/write-verdict.js";
+
+// For a store that has what belongs to a run in memory:
+
+export {
+  claimAnswer,
+  Inbox,
+  RunLog,
+  type RunTables,
+  type StoredTask,
+  storedTask,
+  TaskTable,
+  waitingPage,
+} from "../core/run-tables.js";
+
+// Values, watches, and the other methods:
+
 export {
   afterValueWrite,
   countByStatus,
@@ -83,15 +102,9 @@ export {
   storedValue,
   type ValueEntry,
 } from "../core/stored-data.js";
-export {
-  afterClaim,
-  afterSignal,
-  afterWrite,
-  newStoredRun,
-  type StoredRun,
-} from "../core/stored-run.js";
-export { commitResult, commitVerdict, type KnownOfWrite } from "../core/write-verdict.js";
-// Whether an adapter keeps it:
+
+// Whether an adapter keeps the contract:
+
 export { ManualClock } from "./manual-clock.js";
 export {
   type Deviation,
@@ -101,5 +114,7 @@ export {
   testStorage,
 } from "./test-storage.js";
 export type { TestStore } from "./test-store.js";
+
 // What the engine does when a storage fails:
+
 export { type Fault, type FaultKind, type StorageMethod, withFaults } from "./with-faults.js";

@@ -1,5 +1,5 @@
 import { distinct, newRunRecord } from "./new-run.js";
-import { isFinal } from "./run-status.js";
+import { isFinal, type StoredStatus } from "./run-status.js";
 import {
   NEVER,
   type NewRun,
@@ -141,17 +141,53 @@ export function afterWrite(
   return { stored: { ...next, run } };
 }
 
+/** What a write that changes a run does to its status, its holder and its end. */
+interface StatusChange {
+  readonly status: StoredStatus;
+  readonly epoch: number;
+  readonly generation: number;
+  readonly isOver: boolean;
+  readonly endsLease: boolean;
+  /** undefined: as it was. */
+  readonly finishedAt: number | null | undefined;
+  /** The holder, who gives the run back, has it in memory. */
+  readonly keep: boolean;
+}
+
+/** Each change of holder raises the epoch (S6), and so does a write that is not the holder's. */
+export function statusChange(
+  { guard, run: patch, release }: RunWrite,
+  run: Pick<RunRecord, "status" | "epoch" | "generation">,
+  now: number,
+): StatusChange {
+  const status = patch?.status ?? run.status;
+  const wasOver = isFinal(run.status);
+  const isOver = isFinal(status);
+  const byHolder = guard.epoch !== undefined && !wasOver;
+  const changesHolder = !byHolder || release !== undefined;
+  const reopenedAt = wasOver ? null : undefined;
+  return {
+    status,
+    epoch: run.epoch + (changesHolder ? 1 : 0),
+    generation: run.generation + (wasOver ? 1 : 0),
+    isOver,
+    endsLease: changesHolder || isOver,
+    finishedAt: patch?.finishedAt ?? (isOver ? now : reopenedAt),
+    keep: byHolder && !isOver && release?.keep === true,
+  };
+}
+
 function changed(stored: StoredRun, write: RunWrite, now: number): StoredRun {
-  const { release, guard } = write;
-  const run = patched(stored.run, write, now);
-  const byHolder = guard.epoch !== undefined && !isFinal(stored.run.status);
+  const { release } = write;
+  const change = statusChange(write, stored.run, now);
+  const run = patched(stored.run, write.run ?? {}, change);
   const next = {
     ...stored,
     run,
-    claim: run.leaseUntil === null ? null : stored.claim,
+    claim: change.endsLease ? null : stored.claim,
     wakeAt: release === undefined ? stored.wakeAt : release.wakeAt,
     wakeSignals: release === undefined ? stored.wakeSignals : release.wakeSignals,
-    keep: byHolder && release?.keep === true,
+    keep: change.keep,
   };
   run.dueAt = dueAtOf(run, next, now);
   return next;
@@ -160,20 +196,13 @@ function changed(stored: StoredRun, write: RunWrite, now: number): StoredRun {
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
 /** All but when it is due. */
-function patched(
-  run: RunRecord,
-  { guard, run: patch = {}, release }: RunWrite,
-  now: number,
-): Mutable<RunRecord> {
-  const wasFinal = isFinal(run.status);
+function patched(run: RunRecord, patch: RunPatch, change: StatusChange): Mutable<RunRecord> {
   const next = withColumns(run, patch);
-  const isOver = isFinal(next.status);
-  const endsLease = guard.epoch === undefined || wasFinal || release !== undefined;
-  if (isOver || wasFinal) next.finishedAt = patch.finishedAt ?? (isOver ? now : null);
-  if (isOver) next.deadlineAt = null;
-  if (endsLease) next.epoch += 1;
-  if (wasFinal) next.generation += 1;
-  if (!endsLease && !isOver) return next;
+  next.epoch = change.epoch;
+  next.generation = change.generation;
+  if (change.finishedAt !== undefined) next.finishedAt = change.finishedAt;
+  if (change.isOver) next.deadlineAt = null;
+  if (!change.endsLease) return next;
   next.leaseUntil = null;
   next.dueAt = NEVER;
   return next;
@@ -200,7 +229,6 @@ function withColumns(run: RunRecord, patch: RunPatch): Mutable<RunRecord> {
     deadlineAt: given(patch.deadlineAt, run.deadlineAt),
     maxDurationMs: given(patch.maxDurationMs, run.maxDurationMs),
     startedAt: given(patch.startedAt, run.startedAt),
-    finishedAt: given(patch.finishedAt, run.finishedAt),
     meta: given(patch.meta, run.meta),
     state: given(patch.state, run.state),
   };

@@ -1,7 +1,6 @@
 import { isInternal } from "../../core/final.js";
-import { isFinal } from "../../core/run-status.js";
 import { NEVER, type RunPatch, type RunWrite } from "../../core/storage.js";
-import { dueAtOf } from "../../core/stored-run.js";
+import { dueAtOf, statusChange } from "../../core/stored-run.js";
 import { changesRun } from "../../core/write-verdict.js";
 import type { SqlValue } from "./driver.js";
 import { rankOf } from "./rank.js";
@@ -83,26 +82,27 @@ function applyPatch(patch: RunPatch, head: RunHead, columns: Columns): void {
 }
 
 function applyStatus(write: RunWrite, head: RunHead, columns: Columns, now: number): void {
-  const { guard, run, release } = write;
-  const wasFinal = isFinal(head.status);
-  const status = run?.status ?? head.status;
-  const final = isFinal(status);
-  const outsider = guard.epoch === undefined;
+  const { release } = write;
+  const { status, epoch, generation, isOver, finishedAt, ...change } = statusChange(
+    write,
+    head,
+    now,
+  );
   if (status !== head.status) columns.set("status", status);
+  if (epoch !== head.epoch) columns.set("epoch", epoch);
+  if (generation !== head.generation) columns.set("generation", generation);
+  if (finishedAt !== undefined) columns.set("finished_at", finishedAt);
+  if (isOver) columns.set("deadline_at", null);
   head.status = status;
-  if (outsider || release !== undefined || wasFinal) columns.set("epoch", ++head.epoch);
-  if (wasFinal) columns.set("generation", ++head.generation);
-  if (final) columns.set("deadline_at", null).set("finished_at", run?.finishedAt ?? now);
-  else if (wasFinal || run?.finishedAt !== undefined)
-    columns.set("finished_at", run?.finishedAt ?? null);
-  if (!final && release === undefined) return;
+  head.epoch = epoch;
+  head.generation = generation;
+  if (!change.endsLease) return;
   columns.set("lease_until", null).set("claim_id", null);
+  columns.set("kept_by", change.keep ? head.workerId : null);
   head.leaseUntil = null;
-  const kept = !final && !outsider && release?.keep === true;
-  columns.set("kept_by", kept ? head.workerId : null);
-  head.wakeAt = final ? null : (release?.wakeAt ?? null);
-  head.wakeSignals = final ? 0 : (release?.wakeSignals ?? 0);
-  head.dueAt = final ? null : NEVER;
+  head.wakeAt = isOver ? null : (release?.wakeAt ?? null);
+  head.wakeSignals = isOver ? 0 : (release?.wakeSignals ?? 0);
+  head.dueAt = NEVER;
   head.dueAt = dueAtOf(head, head, now);
   columns
     .set("wake_at", head.wakeAt)

@@ -309,8 +309,9 @@ class State {
       if ((row.buriedUntil ?? NEVER) <= now) this.#rows.delete(id);
     for (const [key, row] of this.#byKey) if (!this.#rows.has(row.run.id)) this.#byKey.delete(key);
     const endOf = ({ run }: Row) => run.finishedAt ?? NEVER;
-    const isWanted = ({ run }: Row) =>
-      this.all().some((row) => row.run.id === run.parentId && isOpen(row));
+    const isWantedBy = (open: Row, { run }: Row) =>
+      open.run.id === run.parentId || (isInternal(open) && open.run.parentId === run.id);
+    const isWanted = (row: Row) => this.all().some((open) => isOpen(open) && isWantedBy(open, row));
     const rows = this.all().filter((row) => !isOpen(row) && endOf(row) < finishedBefore);
     const free = rows.filter((row) => !isWanted(row));
     const taken = free.sort((a, b) => endOf(a) - endOf(b)).slice(0, limit);

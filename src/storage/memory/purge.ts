@@ -1,3 +1,4 @@
+import { isInternal } from "../../core/final.js";
 import { isFinal } from "../../core/run-status.js";
 import type { PurgeQuery } from "../../core/storage.js";
 import type { MemoryData } from "./data.js";
@@ -25,7 +26,7 @@ function takeFinished(data: MemoryData, { finishedBefore, limit }: PurgeQuery): 
   for (let row = finished.peek(); row !== undefined; row = finished.peek()) {
     if (taken.length >= limit || (row.finishedAt ?? 0) >= finishedBefore) break;
     data.due.remove(row);
-    (hasOpenParent(data, row) ? spared : taken).push(row);
+    (hasOpenParent(data, row) || hasOpenHook(data, row) ? spared : taken).push(row);
   }
   for (const row of spared) data.due.place(row, 0);
   return taken;
@@ -34,4 +35,10 @@ function takeFinished(data: MemoryData, { finishedBefore, limit }: PurgeQuery): 
 function hasOpenParent(data: MemoryData, row: RunRow): boolean {
   const parent = row.parentId === null ? undefined : data.identities.run(row.parentId);
   return parent !== undefined && !isFinal(parent.status);
+}
+
+/** It will ask for the run that it tells of. */
+function hasOpenHook(data: MemoryData, { id }: RunRow): boolean {
+  const children = data.byParent.get(id)?.all() ?? [];
+  return children.some(({ jobId, status }) => isInternal(jobId) && !isFinal(status));
 }

@@ -4,6 +4,7 @@ import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { median } from "./measure.mjs";
+import { n, Table } from "./table.mjs";
 
 const here = fileURLToPath(new URL(".", import.meta.url));
 const flag = (name) => process.argv[process.argv.indexOf(name) + 1];
@@ -31,7 +32,7 @@ function cell(system, workload, options = {}, binary = node) {
 /** Median of each figure over the rounds. */
 function medians(results) {
   const good = results.filter((result) => result.error === undefined);
-  if (good.length === 0) return results[0];
+  if (good.length === 0) throw new Error(results[0].error);
   const entries = Object.keys(good[0]).map((key) => {
     const values = good.map((result) => result[key]);
     return [key, typeof values[0] === "number" ? median(values) : values[0]];
@@ -43,166 +44,143 @@ function repeated(system, workload, options, binary) {
   return medians(Array.from({ length: rounds }, () => cell(system, workload, options, binary)));
 }
 
-const rows = [];
-const add = (workload, figure, must, ratio, met) => {
-  rows.push({ workload, figure, must, ratio, met });
-  console.log(
-    `${workload}: ${figure}${ratio === "" ? "" : ` (${ratio})`}, must ${must}${met === undefined ? "" : met ? ": met" : ": NOT met"}`,
-  );
-};
-const n = (value, digits = 0) => value.toLocaleString("en-US", { maximumFractionDigits: digits });
+const raw = repeated("raw", "");
+const table = new Table({ ...raw, jsPerS: repeated("js", "").perS });
+console.log(table.machine);
 
 function sequential() {
   const { msPerTask, commitMs, driver } = repeated("pawl-sqlite", "sequential");
-  const ratio = msPerTask / commitMs;
-  add(
-    "one run, 100 sequential tasks, SQLite",
-    `${n(msPerTask, 3)} ms/task`,
-    "≤ 1.25 × raw commit",
-    `${n(ratio, 2)} × ${n(commitMs, 3)} ms (${driver})`,
-    ratio <= 1.25,
-  );
+  table.add("one run, 100 sequential tasks, SQLite", msPerTask / commitMs, {
+    limit: 1.25,
+    unit: "× a raw commit",
+    digits: 2,
+    note: `${n(msPerTask, 3)} ms against ${n(commitMs, 3)} ms (${driver})`,
+  });
 }
 
 function throughput() {
-  const raw = repeated("raw", "");
   const ours = repeated("pawl-sqlite", "throughput", { concurrency: 1_000, flight: 256 });
-  const rowShare = (ours.tasksPerS * 1.2) / raw.rowsPerS;
-  add(
-    "1,000 runs × 10 tasks, SQLite",
-    `${n(ours.tasksPerS)} tasks/s`,
-    "≥ 35 % of raw rows/s, about 60,000 tasks/s",
-    `${n(rowShare * 100, 1)} % of ${n(raw.rowsPerS)} rows/s (${raw.driver})`,
-    rowShare >= 0.35 && ours.tasksPerS >= 60_000,
-  );
-  add("… app CPU", `${n(ours.cpuUsPerTask, 1)} µs/task`, "≤ 20 µs", "", ours.cpuUsPerTask <= 20);
-  if (hasPeers) peers("throughput", "tasksPerS", ours.tasksPerS, "tasks/s", 40);
+  table.add("1,000 runs × 10 tasks, SQLite", ((ours.tasksPerS * 1.2) / raw.rowsPerS) * 100, {
+    limit: 35,
+    least: true,
+    unit: "% of raw rows/s",
+    digits: 1,
+    note: `${n(ours.tasksPerS)} tasks/s`,
+  });
+  table.add("… tasks per second", ours.tasksPerS, { limit: 60_000, least: true, scale: "sqlite" });
+  table.add("… app CPU", ours.cpuUsPerTask, { limit: 20, unit: "µs/task", digits: 1, scale: "js" });
+  if (hasPeers) peers("throughput", "tasksPerS", ours.tasksPerS, 40);
   const memory = repeated("pawl-memory", "throughput", { concurrency: 1_000, flight: 256 });
-  add(
-    "1,000 runs × 10 tasks, memory",
-    `${n(memory.tasksPerS)} tasks/s`,
-    "≥ 150,000",
-    `best round ${n(memory.best)}`,
-    memory.tasksPerS >= 150_000,
-  );
+  table.add("1,000 runs × 10 tasks, memory", memory.tasksPerS, {
+    limit: 150_000,
+    least: true,
+    unit: "tasks/s",
+    scale: "js",
+    note: `best round ${n(memory.best)}`,
+  });
   const lone = repeated("pawl-memory", "lone");
-  add("a lone task, memory", `${n(lone.usPerTask, 1)} µs`, "≤ 10 µs", "", lone.usPerTask <= 10);
+  table.add("a lone task, memory", lone.usPerTask, {
+    limit: 10,
+    unit: "µs",
+    digits: 1,
+    scale: "js",
+  });
 }
 
-function peers(workload, figure, ours, unit, must) {
+function peers(workload, figure, ours, limit) {
   for (const peer of ["openworkflow", "durably"]) {
-    const result = cell(
-      peer,
-      workload,
-      { concurrency: 64, flight: 64, warm: 1, rounds: 1 },
-      peerNode,
-    );
-    if (result.error !== undefined)
-      add(`… ${peer}`, `no result: ${result.error.replaceAll("\n", " ").slice(0, 80)}`, "", "");
-    else
-      add(
-        `… ${peer}`,
-        `${n(result[figure], 1)} ${unit}`,
-        `ours ≥ ${must} ×`,
-        `ours ${n(ours / result[figure], 1)} ×`,
-        ours / result[figure] >= must,
-      );
+    const options = { concurrency: 64, flight: 64, warm: 1, rounds: 1 };
+    const result = cell(peer, workload, options, peerNode);
+    if (result.error !== undefined) {
+      table.note(`… ${peer}`, `no result: ${result.error.replaceAll("\n", " ").slice(0, 80)}`);
+      continue;
+    }
+    const note = `${peer}: ${n(result[figure])} tasks/s`;
+    table.add(`… against ${peer}`, ours / result[figure], {
+      limit,
+      least: true,
+      unit: "×",
+      digits: 1,
+      note,
+    });
   }
 }
 
 function latency() {
-  const result = repeated("pawl-sqlite", "wakeUp");
-  const ratio = result.p50Ms / result.commitMs;
-  add(
-    "trigger → first line, idle",
-    `p50 ${n(result.p50Ms, 2)} ms, p99 ${n(result.p99Ms, 2)} ms`,
-    "p50 ≤ 1.2 × own commit, p99 ≤ 4 ms",
-    `${n(ratio, 2)} × ${n(result.commitMs, 2)} ms`,
-    ratio <= 1.2 && result.p99Ms <= 4,
-  );
+  const { p50Ms, p99Ms, commitMs } = repeated("pawl-sqlite", "wakeUp");
+  table.add("trigger → first line, idle, p50", p50Ms / commitMs, {
+    limit: 1.2,
+    unit: "× own commit",
+    digits: 2,
+    note: `${n(p50Ms, 2)} ms against ${n(commitMs, 2)} ms`,
+  });
+  table.add("… p99", p99Ms, { limit: 4, unit: "ms", digits: 2, scale: "sqlite" });
 }
 
 function enqueue() {
-  const result = repeated("pawl-sqlite", "enqueue");
-  add(
-    "enqueue 10,000 runs, 64 in flight",
-    `${n(result.flightPerS)} /s`,
-    "≥ 60,000 /s",
-    "",
-    result.flightPerS >= 60_000,
-  );
-  add(
-    "… in batches of 1,000",
-    `${n(result.batchPerS)} /s`,
-    "≥ 150,000 /s",
-    "",
-    result.batchPerS >= 150_000,
-  );
+  const { flightPerS, batchPerS } = repeated("pawl-sqlite", "enqueue");
+  const perSecond = { least: true, unit: "/s", scale: "sqlite" };
+  table.add("enqueue 10,000 runs, 64 in flight", flightPerS, { limit: 60_000, ...perSecond });
+  table.add("… in batches of 1,000", batchPerS, { limit: 150_000, ...perSecond });
 }
 
 function replay() {
-  const result = repeated("pawl-sqlite", "replay", { maxParked: 0 });
-  add(
-    "replay of 10,000 tasks, due → end",
-    `${n(result.dueToEndMs)} ms`,
-    "≤ 50 ms",
-    `${result.executions} executions`,
-    result.dueToEndMs <= 50,
-  );
-  add(
-    "… growth, last 1,000 ÷ first 1,000",
-    n(result.growth, 2),
-    "≤ 1.15",
-    "",
-    result.growth <= 1.15,
-  );
+  const { dueToEndMs, executions, growth } = repeated("pawl-sqlite", "replay", { maxParked: 0 });
+  table.add("replay of 10,000 tasks, due → end", dueToEndMs, {
+    limit: 50,
+    unit: "ms",
+    scale: "js",
+    note: `${executions} executions`,
+  });
+  table.add("… growth, last 1,000 ÷ first 1,000", growth, { limit: 1.15, digits: 2 });
   if (quick) return;
-  const long = cell("pawl-sqlite", "replay", { maxParked: 0, tasks: 100_000 });
-  add(
-    "… at 100,000 tasks",
-    n(long.growth, 2),
-    "≤ 1.15",
-    `replay ${n(long.dueToEndMs)} ms`,
-    long.growth <= 1.15,
-  );
+  const long = medians([cell("pawl-sqlite", "replay", { maxParked: 0, tasks: 99_000 })]);
+  table.add("… at 99,000 tasks, the wait being one more", long.growth, {
+    limit: 1.15,
+    digits: 2,
+    note: `replay ${n(long.dueToEndMs)} ms`,
+  });
 }
 
 function waiting() {
   const few = cell("pawl-sqlite", "waiting", { runs: 1_000, maxParked: 0 });
   const many = cell("pawl-sqlite", "waiting", { runs: 10_000, maxParked: 0 });
-  add(
-    "10,000 waiting runs, dropped: heap",
-    `${n(many.heapBytesPerRun)} bytes/run`,
-    "independent of their number",
-    `1,000 runs: ${n(few.heapBytesPerRun)} bytes/run`,
-    many.heapBytesPerRun < 200,
-  );
-  add(
-    "… all resumed after due",
-    `${n(many.lastResumedMs)} ms`,
-    "≤ 500 ms",
-    `p50 ${n(many.resumedP50Ms)} ms`,
-    many.lastResumedMs <= 500,
-  );
-  add("… idle CPU", `${n(many.idleCpuPercent, 2)} %`, "< 1 %", "", many.idleCpuPercent < 1);
+  const heap = (many.heapBytesPerRun * 10_000 - few.heapBytesPerRun * 1_000) / 9_000;
+  table.add("10,000 waiting runs, dropped: heap of each more", heap, {
+    limit: 100,
+    unit: "bytes",
+    note: `1,000: ${n(few.heapBytesPerRun * 1_000)}, 10,000: ${n(many.heapBytesPerRun * 10_000)} bytes in all`,
+  });
+  table.add("… all resumed after due", many.lastResumedMs, {
+    limit: 500,
+    unit: "ms",
+    scale: "sqlite",
+    note: `p50 ${n(many.resumedP50Ms)} ms`,
+  });
+  table.add("… idle CPU", many.idleCpuPercent, { limit: 1, unit: "%", digits: 2 });
 }
 
 function fanOut() {
-  const result = repeated("pawl-sqlite", "fanOut");
-  add("1,000 parallel tasks in one run", `${n(result.ms, 1)} ms`, "≤ 10 ms", "", result.ms <= 10);
+  const { ms } = repeated("pawl-sqlite", "fanOut");
+  table.add("1,000 parallel tasks in one run", ms, {
+    limit: 10,
+    unit: "ms",
+    digits: 1,
+    scale: "sqlite",
+  });
 }
 
 function weight() {
   const script =
     "const t=performance.now();await import(process.argv[1]);console.log(performance.now()-t)";
-  const times = Array.from({ length: 9 }, () =>
+  const importOnce = () =>
     Number(
       execFileSync(node, ["--input-type=module", "-e", script, join(here, "../dist/index.js")], {
         encoding: "utf8",
       }),
-    ),
-  );
-  add("cold import of pawl", `${n(median(times), 1)} ms`, "≤ 20 ms", "", median(times) <= 20);
+    );
+  const ms = median(Array.from({ length: 9 }, importOnce));
+  table.add("cold import of pawl", ms, { limit: 20, unit: "ms", digits: 1, scale: "js" });
 }
 
 sequential();
@@ -214,24 +192,16 @@ waiting();
 fanOut();
 weight();
 if (!hasPeers)
-  console.log(
-    "Peers are not installed: npm install --ignore-scripts in bench/ adds them to the table.",
-  );
+  table.note("peers", "not installed: npm install --ignore-scripts in bench/ adds them");
 
 const version = execFileSync(node, ["--version"], { encoding: "utf8" }).trim();
-const table = [
-  `# Benchmark, Node ${version}, ${new Date().toISOString().slice(0, 10)}`,
-  "",
-  "SQLite at synchronous=FULL. Ratios are taken in one run on one disk. Made by `npm run bench`.",
-  "",
-  "| workload | figure | must | ratio | met |",
-  "|---|---|---|---|---|",
-  ...rows.map(
-    ({ workload, figure, must, ratio, met }) =>
-      `| ${workload} | ${figure} | ${must} | ${ratio} | ${met === undefined ? "" : met ? "yes" : "no"} |`,
-  ),
-  "",
-].join("\n");
+const text = `# Benchmark, Node ${version}, ${new Date().toISOString().slice(0, 10)}
+
+SQLite at synchronous=FULL. Ratios are taken in one run on one disk. Made by \`npm run bench\`.
+${table.machine}
+
+${table}
+`;
 mkdirSync(join(here, "results"), { recursive: true });
-writeFileSync(join(here, "results", `${version}.md`), table);
-console.log(`\n${table}`);
+writeFileSync(join(here, "results", `${version}.md`), text);
+console.log(`\n${text}`);

@@ -26,8 +26,6 @@ interface Row {
   readonly log: kit.RunLog;
 }
 
-const noTasks = new kit.TaskTable();
-
 class State {
   /** In the order of creation. */
   readonly #rows = new Map<string, Row>();
@@ -118,16 +116,18 @@ class State {
       if (until <= now) this.#tombstones.delete(id);
     for (const [key, id] of this.#byKey)
       if (this.#identity(id) === undefined) this.#byKey.delete(key);
-    const ended = this.all()
-      .map(({ stored }) => stored)
-      .filter(({ run }) => kit.isPurgeable(run, this.run(run.parentId), finishedBefore))
-      .sort((a, b) => (a.run.finishedAt ?? 0) - (b.run.finishedAt ?? 0))
-      .slice(0, limit);
-    for (const stored of ended) {
+    const runs = this.all().map(({ stored }) => stored.run);
+    const childrenOf = (id: string) => runs.filter(({ parentId }) => parentId === id);
+    const isFree = (run: kit.RunRecord) =>
+      kit.isPurgeable(run, this.run(run.parentId), childrenOf(run.id), finishedBefore);
+    const endOf = (row: Row) => row.stored.run.finishedAt ?? 0;
+    const ended = this.all().filter(({ stored }) => isFree(stored.run));
+    const taken = ended.sort((a, b) => endOf(a) - endOf(b)).slice(0, limit);
+    for (const { stored } of taken) {
       this.#rows.delete(stored.run.id);
       this.#tombstones.set(stored.run.id, kit.tombstoneOf(stored, dedupeUntil));
     }
-    return { purged: ended.length };
+    return { purged: taken.length };
   }
 }
 
@@ -226,7 +226,7 @@ export function fileStorage(folder: string): kit.Storage {
     commit: async (writes) => (writes.length ? call("commit", writes) : read(() => [])),
     getRuns: async (ids) => read((state) => ids.map(state.run)),
     listTasks: async (runId, afterSeq, byteBudget) =>
-      read((state) => (state.get(runId)?.tasks ?? noTasks).page(afterSeq, byteBudget, 1)),
+      read(({ get }) => (get(runId)?.tasks ?? new kit.TaskTable()).page(afterSeq, byteBudget, 1)),
     listSignals: async (runId) => read((state) => state.get(runId)?.inbox.list() ?? []),
     listWaiting: async (topics, page) =>
       read((state) => kit.waitingPage(state.all(), topics, page)),

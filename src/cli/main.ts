@@ -26,13 +26,13 @@ export type ExitCode = 0 | 1 | 2;
  */
 export async function main(argv: readonly string[], terminal: Terminal): Promise<ExitCode> {
   try {
-    return await execute(parseArguments(argv), terminal);
+    return await obey(parseArguments(argv), terminal);
   } catch (error) {
     return report(error, terminal);
   }
 }
 
-async function execute(args: Arguments, terminal: Terminal): Promise<ExitCode> {
+async function obey(args: Arguments, terminal: Terminal): Promise<ExitCode> {
   if (args.help) {
     terminal.out(help);
     return 0;
@@ -41,8 +41,8 @@ async function execute(args: Arguments, terminal: Terminal): Promise<ExitCode> {
     terminal.out(packageVersion());
     return 0;
   }
-  const command = commandOf(args);
-  return withClient(args.storage, (client) => command(client, args, terminal));
+  const { writes = false, execute } = commandOf(args);
+  return withClient(args.storage, !writes, (client) => execute(client, args, terminal));
 }
 
 function commandOf({ command, operands }: Arguments): Command {
@@ -60,7 +60,7 @@ function commandOf({ command, operands }: Arguments): Command {
         : `pawl ${command} takes no "${operands[0]}".`,
     );
   }
-  return found.execute;
+  return found;
 }
 
 function report(error: unknown, terminal: Terminal): ExitCode {

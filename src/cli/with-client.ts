@@ -6,15 +6,16 @@ import { UsageError } from "./arguments.js";
 /** The storage could not be used: exit code 1. */
 class StorageMissing extends Error {}
 
-/** A client without jobs that is never started: it reads and writes runs and executes none. */
+/** A client without jobs that is never started: it reads, or also writes, runs and executes none. */
 export async function withClient<T>(
   path: string | undefined,
+  readonly: boolean,
   work: (client: Client) => Promise<T>,
 ): Promise<T> {
   assertFile(path);
   // Only here, so that help and usage errors need no driver.
   const { sqlite } = await import("../storage/sqlite/index.js");
-  const client = createClient({ storage: sqlite(path) });
+  const client = createClient({ storage: sqlite({ path, readonly }) });
   try {
     return await work(client);
   } finally {

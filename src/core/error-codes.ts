@@ -189,7 +189,7 @@ export const errorCodes = {
   },
   STORAGE_READONLY: {
     concern: "storage",
-    help: "The storage cannot be written to; check file permissions, or whether the server is a replica.",
+    help: "The storage cannot be written to; check file permissions, whether the server is a replica, or whether it was opened with `readonly: true`.",
   },
   STORAGE_FULL: {
     concern: "storage",

@@ -95,6 +95,8 @@ export function hookRun(
     status: "PENDING",
     wakeAt: now,
     payload: null,
+    // A purge spares the run for as long as this is open.
+    parentId: run.id,
     state: JSON.stringify(state),
   };
 }

@@ -160,8 +160,8 @@ export interface Storage {
   /**
    * Deletes at most `limit` runs that ended before `finishedBefore`, with all
    * that belongs to them, and leaves a tombstone of each (id, key, fingerprint)
-   * until `dedupeUntil`. Spares runs with undelivered effects and children of a
-   * run that is not final. Tombstones past their time go, too.
+   * until `dedupeUntil`. Spares runs with undelivered effects, with an internal
+   * child that is not final, and children of a run that is not final. Tombstones past their time go, too.
    */
   purge(query: PurgeQuery): Promise<{ purged: number }>;
 

@@ -115,12 +115,17 @@ export function countByStatus(
   return counts;
 }
 
-/** A run may go when it ended before that instant; a child only after its parent, which may still ask for it. */
+/**
+ * A run may go when it ended before that instant, unless somebody who is open
+ * may still ask for it: its parent, or an internal child, such as a hook.
+ */
 export function isPurgeable(
   run: Pick<RunRecord, "status" | "finishedAt">,
   parent: Pick<RunRecord, "status"> | undefined,
+  children: readonly Pick<RunRecord, "jobId" | "status">[],
   finishedBefore: number,
 ): boolean {
   if (!isFinal(run.status) || (run.finishedAt ?? 0) >= finishedBefore) return false;
-  return parent === undefined || isFinal(parent.status);
+  if (parent !== undefined && !isFinal(parent.status)) return false;
+  return children.every(({ jobId, status }) => !isInternal(jobId) || isFinal(status));
 }

@@ -114,7 +114,12 @@ function firstAnswer<T>(call: () => Promise<T>): Promise<T> {
 }
 
 function isLasting(error: unknown): boolean {
-  return LASTING.some((code) => isPawlError(error, code));
+  return LASTING.some((code) => isPawlError(error, code)) || isReadonlyByOption(error);
+}
+
+/** A disk that can only be read for now may change; what was opened so on purpose does not. */
+function isReadonlyByOption(error: unknown): boolean {
+  return isPawlError(error, "STORAGE_READONLY") && error.details?.option === "readonly";
 }
 
 /** The calls of a storage that the engine makes under ids, made patient. */

@@ -54,12 +54,16 @@ interface Decision {
 async function askOnError(failure: Failure): Promise<Decision> {
   const { error, task, io, onError } = failure;
   if (onError === undefined) return { error };
-  let answer: OnErrorResult;
   try {
-    answer = await onError(error, task, io);
+    return decisionOf(failure, await onError(error, task, io));
   } catch (thrown) {
     return { error: thrown };
   }
+}
+
+/** May throw: the answer's getters are the user's code. */
+function decisionOf(failure: Failure, answer: OnErrorResult): Decision {
+  const { error } = failure;
   if (answer === undefined || answer === null) return { error };
   if (answer instanceof Error) return { error: answer };
   if (typeof answer === "object" && "skipRetrying" in answer && answer.skipRetrying === true)

@@ -1,10 +1,11 @@
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { main } from "../../src/cli/main.js";
 import { type Client, createClient, defineJob, invokeTrigger } from "../../src/index.js";
 import { sqlite } from "../../src/storage/sqlite/index.js";
+import { DriverFinder } from "../../src/storage/sqlite/load-driver.js";
 import { fakeClock } from "../../src/testing/index.js";
 
 const folder = mkdtempSync(join(tmpdir(), "pawl-cli-"));
@@ -60,6 +61,14 @@ afterAll(async () => {
   await app.stop();
   rmSync(folder, { recursive: true, force: true });
 });
+
+/** Each process that may write begins with a commit that counts it. */
+function versionOf(path: string): unknown {
+  const connection = new DriverFinder().find(undefined).open(path);
+  const rows = connection.prepare("select key, value from pawl_meta").all([]);
+  connection.close();
+  return rows;
+}
 
 async function pawl(...argv: string[]): Promise<{ code: number; out: string; err: string }> {
   const out: string[] = [];
@@ -207,6 +216,42 @@ describe("exit codes and errors", () => {
     const result = await pawl("runs", "--storage", missing);
     expect(result).toMatchObject({ code: 1, err: expect.stringContaining("There is no file") });
     expect(existsSync(missing)).toBe(false);
+  });
+
+  test.each(["runs", "run", "explain"])("pawl %s writes nothing to the file", async (name) => {
+    const before = versionOf(file);
+    const operands = name === "runs" ? [] : [ids.shipped];
+    expect(await pawl(name, ...operands, ...onFile)).toMatchObject({ code: 0 });
+    expect(versionOf(file)).toEqual(before);
+  });
+
+  test("a file without runs: 1, and it stays as it is", async () => {
+    const empty = join(folder, "empty.db");
+    writeFileSync(empty, "");
+    expect(await pawl("runs", "--storage", empty)).toMatchObject({
+      code: 1,
+      err: expect.stringMatching(/holds no runs of Pawl.*\[STORAGE_PATH_INVALID\]$/),
+    });
+    expect(readFileSync(empty)).toHaveLength(0);
+  });
+
+  test.each([
+    [99, /Update this process.*\[STORAGE_NEWER\]$/],
+    [0.5, /Start the application with this version.*\[STORAGE_READONLY\]$/],
+  ])("a file of schema version %d: 1, and it is not migrated", async (version, advice) => {
+    const other = join(folder, `schema-${version}.db`);
+    const client = createClient({ storage: sqlite(other) });
+    await client.stats();
+    await client.stop();
+    const connection = new DriverFinder().find(undefined).open(other);
+    connection.exec(`update pawl_meta set value = ${version} where key = 'schema'`);
+    expect(await pawl("runs", "--storage", other)).toMatchObject({
+      code: 1,
+      err: expect.stringMatching(advice),
+    });
+    const schema = connection.prepare("select value from pawl_meta where key = 'schema'").get([]);
+    connection.close();
+    expect(schema).toEqual([version]);
   });
 
   test("a directory, or a file that is no database: 1", async () => {

@@ -148,14 +148,18 @@ describe("values", () => {
   });
 });
 
-test("a run may be purged when it and its parent are over", () => {
+test("a run may be purged when it, its parent and its hooks are over", () => {
   const ended = { status: "COMPLETED", finishedAt: 5 } as const;
-  expect(isPurgeable(ended, undefined, 6)).toBe(true);
-  expect(isPurgeable(ended, { status: "FAILED" }, 6)).toBe(true);
-  expect(isPurgeable(ended, { status: "WAITING" }, 6)).toBe(false);
-  expect(isPurgeable(ended, undefined, 5)).toBe(false);
-  expect(isPurgeable({ status: "WAITING", finishedAt: null }, undefined, 6)).toBe(false);
-  expect(isPurgeable({ status: "FAILED", finishedAt: null }, undefined, 6)).toBe(true);
+  const open = { jobId: "j", status: "WAITING" } as const;
+  expect(isPurgeable(ended, undefined, [], 6)).toBe(true);
+  expect(isPurgeable(ended, { status: "FAILED" }, [], 6)).toBe(true);
+  expect(isPurgeable(ended, open, [], 6)).toBe(false);
+  expect(isPurgeable(ended, undefined, [open], 6)).toBe(true);
+  expect(isPurgeable(ended, undefined, [{ ...open, jobId: "$hook:j" }], 6)).toBe(false);
+  expect(isPurgeable(ended, undefined, [{ jobId: "$hook:j", status: "FAILED" }], 6)).toBe(true);
+  expect(isPurgeable(ended, undefined, [], 5)).toBe(false);
+  expect(isPurgeable({ status: "WAITING", finishedAt: null }, undefined, [], 6)).toBe(false);
+  expect(isPurgeable({ status: "FAILED", finishedAt: null }, undefined, [], 6)).toBe(true);
 });
 
 describe("a page of runs", () => {

@@ -85,6 +85,30 @@ describeEngine("purge", (world) => {
     expect(await client.getRun(handle)).toBeUndefined();
   });
 
+  test("R19: a run stays until its hook has been called, also if that takes more than one try", async () => {
+    const client = world().client();
+    const heard: unknown[] = [];
+    const job = client.defineJob({
+      id: "j",
+      trigger: invokeTrigger(),
+      run: async () => "out",
+      onSuccess: ({ output }) => {
+        heard.push(output);
+        if (heard.length === 1) throw new Error("not now");
+      },
+    });
+    const handle = await client.invoke(job);
+    await client.drain();
+    world().clock.advance("1h");
+    expect(await client.purge({ olderThan: "1m" })).toEqual({ purged: 0 });
+    await client.drain();
+    expect(heard).toEqual(["out", "out"]);
+    world().clock.advance("1h");
+    // The run, and that of its hook.
+    expect(await client.purge({ olderThan: "1m" })).toEqual({ purged: 2 });
+    expect(await client.getRun(handle)).toBeUndefined();
+  });
+
   test("R19: more runs than one batch holds are all purged", async () => {
     const client = world().client();
     const job = client.defineJob({ id: "j", trigger: invokeTrigger(), run: async () => {} });

@@ -155,7 +155,7 @@ function judgeKeys({ ledger }: World, runs: readonly RunRecord[]): void {
     if (idempotencyKey !== null) {
       const key = `${jobId} ${idempotencyKey}`;
       if (count(key) > 1) throw new Violation("G12", `two runs have the idempotency key ${key}`);
-    } else if (parentId !== null) {
+    } else if (parentId !== null && !isInternal(jobId)) {
       const place = `${parentId} ${parentPath}`;
       // A batch starts its children at places below its own.
       const batch = place.slice(0, place.lastIndexOf("/"));

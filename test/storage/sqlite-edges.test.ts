@@ -295,6 +295,7 @@ describe("small print", () => {
       path: newPath(),
       driver: "libsql",
       durability: "full",
+      readonly: false,
       clock: undefined,
     } as const;
     const clock = { now: () => 1, monotonic: () => 1, setTimer: () => () => {} };

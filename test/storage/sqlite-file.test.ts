@@ -1,12 +1,14 @@
 import { execFile } from "node:child_process";
-import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { promisify } from "node:util";
+import { createClient, defineJob, invokeTrigger } from "pawl";
 import { ManualClock } from "pawl/adapter-kit";
 import { sqlite } from "pawl/sqlite";
 import { describe, expect, test } from "vitest";
 import { schemaVersion } from "../../src/storage/sqlite/schema.js";
 import {
+  claim,
   connected,
   create,
   newDirectory,
@@ -124,6 +126,83 @@ describe("the schema", () => {
     for (const { stdout } of await Promise.all(starts)) expect(stdout.trim()).toBe("ok");
     const storage = await opened(path);
     expect((await storage.listRuns({ limit: 10 })).runs).toHaveLength(5);
+  });
+});
+
+describe("a file that is opened read-only", () => {
+  const readonly = { readonly: true };
+
+  test("is read while another process writes to it, and refuses each write of its own", async () => {
+    const path = newPath();
+    const application = await opened(path);
+    const storage = await opened(path, readonly);
+    await create(application, newRun("r"));
+    expect((await storage.getRuns(["r"]))[0]?.id).toBe("r");
+    expect((await storage.listRuns({ limit: 1 })).runs).toHaveLength(1);
+    const refused = {
+      code: "STORAGE_READONLY",
+      message: expect.stringContaining("readonly: true"),
+    };
+    const query = { finishedBefore: 0, dedupeUntil: 0, limit: 1 };
+    await expect(create(storage, newRun("s"))).rejects.toMatchObject(refused);
+    await expect(storage.setValue("a", "1")).rejects.toMatchObject(refused);
+    await expect(storage.claimRuns(claim())).rejects.toMatchObject(refused);
+    await expect(storage.purge(query)).rejects.toMatchObject(refused);
+    await expect(storage.commit([])).rejects.toMatchObject(refused);
+  });
+
+  test("is not written to: nobody else sees a change", async () => {
+    const path = newPath();
+    await opened(path);
+    const witness = connected(path);
+    const version = () => witness.prepare("pragma data_version").get([]);
+    const before = version();
+    const storage = await opened(path, readonly);
+    await storage.getRuns(["r"]);
+    await storage.close();
+    expect(version()).toEqual(before);
+  });
+
+  test("must be there, and is not made", async () => {
+    const path = newPath();
+    await expect(opened(path, readonly)).rejects.toMatchObject({ code: "STORAGE_PATH_INVALID" });
+    expect(existsSync(path)).toBe(false);
+  });
+
+  test("must hold the tables, and gets none", async () => {
+    const path = newPath();
+    writeFileSync(path, "");
+    const opening = opened(path, readonly);
+    await expect(opening).rejects.toMatchObject({ code: "STORAGE_PATH_INVALID" });
+    await expect(opening).rejects.toThrow(/holds no runs/);
+    expect(readFileSync(path)).toHaveLength(0);
+  });
+
+  test.each([
+    [schemaVersion + 3, "STORAGE_NEWER", /Update this process/],
+    [schemaVersion - 0.5, "STORAGE_READONLY", /Start the application/],
+  ])("with schema version %d is refused: %s", async (version, code, advice) => {
+    const path = newPath();
+    await (await opened(path)).close();
+    const connection = connected(path);
+    connection.prepare("update pawl_meta set value = ? where key = 'schema'").run([version]);
+    const opening = opened(path, readonly);
+    await expect(opening).rejects.toMatchObject({ code });
+    await expect(opening).rejects.toThrow(advice);
+  });
+
+  test("gives a client for looking, whose writes are refused at once and not tried for ever", async () => {
+    const path = newPath();
+    const job = defineJob({ id: "j", trigger: invokeTrigger(), run: () => {} });
+    const application = createClient({ storage: sqlite(path), jobs: [job] });
+    const { id } = await application.invoke(job, {}, { delay: "1h" });
+    const client = createClient({ storage: sqlite({ path, readonly: true }) });
+    expect((await client.getRun(id))?.status).toBe("PENDING");
+    const refused = { code: "STORAGE_READONLY" };
+    await expect(client.cancelRun(id)).rejects.toMatchObject(refused);
+    await expect(client.invoke("j", {})).rejects.toMatchObject(refused);
+    await client.stop();
+    await application.stop();
   });
 });
 

@@ -1,3 +1,4 @@
+import { isInternal } from "../../src/core/final.js";
 import { isFinal } from "../../src/core/run-status.js";
 import { NEVER, type RunRecord } from "../../src/core/storage.js";
 import { awayMs, type FaultKind, interruptionsOf, LEASE_MS } from "./faults.js";
@@ -48,8 +49,8 @@ function checkExecutions({ stage }: End, scenario: Scenario, maxParked: number):
 /** No effect of a run was made twice. */
 function checkChildren(runs: readonly RunRecord[]): void {
   const seen = new Set<string>();
-  for (const { parentId, parentPath } of runs) {
-    if (parentId === null) continue;
+  for (const { jobId, parentId, parentPath } of runs) {
+    if (parentId === null || isInternal(jobId)) continue;
     const place = `${parentId}/${parentPath}`;
     if (seen.has(place)) throw new Error(`two runs were started at ${place}`);
     seen.add(place);

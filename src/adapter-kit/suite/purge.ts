@@ -107,6 +107,18 @@ export const purging = topic("purge", {
     same(await store.a.purge(query), { purged: 2 });
   },
 
+  async "a run stays while an internal child of it is open, and not for any other child"(store) {
+    const id = await ended(store, 1);
+    const hook = await store.hold({ jobId: "$hook:job", parentId: id });
+    const other = await ended(store, 1);
+    await store.create({ parentId: other });
+    const query = { finishedBefore: 100, dedupeUntil: 0, limit: 9 };
+    same(await store.a.purge(query), { purged: 1 });
+    same(await left(store, [id, other]), [id]);
+    await store.ok(store.write(hook, { run: { status: "COMPLETED", finishedAt: 50 } }));
+    same(await store.a.purge(query), { purged: 2 });
+  },
+
   async "spared runs do not use up the limit for ever"(store) {
     const parent = await store.hold();
     for (let n = 0; n < 4; n += 1) await ended(store, n, { parentId: parent.id });

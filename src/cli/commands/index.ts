@@ -7,15 +7,17 @@ import { retry } from "./retry.js";
 import { run } from "./run.js";
 import { runs } from "./runs.js";
 
-export type Command = (client: Client, args: Arguments, terminal: Terminal) => Promise<ExitCode>;
+export interface Command {
+  readonly operands: 0 | 1;
+  /** The others must not even migrate the file: its application may be of another version. */
+  readonly writes?: boolean;
+  readonly execute: (client: Client, args: Arguments, terminal: Terminal) => Promise<ExitCode>;
+}
 
-export const commands: ReadonlyMap<
-  string,
-  { readonly operands: 0 | 1; readonly execute: Command }
-> = new Map([
+export const commands: ReadonlyMap<string, Command> = new Map<string, Command>([
   ["runs", { operands: 0, execute: runs }],
   ["run", { operands: 1, execute: run }],
   ["explain", { operands: 1, execute: explain }],
-  ["cancel", { operands: 1, execute: cancel }],
-  ["retry", { operands: 1, execute: retry }],
-] as const);
+  ["cancel", { operands: 1, writes: true, execute: cancel }],
+  ["retry", { operands: 1, writes: true, execute: retry }],
+]);

@@ -26,7 +26,12 @@ function takeFinished(data: MemoryData, { finishedBefore, limit }: PurgeQuery): 
     if (taken.length >= limit || (row.run.finishedAt ?? 0) >= finishedBefore) break;
     data.due.remove(row);
     const parent = data.identities.run(row.run.parentId ?? "")?.run;
-    (isPurgeable(row.run, parent, finishedBefore) ? taken : spared).push(row);
+    const children =
+      data.byParent
+        .get(row.id)
+        ?.all()
+        .map(({ run }) => run) ?? [];
+    (isPurgeable(row.run, parent, children, finishedBefore) ? taken : spared).push(row);
   }
   for (const row of spared) data.due.place(row, 0);
   return taken;

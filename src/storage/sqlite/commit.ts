@@ -48,10 +48,9 @@ export class Committer {
     if (task === undefined || others.length > 0 || write.logs !== undefined) return undefined;
     if (!hasRecordsOnly(write) || task.replaces !== undefined || !isPlain(task)) return undefined;
     const guard = this.#transaction.known(runId);
-    if (guard === undefined || guardOutcome(write, guard) !== undefined) return undefined;
-    const { rk, epoch, status, inbox, leaseUntil } = guard;
-    const values = plainTaskValues(rk, task, writeId);
-    values.push(rk, runId, epoch, status, inbox, leaseUntil);
+    if (guard?.status !== "EXECUTING" || guardOutcome(write, guard) !== undefined) return undefined;
+    const values = plainTaskValues(guard.rk, task, writeId);
+    values.push(runId, guard.epoch, guard.inbox);
     const { database } = this.#transaction;
     return database.runAlone(insertLoneTask, values) === 1 ? answer("ok", guard) : undefined;
   }

@@ -45,6 +45,11 @@ export class Database {
     this.exec("pragma cache_size = -16000");
   }
 
+  /** Not by an option of the driver: that would need the log's index file to be there already. */
+  configureReadonly(): void {
+    this.exec("pragma query_only = on");
+  }
+
   exec(sql: string): void {
     this.#connection.exec(sql);
   }

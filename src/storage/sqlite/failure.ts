@@ -65,6 +65,15 @@ export function reasonOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
+/** Time does not heal it, unlike a disk that can only be read for now; the engine tells them apart by the option. */
+export function readonlyError(path: string): StorageError {
+  return new StorageError(
+    "STORAGE_READONLY",
+    `The SQLite file ${path} was opened with readonly: true. Leave out that option to write to it.`,
+    { details: { path, option: "readonly" } },
+  );
+}
+
 /** A driver's error as the engine and the user should see it. */
 export function storageErrorOf(error: unknown, path: string): StorageError {
   if (isPawlError(error)) return error as StorageError;

@@ -7,6 +7,8 @@ const LOOK_SELDOM_MS = 100;
 /** The log is written first and counts only after its flush: so after a change there are several looks. */
 const LOOKS_AFTER_CHANGE = 12;
 const LOOK_APART_MS = 2;
+/** While this process writes: a look costs as much as a tenth of a small commit. */
+const LOOK_WHILE_WRITING_MS = 10;
 
 interface FileWatcher {
   on(event: "error", listener: () => void): unknown;
@@ -23,6 +25,8 @@ interface Looker {
   look(): void;
   /** How often it has looked, for whatever reason. */
   readonly looks: number;
+  /** How often this process has written. */
+  readonly writes: number;
 }
 
 /**
@@ -42,6 +46,7 @@ export class Hints {
   #soon: NodeJS.Timeout | undefined;
   #looksLeft = 0;
   #looksBefore = 0;
+  #writesBefore = 0;
 
   constructor(path: string, looker: Looker) {
     this.#path = path;
@@ -112,21 +117,19 @@ export class Hints {
     this.#lookSoon();
   }
 
-  #lookSoon(): void {
-    this.#soon = setTimeout(() => this.#tick(), LOOK_APART_MS);
+  #lookSoon(delayMs = LOOK_APART_MS): void {
+    this.#soon = setTimeout(() => this.#tick(), delayMs);
     this.#soon.unref();
   }
 
   #tick(): void {
-    if (this.#looker.looks === this.#looksBefore) {
-      this.#looksLeft--;
-      if (!this.#lookNow()) return;
-    } else {
-      this.#looksLeft = LOOKS_AFTER_CHANGE;
-    }
+    const isWriting = this.#looker.writes !== this.#writesBefore;
+    this.#writesBefore = this.#looker.writes;
+    if (this.#looker.looks === this.#looksBefore && !this.#lookNow()) return;
     this.#looksBefore = this.#looker.looks;
+    this.#looksLeft = isWriting ? LOOKS_AFTER_CHANGE : this.#looksLeft - 1;
     if (this.#looksLeft > 0) {
-      this.#lookSoon();
+      this.#lookSoon(isWriting ? LOOK_WHILE_WRITING_MS : LOOK_APART_MS);
       return;
     }
     this.#watch();

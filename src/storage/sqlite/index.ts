@@ -23,11 +23,16 @@ export interface SqliteOptions {
    * back the last ones that were answered as stored. Tasks whose record is lost run again. The file stays sound.
    */
   readonly durability?: "full" | "relaxed";
+  /**
+   * Only looks, for tools beside the application: makes, migrates and writes nothing, and refuses every write with
+   * `STORAGE_READONLY`. The file must be there, with the schema of this version of Pawl.
+   */
+  readonly readonly?: boolean;
   /** For tests. Default: the client's clock. */
   readonly clock?: Clock;
 }
 
-const optionNames = ["path", "driver", "durability", "clock"];
+const optionNames = ["path", "driver", "durability", "readonly", "clock"];
 
 /**
  * Keeps everything in one SQLite file, which any number of processes on one machine may share.
@@ -37,13 +42,14 @@ const optionNames = ["path", "driver", "durability", "clock"];
 export function sqlite(pathOrOptions: string | SqliteOptions): Storage {
   const options = typeof pathOrOptions === "string" ? { path: pathOrOptions } : pathOrOptions;
   assertOptions(options, optionNames, "sqlite");
-  const { path, driver, durability = "full", clock } = options;
+  const { path, driver, durability = "full", readonly = false, clock } = options;
   if (typeof path !== "string" || path === "" || path.includes("\0")) {
     throw invalid("path", "the path of a file", path);
   }
   if (durability !== "full" && durability !== "relaxed") {
     throw invalid("durability", '"full" or "relaxed"', durability);
   }
+  if (typeof readonly !== "boolean") throw invalid("readonly", "true or false", readonly);
   const known = typeof driver === "string" && (driverNames as readonly string[]).includes(driver);
   const given = (typeof driver === "object" && driver !== null) || typeof driver === "function";
   if (driver !== undefined && !known && !given) {
@@ -53,7 +59,7 @@ export function sqlite(pathOrOptions: string | SqliteOptions): Storage {
       driver,
     );
   }
-  return new SqliteStorage({ path, driver, durability, clock });
+  return new SqliteStorage({ path, driver, durability, readonly, clock });
 }
 
 function invalid(option: string, expected: string, value: unknown): ConfigError {

@@ -18,6 +18,7 @@ export class LockManners {
   #streakFrom = Number.NEGATIVE_INFINITY;
   #lastRelease = Number.NEGATIVE_INFINITY;
   #looks = 0;
+  #writes = 0;
 
   constructor(database: Database, onOthersWrote: () => void) {
     this.#database = database;
@@ -61,7 +62,13 @@ export class LockManners {
     this.#shared = true;
   }
 
+  /** So far, by this process. */
+  get writes(): number {
+    return this.#writes;
+  }
+
   released(): void {
+    this.#writes++;
     this.#lastRelease = performance.now();
   }
 }

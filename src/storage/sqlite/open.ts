@@ -2,7 +2,7 @@ import { StorageError } from "../../core/errors.js";
 import { Database, type Durability } from "./database.js";
 import type { Driver } from "./driver.js";
 import { isBusy, reasonOf, sqliteCode, storageErrorOf } from "./failure.js";
-import { migrate } from "./schema.js";
+import { assertReadable, migrate } from "./schema.js";
 
 const BUSY_FOR_MS = 10_000;
 
@@ -18,18 +18,46 @@ interface PathBuiltin {
   dirname(path: string): string;
 }
 
+/** Makes no file, migrates nothing and cannot write. */
+export async function openReadonly(driver: Driver, path: string): Promise<Database> {
+  const files = process.getBuiltinModule?.("node:fs") as FileBuiltin | undefined;
+  if (files !== undefined && files.statSync(path, { throwIfNoEntry: false }) === undefined) {
+    throw new StorageError(
+      "STORAGE_PATH_INVALID",
+      `There is no SQLite file ${path}, and one that is opened read-only is not made. Check the path.`,
+      { details: { path } },
+    );
+  }
+  return opening(driver, path, (opened) => {
+    opened.configureReadonly();
+    assertReadable(opened);
+  });
+}
+
 /** Other processes may be opening the same new file: whatever is busy is tried again. */
 export async function openDatabase(
   driver: Driver,
   path: string,
   durability: Durability,
 ): Promise<Database> {
+  return opening(
+    driver,
+    path,
+    (opened) => opened.configure(durability),
+    (opened) => migrate(opened),
+  );
+}
+
+async function opening(
+  driver: Driver,
+  path: string,
+  ...steps: readonly ((opened: Database) => void)[]
+): Promise<Database> {
   let database: Database | undefined;
   try {
     const opened = new Database(driver, path);
     database = opened;
-    await whileBusy(() => opened.configure(durability));
-    await whileBusy(() => migrate(opened));
+    for (const step of steps) await whileBusy(() => step(opened));
     return opened;
   } catch (error) {
     database?.close();

@@ -4,10 +4,11 @@ import { numberOf } from "./text.js";
 import type { Transaction } from "./transaction.js";
 import type { ValueStore } from "./values.js";
 
-/** Children stay until their parent has ended: it may still ask for their results. */
+/** Children stay until their parent has ended: it may still ask for their results. A run stays for its hooks. */
 const selectEnded =
   "select rk from pawl_runs r indexed by pawl_runs_finished where finished_at < ? and due_at is null " +
   "and not exists (select 1 from pawl_runs p where p.id = r.parent_id and p.due_at is not null) " +
+  "and not exists (select 1 from pawl_runs c where c.parent_id = r.id and c.internal = 1 and c.due_at is not null) " +
   "order by finished_at limit ?";
 
 const insertTombstone =

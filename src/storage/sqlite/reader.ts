@@ -7,12 +7,15 @@ import {
   type TaskRecord,
 } from "../../core/storage.js";
 import type { Database } from "./database.js";
+import type { Row } from "./driver.js";
 import { recordColumns, recordOf } from "./run-row.js";
-import { taskBytes, taskColumns, taskOf } from "./task-row.js";
+import { taskBytes, taskJson, taskOf } from "./task-row.js";
 import { firstNumber, RowReader } from "./text.js";
 
 const selectRun = `select ${recordColumns} from pawl_runs where id = ?`;
-const selectTasks = `select ${taskColumns("pawl_tasks")} from pawl_tasks where rk = ? and seq > ? order by seq limit ?`;
+const selectTasks =
+  `select json_group_array(${taskJson("page")}) from ` +
+  "(select * from pawl_tasks where rk = ? and seq > ? order by seq limit ?) page";
 
 const FIRST_PAGE = 16;
 const LARGEST_PAGE = 1_024;
@@ -38,8 +41,7 @@ export class RunReader {
   }
 
   /**
-   * Reads on until the budget is spent. A driver answers all rows of a query at
-   * once, and a single output may have megabytes: so pages start small and grow
+   * Reads on until the budget is spent. A page comes as one text, and a single output may have megabytes: so pages start small and grow
    * with what the rows so far turned out to take.
    */
   tasks(rk: number, afterSeq: number, byteBudget: number, atLeast = 1): TaskPage {
@@ -48,9 +50,8 @@ export class RunReader {
     let last = afterSeq;
     let page = FIRST_PAGE;
     for (;;) {
-      const rows = this.#database.all(selectTasks, [rk, last, page]);
-      for (const row of rows) {
-        const task = taskOf(row);
+      const rows = this.#page(rk, last, page);
+      for (const task of rows) {
         left -= taskBytes(task);
         if (left < 0 && tasks.length >= atLeast) return { tasks, complete: false };
         tasks.push(task);
@@ -60,6 +61,13 @@ export class RunReader {
       const average = Math.max(1, (byteBudget - left) / tasks.length);
       page = Math.max(FIRST_PAGE, Math.min(LARGEST_PAGE, page * 4, Math.ceil(left / average) + 1));
     }
+  }
+
+  #page(rk: number, afterSeq: number, limit: number): TaskRecord[] {
+    const row = this.#database.get(selectTasks, [rk, afterSeq, limit]) ?? [];
+    const rows = JSON.parse(new RowReader(row).string()) as Row[];
+    // An aggregate promises no order; it comes in order all the same, so that this costs one look at each.
+    return rows.map(taskOf).sort((a, b) => a.seq - b.seq);
   }
 
   signals(rk: number): Signal[] {

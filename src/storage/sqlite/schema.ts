@@ -198,6 +198,25 @@ export function migrate(database: Database): void {
   });
 }
 
+/** For a connection that may not migrate. */
+export function assertReadable(database: Database): void {
+  const version = checkedVersion(database);
+  if (version === schemaVersion) return;
+  const { path } = database;
+  if (version === 0) {
+    throw new StorageError(
+      "STORAGE_PATH_INVALID",
+      `The file ${path} holds no runs of Pawl. Pass the path that the application gives to sqlite(), after it has been started once.`,
+      { details: { path } },
+    );
+  }
+  throw new StorageError(
+    "STORAGE_READONLY",
+    `The SQLite file ${path} has schema version ${version}, this version of Pawl reads ${schemaVersion}, and it was opened read-only. Start the application with this version of Pawl once: it brings the file up to date.`,
+    { details: { path, found: version, known: schemaVersion, option: "readonly" } },
+  );
+}
+
 function checkedVersion(database: Database): number {
   const version = versionOf(database);
   if (version <= schemaVersion) return version;

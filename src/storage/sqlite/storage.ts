@@ -25,9 +25,9 @@ import {
 import { ElementBatch, SingleBatch } from "./batches.js";
 import { countRuns } from "./count.js";
 import type { Durability } from "./database.js";
-import { reasonOf, storageErrorOf } from "./failure.js";
+import { readonlyError, reasonOf, storageErrorOf } from "./failure.js";
 import { DriverFinder, type DriverSource } from "./load-driver.js";
-import { openDatabase, whileBusy } from "./open.js";
+import { openDatabase, openReadonly, whileBusy } from "./open.js";
 import { Session } from "./session.js";
 import { listWaiting } from "./waiting.js";
 
@@ -35,6 +35,7 @@ export interface SqliteSettings {
   readonly path: string;
   readonly driver: DriverSource | undefined;
   readonly durability: Durability;
+  readonly readonly: boolean;
   readonly clock: Clock | undefined;
 }
 
@@ -175,11 +176,14 @@ export class SqliteStorage implements Storage {
   }
 
   async #open(clock: Clock): Promise<void> {
-    const { path, driver, durability } = this.#settings;
-    const database = await openDatabase(new DriverFinder().find(driver), path, durability);
+    const { path, driver, durability, readonly } = this.#settings;
+    const found = new DriverFinder().find(driver);
+    const database = readonly
+      ? await openReadonly(found, path)
+      : await openDatabase(found, path, durability);
     const session = new Session(database, this.#settings.clock ?? clock);
     try {
-      await whileBusy(() => session.register());
+      if (!readonly) await whileBusy(() => session.register());
     } catch (error) {
       database.close();
       throw storageErrorOf(error, path);
@@ -195,6 +199,12 @@ export class SqliteStorage implements Storage {
   #ready(): Session {
     if (this.#session === undefined || this.#closing !== undefined) throw this.#closed();
     return this.#session;
+  }
+
+  #writable(): Session {
+    const session = this.#ready();
+    if (this.#settings.readonly) throw readonlyError(this.#settings.path);
+    return session;
   }
 
   #closed(): StorageError {
@@ -218,7 +228,7 @@ export class SqliteStorage implements Storage {
     write: (session: Session) => T,
     read?: (session: Session) => T | undefined,
   ): Promise<T> {
-    const session = this.#ready();
+    const session = this.#writable();
     return new Promise<T>((resolve, reject) => {
       const quick = read === undefined ? undefined : () => read(session);
       session.queue.add(new SingleBatch(() => write(session), { resolve, reject }, quick));
@@ -232,7 +242,7 @@ export class SqliteStorage implements Storage {
     applyAlone?: (session: Session, element: E) => R | undefined,
   ): Promise<R[]> {
     return new Promise<R[]>((resolve, reject) => {
-      const session = this.#ready();
+      const session = this.#writable();
       if (elements.length === 0) {
         resolve([]);
         return;

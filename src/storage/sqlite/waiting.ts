@@ -1,12 +1,12 @@
-import type { TaskRecord, WaitingPage, WaitingTask } from "../../core/storage.js";
+import type { WaitingPage, WaitingTask } from "../../core/storage.js";
 import type { Database } from "./database.js";
 import type { Row } from "./driver.js";
-import { taskColumns, taskOf } from "./task-row.js";
+import { taskJson, taskOf } from "./task-row.js";
 import { RowReader } from "./text.js";
 
 /** Joined in this order: from the topic's waits to what each belongs to. */
 const selectWaiting =
-  `select w.run_id, r.job_id, r.created_at, ${taskColumns("t")} from pawl_topics w ` +
+  `select w.run_id, r.job_id, r.created_at, ${taskJson("t")} from pawl_topics w ` +
   "cross join pawl_runs r on r.rk = w.rk cross join pawl_tasks t on t.rk = w.rk and t.path = w.path " +
   "where w.topic = ? and (w.run_id, w.path) > (?, ?) and r.due_at is not null order by w.run_id, w.path limit ?";
 
@@ -37,6 +37,6 @@ export function listWaiting(
 
 function waitingOf(row: Row): WaitingTask {
   const read = new RowReader(row);
-  const task: TaskRecord = taskOf(row, 3);
-  return { runId: read.string(), jobId: read.string(), createdAt: read.number(), task };
+  const run = { runId: read.string(), jobId: read.string(), createdAt: read.number() };
+  return { ...run, task: taskOf(JSON.parse(read.string()) as Row) };
 }

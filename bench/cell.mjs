@@ -18,9 +18,6 @@ let figures;
 if (systemName === "raw") {
   const { measureRaw } = await import("./systems/raw.mjs");
   figures = await measureRaw(dir);
-} else if (systemName === "js") {
-  const { measureJs } = await import("./systems/raw.mjs");
-  figures = await measureJs();
 } else {
   const { workloads } = await import("./workloads.mjs");
   const open = await systemOf(systemName);

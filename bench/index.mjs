@@ -45,7 +45,7 @@ function repeated(system, workload, options, binary) {
 }
 
 const raw = repeated("raw", "");
-const table = new Table({ ...raw, jsPerS: repeated("js", "").perS });
+const table = new Table(raw);
 console.log(table.machine);
 
 function sequential() {
@@ -67,15 +67,20 @@ function throughput() {
     digits: 1,
     note: `${n(ours.tasksPerS)} tasks/s`,
   });
-  table.add("… tasks per second", ours.tasksPerS, { limit: 60_000, least: true, scale: "sqlite" });
-  table.add("… app CPU", ours.cpuUsPerTask, { limit: 20, unit: "µs/task", digits: 1, scale: "js" });
+  table.add("… tasks per second", ours.tasksPerS, { limit: 60_000, least: true, scaled: true });
+  table.add("… app CPU", ours.cpuUsPerTask, {
+    limit: 20,
+    unit: "µs/task",
+    digits: 1,
+    scaled: true,
+  });
   if (hasPeers) peers("throughput", "tasksPerS", ours.tasksPerS, 40);
   const memory = repeated("pawl-memory", "throughput", { concurrency: 1_000, flight: 256 });
   table.add("1,000 runs × 10 tasks, memory", memory.tasksPerS, {
     limit: 150_000,
     least: true,
     unit: "tasks/s",
-    scale: "js",
+    scaled: true,
     note: `best round ${n(memory.best)}`,
   });
   const lone = repeated("pawl-memory", "lone");
@@ -83,7 +88,7 @@ function throughput() {
     limit: 10,
     unit: "µs",
     digits: 1,
-    scale: "js",
+    scaled: true,
   });
 }
 
@@ -114,12 +119,12 @@ function latency() {
     digits: 2,
     note: `${n(p50Ms, 2)} ms against ${n(commitMs, 2)} ms`,
   });
-  table.add("… p99", p99Ms, { limit: 4, unit: "ms", digits: 2, scale: "sqlite" });
+  table.add("… p99", p99Ms, { limit: 4, unit: "ms", digits: 2, scaled: true });
 }
 
 function enqueue() {
   const { flightPerS, batchPerS } = repeated("pawl-sqlite", "enqueue");
-  const perSecond = { least: true, unit: "/s", scale: "sqlite" };
+  const perSecond = { least: true, unit: "/s", scaled: true };
   table.add("enqueue 10,000 runs, 64 in flight", flightPerS, { limit: 60_000, ...perSecond });
   table.add("… in batches of 1,000", batchPerS, { limit: 150_000, ...perSecond });
 }
@@ -129,7 +134,7 @@ function replay() {
   table.add("replay of 10,000 tasks, due → end", dueToEndMs, {
     limit: 50,
     unit: "ms",
-    scale: "js",
+    scaled: true,
     note: `${executions} executions`,
   });
   table.add("… growth, last 1,000 ÷ first 1,000", growth, { limit: 1.15, digits: 2 });
@@ -154,7 +159,7 @@ function waiting() {
   table.add("… all resumed after due", many.lastResumedMs, {
     limit: 500,
     unit: "ms",
-    scale: "sqlite",
+    scaled: true,
     note: `p50 ${n(many.resumedP50Ms)} ms`,
   });
   table.add("… idle CPU", many.idleCpuPercent, { limit: 1, unit: "%", digits: 2 });
@@ -166,7 +171,7 @@ function fanOut() {
     limit: 10,
     unit: "ms",
     digits: 1,
-    scale: "sqlite",
+    scaled: true,
   });
 }
 
@@ -180,7 +185,7 @@ function weight() {
       }),
     );
   const ms = median(Array.from({ length: 9 }, importOnce));
-  table.add("cold import of pawl", ms, { limit: 20, unit: "ms", digits: 1, scale: "js" });
+  table.add("cold import of pawl", ms, { limit: 20, unit: "ms", digits: 1, scaled: true });
 }
 
 sequential();

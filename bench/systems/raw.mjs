@@ -1,4 +1,4 @@
-// The driver itself, on the same disk: what a commit costs, and rows per second in groups of 100. And plain JavaScript.
+// The driver itself, on the same disk: what a commit costs, and rows per second in groups of 100.
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { now, TEXT } from "../measure.mjs";
@@ -57,19 +57,4 @@ export async function measureRaw(dir, { ms = 1_500 } = {}) {
   });
   database.close();
   return { driver, rowsPerS };
-}
-
-/** What an `await` of a value, its text and a place in a map cost: the least that a task can. */
-export async function measureJs({ ms = 800 } = {}) {
-  const texts = new Map();
-  const started = now();
-  let done = 0;
-  while (now() - started < ms) {
-    for (let i = 0; i < 1_000; i++) {
-      const value = await Promise.resolve({ i, text: TEXT });
-      texts.set(`k${i}`, JSON.stringify(value));
-    }
-    done += 1_000;
-  }
-  return { perS: (done / (now() - started)) * 1_000 };
 }

@@ -246,7 +246,7 @@ describe("the file", () => {
       "epoch = 'x'",
       "epoch = 0, due_at = 'x'",
       "due_at = 0, job_id = x'00'",
-      "job_id = 'j', error = x'00'",
+      "job_id = 'j', error = x'ffff'",
     ]) {
       connected(path).exec(`update pawl_runs set ${wrong}`);
       await expect(storage.getRuns(["r"])).rejects.toMatchObject({ code: "STORAGE_CORRUPT" });

@@ -11,7 +11,7 @@ import { ClaimScan } from "./claim-scan.js";
 import type { Database } from "./database.js";
 import { rankOf } from "./rank.js";
 import type { RunReader } from "./reader.js";
-import { headOfLeased, recordColumns, recordOf } from "./run-row.js";
+import { headOfLeased, recordJson, recordOf } from "./run-row.js";
 import type { StoreClock } from "./store-clock.js";
 import { taskBytes } from "./task-row.js";
 import { firstNumber, numberOf, RowReader } from "./text.js";
@@ -25,15 +25,17 @@ const selectOverdue =
 const selectNextDeadline =
   "select deadline_at from pawl_runs where deadline_at is not null order by deadline_at limit 1";
 
-const selectTaken = `select ${recordColumns}, kept_by, unread, write_id, side_write_id from pawl_runs where rk = ?`;
+const selectTaken = `select ${recordJson}, kept_by, unread, write_id, side_write_id from pawl_runs where rk = ?`;
 
 const updateTaken =
   "update pawl_runs set epoch = ?, status = 'EXECUTING', worker_id = ?, lease_until = ?, due_at = ?, rank = ?, " +
   "started_at = ?, deadline_at = ?, execution_count = ?, stalls = ?, last_seq = ?, kept_by = null, claim_id = ? where rk = ?";
 
-/** What is left of `taskBudget`. */
-interface Budget {
+/** For all runs of one claim. */
+interface Details {
+  /** What is left of `taskBudget`. */
   bytes: number;
+  readonly logCounts: ReadonlyMap<number, ClaimedRun["logCounts"]>;
 }
 
 interface TakenRow {
@@ -77,16 +79,18 @@ export class Claimer {
   claim(request: ClaimRequest): ClaimResult {
     const { now } = this.#transaction;
     const scan = new ClaimScan(this.#database, request, now);
-    const budget: Budget = { bytes: request.taskBudget };
     const before = this.#claimedBefore(request, now);
     if (before.length > 0) {
-      const held = before.map((rk) => this.#describe(rk, this.#record(rk).run, budget));
+      const details = this.#detailsOf(before, request);
+      const held = before.map((rk) => this.#describe(rk, this.#record(rk).run, details));
       return this.#answer(held, scan, now, scan.due(1).length > 0);
     }
     const named = request.only === undefined ? undefined : scan.named(request.only, request.limit);
     // One more than asked for tells whether the limit cuts anything off.
     const candidates = named ?? scan.due(request.limit + 1);
-    const runs = candidates.slice(0, request.limit).map((rk) => this.#take(rk, request, budget));
+    const chosen = candidates.slice(0, request.limit);
+    const details = this.#detailsOf(chosen, request);
+    const runs = chosen.map((rk) => this.#take(rk, request, details));
     const more = named === undefined ? candidates.length > request.limit : scan.due(1).length > 0;
     return this.#answer(runs, scan, now, more);
   }
@@ -108,23 +112,27 @@ export class Claimer {
     };
   }
 
+  #detailsOf(rks: readonly number[], { taskBudget }: ClaimRequest): Details {
+    return { bytes: taskBudget, logCounts: this.#reader.logCounts(rks) };
+  }
+
   #claimedBefore({ claimId, workerId }: ClaimRequest, now: number): number[] {
     return this.#database.all(selectClaimed, [claimId, workerId, now]).map((row) => numberOf(row));
   }
 
   #record(rk: number): TakenRow {
-    const row = this.#database.get(selectTaken, [rk]) ?? [];
-    const read = new RowReader(row, row.length - 4);
+    const read = new RowReader(this.#database.get(selectTaken, [rk]) ?? []);
+    const run = recordOf(read.string());
     const keptBy = read.stringOrNull();
     const rest = {
       unread: read.number(),
       writeId: read.stringOrNull(),
       sideWriteId: read.stringOrNull(),
     };
-    return { run: recordOf(row), keptBy, rest };
+    return { run, keptBy, rest };
   }
 
-  #take(rk: number, request: ClaimRequest, budget: Budget): ClaimedRun {
+  #take(rk: number, request: ClaimRequest, details: Details): ClaimedRun {
     const { now } = this.#transaction;
     const row = this.#record(rk);
     const { run } = row;
@@ -134,7 +142,7 @@ export class Claimer {
     const { workerId, leaseMs } = request;
     const taken = claimedRecord(run, { workerId, leaseMs, kept, highestSeq }, now);
     this.#write(rk, taken, request.claimId, row.rest);
-    if (started && !kept) return this.#describe(rk, taken, budget);
+    if (started && !kept) return this.#describe(rk, taken, details);
     return {
       run: taken,
       signals: this.#signals(rk, taken),
@@ -166,17 +174,16 @@ export class Claimer {
     );
   }
 
-  #describe(rk: number, run: RunRecord, budget: Budget): ClaimedRun {
-    const { tasks, complete } = this.#reader.tasks(rk, 0, Math.max(0, budget.bytes), 0);
-    for (const task of tasks) budget.bytes -= taskBytes(task);
-    const logCounts = this.#reader.logCounts(rk);
+  #describe(rk: number, run: RunRecord, details: Details): ClaimedRun {
+    const { tasks, complete } = this.#reader.tasks(rk, 0, Math.max(0, details.bytes), 0);
+    for (const task of tasks) details.bytes -= taskBytes(task);
     return {
       run,
       signals: this.#signals(rk, run),
       tasks,
       tasksComplete: complete,
       kept: false,
-      logCounts,
+      logCounts: details.logCounts.get(rk) ?? {},
     };
   }
 

@@ -74,11 +74,21 @@ export function readonlyError(path: string): StorageError {
   );
 }
 
+function notOurs(path: string, options: ErrorOptions): StorageError {
+  return new StorageError(
+    "STORAGE_CORRUPT",
+    `The SQLite file ${path} holds a blob where a text or a number should be. Was it changed by another program?`,
+    options,
+  );
+}
+
 /** A driver's error as the engine and the user should see it. */
 export function storageErrorOf(error: unknown, path: string): StorageError {
   if (isPawlError(error)) return error as StorageError;
   const options = { cause: error, details: { path, sqliteCode: sqliteCode(error) } };
   const text = reasonOf(error);
+  // Rows are read as JSON, and no column of ours has a blob.
+  if (text.includes("JSON cannot hold BLOB")) return notOurs(path, options);
   switch (sqliteCode(error)) {
     case 8:
       return new StorageError(

@@ -3,8 +3,8 @@ import { finalStatuses, isFinal, type RunStatus } from "../../core/run-status.js
 import type { RunPage, RunQuery, RunRecord } from "../../core/storage.js";
 import type { Database } from "./database.js";
 import type { SqlValue } from "./driver.js";
-import { recordColumns, recordOf } from "./run-row.js";
-import { firstNumber, numberOf, RowReader } from "./text.js";
+import { recordJson, recordOf } from "./run-row.js";
+import { firstNumber, RowReader } from "./text.js";
 
 /** `displayStatus` of core/run-status.ts for a run that is not final; both parameters are now. */
 const displayed =
@@ -74,10 +74,13 @@ export class RunLister {
     const where = conditions.map(({ sql }) => sql).join(" and ");
     const values = conditions.flatMap((condition) => condition.values);
     const rows = this.#database.all(
-      `select ${recordColumns} from pawl_runs where ${where} order by rk desc limit ?`,
+      `select rk, ${recordJson} from pawl_runs where ${where} order by rk desc limit ?`,
       [...values, limit],
     );
-    return rows.map((row) => ({ rk: numberOf(row), run: recordOf(row) }));
+    return rows.map((row) => {
+      const read = new RowReader(row);
+      return { rk: read.number(), run: recordOf(read.string()) };
+    });
   }
 
   #commonConditions(query: RunQuery, before: number): Condition[] {

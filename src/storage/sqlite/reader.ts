@@ -8,11 +8,11 @@ import {
 } from "../../core/storage.js";
 import type { Database } from "./database.js";
 import type { Row } from "./driver.js";
-import { recordColumns, recordOf } from "./run-row.js";
+import { recordJson, recordOf } from "./run-row.js";
 import { taskBytes, taskJson, taskOf } from "./task-row.js";
 import { firstNumber, RowReader } from "./text.js";
 
-const selectRun = `select ${recordColumns} from pawl_runs where id = ?`;
+const selectRun = `select ${recordJson} from pawl_runs where id = ?`;
 const selectTasks =
   `select json_group_array(${taskJson("page")}) from ` +
   "(select * from pawl_tasks where rk = ? and seq > ? order by seq limit ?) page";
@@ -33,7 +33,7 @@ export class RunReader {
 
   run(id: string): RunRecord | undefined {
     const row = this.#database.get(selectRun, [id]);
-    return row === undefined ? undefined : recordOf(row);
+    return row === undefined ? undefined : recordOf(new RowReader(row).string());
   }
 
   rowKey(id: string): number | undefined {
@@ -81,23 +81,27 @@ export class RunReader {
     });
   }
 
-  logCounts(rk: number): Record<string, number> {
-    const counts: Record<string, number> = {};
-    for (const row of this.#database.all(
-      "select stream, count(*) from pawl_logs where rk = ? group by stream",
-      [rk],
-    )) {
+  /** Of each run the lines by stream; runs without any are left out. */
+  logCounts(rks: readonly number[]): Map<number, Record<string, number>> {
+    const found = new Map<number, Record<string, number>>();
+    const rows = this.#database.all(
+      "select rk, stream, count(*) from pawl_logs where rk in (select value from json_each(?)) group by rk, stream",
+      [JSON.stringify(rks)],
+    );
+    for (const row of rows) {
       const read = new RowReader(row);
-      const stream = read.string();
+      const rk = read.number();
+      const counts = found.get(rk) ?? {};
+      found.set(rk, counts);
       // Streams are named by users: "__proto__" is a name like any other.
-      Object.defineProperty(counts, stream, {
+      Object.defineProperty(counts, read.string(), {
         value: read.number(),
         enumerable: true,
         configurable: true,
         writable: true,
       });
     }
-    return counts;
+    return found;
   }
 
   logs(rk: number, page: { after?: number; limit: number }): StoredLogLine[] {

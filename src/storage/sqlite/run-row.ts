@@ -90,14 +90,14 @@ export function headOfLeased(
   return { rk, id, jobId, ...held, ...rest, wakeAt: null, wakeSignals: 0 };
 }
 
-/** In the order in which `recordOf` reads them. */
-export const recordColumns =
-  "rk, id, job_id, version, status, epoch, generation, worker_id, lease_until, due_at, deadline_at, max_duration_ms, " +
+/** One JSON text, in the order in which `recordOf` reads it: drivers fetch each value of a row by itself. */
+export const recordJson =
+  "json_array(id, job_id, version, status, epoch, generation, worker_id, lease_until, due_at, deadline_at, max_duration_ms, " +
   "priority, limit_keys, payload, admitted, output, error, blocked, execution_count, stalls, last_seq, inbox, tags, " +
-  "event_id, parent_id, parent_path, idempotency_key, fingerprint, is_test, created_at, started_at, finished_at, meta, state";
+  "event_id, parent_id, parent_path, idempotency_key, fingerprint, is_test, created_at, started_at, finished_at, meta, state)";
 
-export function recordOf(row: Row): RunRecord {
-  const read = new RowReader(row, 1);
+export function recordOf(json: string): RunRecord {
+  const read = new RowReader(JSON.parse(json) as Row);
   return {
     id: read.string(),
     jobId: read.string(),

@@ -12,44 +12,44 @@ function bug(name: string, ...edits: readonly (readonly [string, string, string]
   };
 }
 
-const EPOCH_CHECK = 'if (guard.epoch !== undefined && guard.epoch !== row.epoch) return "fenced";';
+const EPOCH_CHECK = 'if (guard.epoch !== undefined && guard.epoch !== run.epoch) return "fenced";';
 
 /** Bugs that queues and workflow engines really had, and breaches of the engine's rules. */
 export const plantedBugs: readonly PlantedBug[] = [
-  bug("S2: the store ignores the epoch of a guard", ["storage/memory/commit.ts", EPOCH_CHECK, ""]),
+  bug("S2: the store ignores the epoch of a guard", ["core/write-verdict.ts", EPOCH_CHECK, ""]),
   bug("S6: the store claims what another worker just read as due", [
-    "storage/memory/data.ts",
-    "row.dueAt = row.leaseUntil;\n    if",
-    "row.dueAt = now;\n    if",
+    "core/stored-run.ts",
+    "dueAt: leaseUntil,",
+    "dueAt: now,",
   ]),
   bug("S7: the store does not count the slots of a limit", [
     "storage/memory/slots.ts",
-    "return (this.#used.get(key) ?? 0) < (limits[limitId] ?? 0);",
+    "return limitKeys.every((key) => (this.#used.get(key) ?? 0) < slotsOf(key, limits));",
     "return true;",
   ]),
   bug("S8: a park does not look at unread signals", [
-    "storage/memory/commit.ts",
-    "data.settleDue(row, now);",
-    "if (write.release === undefined) data.settleDue(row, now); else { row.dueAt = isFinal(row.status) ? null : row.wakeAt; data.due.place(row, now); }",
+    "core/stored-run.ts",
+    "run.dueAt = dueAtOf(run, next, now);",
+    "run.dueAt = dueAtOf(run, release === undefined ? next : { ...next, unread: 0 }, now);",
   ]),
   bug("S9: a watch on a run that is over is not answered", [
-    "storage/memory/effects.ts",
-    "receive(data, row, { id: signalId, topic, ref: targetId }, now);",
-    "void [signalId, topic, targetId];",
+    "core/stored-data.ts",
+    "if (target === undefined || isFinal(target.status))",
+    "if (target === undefined)",
   ]),
   bug("S12: an idempotency key is not looked up", [
     "storage/memory/identity.ts",
-    "const key = keyOf(run.jobId, run.idempotencyKey);\n    const byKey",
-    "const key = null as string | null;\n    const byKey",
+    "const key = keyName(run);\n    const holderId",
+    "const key = null as string | null;\n    const holderId",
   ]),
   bug("E10: stalls are never counted", [
-    "storage/memory/claim.ts",
-    "row.stalls = highestSeq > row.lastSeq ? 0 : row.stalls + 1;",
-    "row.stalls = 0;",
+    "core/stored-run.ts",
+    "stalls: highestSeq > run.lastSeq ? 0 : run.stalls + 1,",
+    "stalls: 0,",
   ]),
   bug("E10: executionCount is never raised", [
-    "storage/memory/data.ts",
-    "if (!row.keep) row.executionCount += 1;",
+    "core/stored-run.ts",
+    "executionCount: run.executionCount + (taking.kept ? 0 : 1),",
     "",
   ]),
   bug(

@@ -6,6 +6,7 @@ import { assertText } from "../core/key.js";
 import { parseWith } from "../core/schema.js";
 import { encodeValue } from "./encode.js";
 import { admittedText, type Engine, SAME_AS_PAYLOAD } from "./engine.js";
+import { isThenable } from "./thenable.js";
 
 /** What a job makes of a payload, decided once per run (contract E1). */
 export type Admission = Admitted | { readonly ok: false; readonly issues: readonly PayloadIssue[] };
@@ -25,8 +26,8 @@ export function admitText(
 ): Admission | Promise<Admission> {
   if (!looksAtPayload(job)) return admittedAs(SAME_AS_PAYLOAD, job, undefined);
   const payload = engine.codec.decode(text);
-  return payload instanceof Promise
-    ? payload.then((decoded) => admit(engine, job, decoded))
+  return isThenable(payload)
+    ? Promise.resolve(payload).then((decoded) => admit(engine, job, decoded))
     : admit(engine, job, payload);
 }
 

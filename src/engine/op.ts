@@ -3,6 +3,7 @@ import { decodeErrorRecord, fromErrorRecord } from "../core/error-record.js";
 import type { Signal, TaskRecord } from "../core/storage.js";
 import type { TaskKind } from "../core/task-data.js";
 import type { Scope } from "./scope.js";
+import { isThenable } from "./thenable.js";
 
 /** What an open operation waits for while it is not busy. */
 export interface Waiting {
@@ -69,8 +70,8 @@ export class Op {
     } catch (error) {
       return this.#fail(error);
     }
-    if (!(value instanceof Promise)) return this.#fulfil(value);
-    return value.then(
+    if (!isThenable(value)) return this.#fulfil(value);
+    return Promise.resolve(value).then(
       (decoded) => this.#fulfil(decoded),
       (error) => this.#fail(error),
     );

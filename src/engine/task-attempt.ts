@@ -60,7 +60,9 @@ export class TaskAttempt {
     this.#op.timeLimit = this;
     this.arm();
     this.scope.enter();
-    this.#call(callback).then(
+    // Not the promise's own `then`, which a callback may have changed; an `await` would not look at it either.
+    Promise.prototype.then.call(
+      this.#call(callback),
       (value) => this.#end({ value }),
       (error) => this.#end({ error }),
     );

@@ -11,11 +11,13 @@ import {
   claim,
   connected,
   create,
+  leased,
   newDirectory,
   newPath,
   newRun,
   opened,
   tampered,
+  task,
 } from "./sqlite-fixture.js";
 
 const clock = new ManualClock();
@@ -227,6 +229,27 @@ describe("the file", () => {
     await opened(newPath(), { durability, driver });
     const word = synchronous === 2 ? "full" : "normal";
     expect(seen).toEqual([`pragma synchronous = ${word}`]);
+  });
+
+  test("gives no text that holds more than one record: many large ones would exceed the longest string", async () => {
+    let longest = 0;
+    const driver = tampered((_sql, _values, execute) => {
+      const answer = execute();
+      for (const value of [answer].flat(2)) {
+        if (typeof value === "string") longest = Math.max(longest, value.length);
+      }
+      return answer;
+    });
+    const storage = await opened(newPath(), { driver });
+    await create(storage, leased("r"));
+    const output = "x".repeat(10_000);
+    const tasks = Array.from({ length: 600 }, (_, index) =>
+      task(`t${index}`, index + 1, index < 80 ? {} : { output }),
+    );
+    await storage.commit([{ runId: "r", writeId: "w", guard: { epoch: 1 }, tasks }]);
+    const page = await storage.listTasks("r", 0, 100_000_000);
+    expect(page.tasks.map(({ seq }) => seq)).toEqual(tasks.map(({ seq }) => seq));
+    expect(longest).toBeLessThan(2 * output.length);
   });
 
   test("keeps text as it was, also such that SQLite or a driver would cut or change", async () => {

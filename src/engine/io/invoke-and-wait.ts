@@ -13,6 +13,7 @@ import { decodeTaskData, encodeTaskData } from "../../core/task-data.js";
 import type { Engine } from "../engine.js";
 import type { Op } from "../op.js";
 import type { Scope } from "../scope.js";
+import { isThenable } from "../thenable.js";
 import { failOp, startChild } from "./invoke.js";
 import { group, inSlots } from "./parallel.js";
 import { rejected } from "./run-task.js";
@@ -169,8 +170,8 @@ function resultOf(engine: Engine, record: TaskRecord): unknown {
   if (status !== "COMPLETED")
     return { ok: false, error: errorOfChild(record, run.id, status), run };
   const output = record.output === null ? undefined : engine.codec.decode(record.output);
-  return output instanceof Promise
-    ? output.then((decoded) => ({ ok: true, output: decoded, run }))
+  return isThenable(output)
+    ? Promise.resolve(output).then((decoded) => ({ ok: true, output: decoded, run }))
     : { ok: true, output, run };
 }
 

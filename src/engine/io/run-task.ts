@@ -7,6 +7,7 @@ import { resolveRetry } from "../../core/retry.js";
 import type { TaskRecord } from "../../core/storage.js";
 import type { Scope } from "../scope.js";
 import { TaskRun } from "../task-run.js";
+import { isThenable } from "../thenable.js";
 
 export type TaskCallback = (task: Task, io: Io) => unknown;
 
@@ -40,7 +41,9 @@ export function runTask<T>(
     const output = record.output === null ? undefined : engine.codec.decode(record.output);
     const { parseOutput } = options;
     if (parseOutput === undefined) return output;
-    return output instanceof Promise ? output.then(parseOutput) : parseOutput(output);
+    return isThenable(output)
+      ? Promise.resolve(output as PromiseLike<T>).then(parseOutput)
+      : parseOutput(output);
   };
   return scope.execution.call<T>(scope, key, "task", decode, (op, earlier) => {
     new TaskRun(op, key, callback, options, onError).begin(earlier);

@@ -81,6 +81,8 @@ export class Hints {
   }
 
   #watch(): void {
+    // Who is told in a look may end its subscription and begin another one, which watches already.
+    this.#unwatch();
     try {
       const files = process.getBuiltinModule?.("node:fs") as FileBuiltin | undefined;
       this.#watcher = files?.watch(`${this.#path}-wal`, { persistent: false }, () =>

@@ -13,12 +13,11 @@ import { taskBytes, taskJson, taskOf } from "./task-row.js";
 import { firstNumber, RowReader } from "./text.js";
 
 const selectRun = `select ${recordJson} from pawl_runs where id = ?`;
-const selectTasks =
-  `select json_group_array(${taskJson("page")}) from ` +
-  "(select * from pawl_tasks where rk = ? and seq > ? order by seq limit ?) page";
+// Not one text for a page: it could exceed the longest string, which ends the process in libsql.
+const selectTasks = `select ${taskJson("pawl_tasks")} from pawl_tasks where rk = ? and seq > ? order by seq limit ?`;
 
 const FIRST_PAGE = 16;
-const LARGEST_PAGE = 1_024;
+const LARGEST_PAGE = 128;
 
 /** Ordinals of one epoch lie below this, so that one number tells both. */
 const ORDINALS = 2 ** 24;
@@ -41,7 +40,8 @@ export class RunReader {
   }
 
   /**
-   * Reads on until the budget is spent. A page comes as one text, and a single output may have megabytes: so pages start small and grow
+   * Reads on until the budget is spent. A driver answers all rows of a query at
+   * once, and a single output may have megabytes: so pages start small and grow
    * with what the rows so far turned out to take.
    */
   tasks(rk: number, afterSeq: number, byteBudget: number, atLeast = 1): TaskPage {
@@ -64,10 +64,8 @@ export class RunReader {
   }
 
   #page(rk: number, afterSeq: number, limit: number): TaskRecord[] {
-    const row = this.#database.get(selectTasks, [rk, afterSeq, limit]) ?? [];
-    const rows = JSON.parse(new RowReader(row).string()) as Row[];
-    // An aggregate promises no order; it comes in order all the same, so that this costs one look at each.
-    return rows.map(taskOf).sort((a, b) => a.seq - b.seq);
+    const rows = this.#database.all(selectTasks, [rk, afterSeq, limit]);
+    return rows.map((row) => taskOf(JSON.parse(new RowReader(row).string()) as Row));
   }
 
   signals(rk: number): Signal[] {

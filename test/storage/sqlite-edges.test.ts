@@ -132,13 +132,14 @@ describe("the lock among processes", () => {
     times.version = 2;
     manners.look();
     expect(hints()).toBe(1);
-    expect(manners.pauseBefore()).toBe(5);
-    times.now += 5;
-    expect(manners.pauseBefore()).toBe(0);
-    workFor(19);
-    expect(manners.pauseBefore()).toBe(0);
-    workFor(2);
-    expect(manners.pauseBefore()).toBe(5);
+    for (let streak = 0; streak < 3; streak++) {
+      expect(manners.pauseBefore()).toBe(0);
+      workFor(19);
+      expect(manners.pauseBefore()).toBe(0);
+      workFor(2);
+      expect(manners.pauseBefore()).toBe(5);
+      times.now += 5;
+    }
   });
 
   test("that is never given back ends the calls with an error, and those after it find it again", async () => {

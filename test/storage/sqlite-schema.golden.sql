@@ -97,7 +97,6 @@ CREATE TABLE pawl_tags (
   primary key (tag, rk)
 ) without rowid;
 CREATE TABLE pawl_tasks (
-  tk integer primary key,
   rk integer not null,
   seq integer not null,
   path text not null,
@@ -112,10 +111,9 @@ CREATE TABLE pawl_tasks (
   filter text,
   data text,
   error text,
-  output text
-);
-CREATE UNIQUE INDEX pawl_tasks_path on pawl_tasks (rk, path);
-CREATE UNIQUE INDEX pawl_tasks_seq on pawl_tasks (rk, seq);
+  output text,
+  primary key (rk, seq)
+) without rowid;
 CREATE TABLE pawl_tombstones (
   id text primary key,
   create_id text,
@@ -129,6 +127,7 @@ CREATE TABLE pawl_topics (
   run_id text not null,
   path text not null,
   rk integer not null,
+  seq integer not null,
   primary key (topic, run_id, path)
 ) without rowid;
 CREATE INDEX pawl_topics_run on pawl_topics (rk, path);

@@ -47,14 +47,15 @@ async function paths(storage: Storage, runId = "r"): Promise<string[]> {
 describe("calls of one turn share a transaction", () => {
   test("whatever they are", async () => {
     const { storage, seen } = await heldRun(unchanged);
+    const created = storage.createRuns([{ createId: "c", groups: [{ first: newRun("new") }] }]);
     const commits = Array.from({ length: 50 }, (_, index) =>
       storage.commit([write("r", index + 1)]),
     );
-    const created = storage.createRuns([{ createId: "c", groups: [{ first: newRun("new") }] }]);
     const value = storage.setValue("key", "value");
     const claimed = await storage.claimRuns(claim());
     await Promise.all([...commits, created, value]);
     expect(seen.filter((sql) => sql === "commit")).toHaveLength(1);
+    expect(seen).not.toContain(insertLoneTask);
     expect(claimed.runs.map(({ run }) => run.id)).toEqual(["new"]);
     expect(await paths(storage)).toHaveLength(50);
   });
@@ -69,7 +70,7 @@ describe("calls of one turn share a transaction", () => {
 
   test("two task records take a transaction, and read nothing of runs that this process holds", async () => {
     const { storage, seen } = await heldRun(unchanged);
-    await Promise.all([storage.commit([write("r", 1)]), storage.commit([write("other", 1)])]);
+    await storage.commit([write("r", 1), write("other", 1)]);
     expect(seen.map((sql) => sql.split(" ", 2).join(" "))).toEqual([
       "begin immediate",
       "pragma data_version",

@@ -6,27 +6,33 @@ interface Settled<R> {
   readonly reject: (error: unknown) => void;
 }
 
+/** What is done with each element of a call. */
+export interface ElementWork<E, R> {
+  apply(element: E): R;
+  /** The answer for an element that cannot be stored. */
+  refused(element: E, cause: unknown): R;
+  /** Writes an element without a transaction, if that is possible. */
+  applyAlone?(element: E): R | undefined;
+}
+
 /** One call with an array of elements, answered by position. */
 export class ElementBatch<E, R> implements Batch {
   readonly #elements: readonly E[];
-  readonly #apply: (element: E) => R;
-  readonly #refused: (element: E, cause: unknown) => R;
-  readonly #applyAlone: ((element: E) => R | undefined) | undefined;
-  readonly #settled: Settled<R[]>;
+  readonly #work: ElementWork<E, R>;
+  readonly #resolve: (results: R[]) => void;
+  readonly #reject: (error: unknown) => void;
   readonly #results: R[] = [];
 
   constructor(
     elements: readonly E[],
-    apply: (element: E) => R,
-    refused: (element: E, cause: unknown) => R,
-    settled: Settled<R[]>,
-    applyAlone?: (element: E) => R | undefined,
+    work: ElementWork<E, R>,
+    resolve: (results: R[]) => void,
+    reject: (error: unknown) => void,
   ) {
     this.#elements = elements;
-    this.#apply = apply;
-    this.#refused = refused;
-    this.#settled = settled;
-    this.#applyAlone = applyAlone;
+    this.#work = work;
+    this.#resolve = resolve;
+    this.#reject = reject;
   }
 
   get size(): number {
@@ -34,26 +40,26 @@ export class ElementBatch<E, R> implements Batch {
   }
 
   applyAlone(): boolean {
-    const result = this.#applyAlone?.(this.#elements[0] as E);
+    const result = this.#work.applyAlone?.(this.#elements[0] as E);
     if (result === undefined) return false;
-    this.#results[0] = result;
+    this.#results.push(result);
     return true;
   }
 
   apply(index: number): void {
-    this.#results[index] = this.#apply(this.#elements[index] as E);
+    this.#results[index] = this.#work.apply(this.#elements[index] as E);
   }
 
   refuse(index: number, cause: unknown): void {
-    this.#results[index] = this.#refused(this.#elements[index] as E, cause);
+    this.#results[index] = this.#work.refused(this.#elements[index] as E, cause);
   }
 
   done(): void {
-    this.#settled.resolve(this.#results);
+    this.#resolve(this.#results);
   }
 
   fail(error: StorageError): void {
-    this.#settled.reject(error);
+    this.#reject(error);
   }
 }
 

@@ -142,6 +142,7 @@ export class Claimer {
     const { workerId, leaseMs } = request;
     const taken = claimedRecord(run, { workerId, leaseMs, kept, highestSeq }, now);
     this.#write(rk, taken, request.claimId, row.rest);
+    if (!started) this.#transaction.paths.startsEmpty(taken.id, rk);
     if (started && !kept) return this.#describe(rk, taken, details);
     return {
       run: taken,

@@ -12,7 +12,7 @@ import { Refusal, reasonOf } from "./failure.js";
 import { planChange } from "./run-change.js";
 import { deleteTags, insertTag } from "./run-insert.js";
 import type { RunHead } from "./run-row.js";
-import { insertLoneTask, isPlain, plainTaskValues } from "./task-row.js";
+import { insertLoneTask, isPlain, loneTaskValues } from "./task-row.js";
 import { type TaskOutcome, TaskWriter } from "./task-writer.js";
 import { packText, packTextOrNull } from "./text.js";
 import type { RunGuardRow, Transaction } from "./transaction.js";
@@ -44,15 +44,18 @@ export class Committer {
    * if the run is not as it was last seen; nothing is written then.
    */
   applyAlone(write: RunWrite): CommitResult | undefined {
-    const { runId, writeId, tasks: [task, ...others] = [] } = write;
-    if (task === undefined || others.length > 0 || write.logs !== undefined) return undefined;
+    const { runId, writeId, tasks } = write;
+    const task = tasks?.[0];
+    if (task === undefined || tasks?.length !== 1 || write.logs !== undefined) return undefined;
     if (!hasRecordsOnly(write) || task.replaces !== undefined || !isPlain(task)) return undefined;
+    const { database, paths } = this.#transaction;
     const guard = this.#transaction.known(runId);
     if (guard?.status !== "EXECUTING" || guardOutcome(write, guard) !== undefined) return undefined;
-    const values = plainTaskValues(guard.rk, task, writeId);
-    values.push(runId, guard.epoch, guard.inbox);
-    const { database } = this.#transaction;
-    return database.runAlone(insertLoneTask, values) === 1 ? answer("ok", guard) : undefined;
+    if (!paths.isFreeAt(runId, guard.rk, task.path, task.seq)) return undefined;
+    const values = loneTaskValues(guard, runId, task, writeId);
+    if (database.runAlone(insertLoneTask, values) !== 1) return undefined;
+    paths.add(runId, task.path, task.seq);
+    return answer("ok", guard);
   }
 
   refused(write: RunWrite, cause: unknown): CommitResult {
@@ -72,6 +75,7 @@ export class Committer {
     if (guard === undefined) return missing;
     const verdict = guardOutcome(write, guard);
     if (verdict !== undefined) {
+      this.#transaction.paths.forget(write.runId);
       return answer(this.#hasRecordOf(write, guard.rk) ? "ok" : verdict, guard);
     }
     const outcome = this.#writeTasks(write, guard.rk);
@@ -138,6 +142,8 @@ export class Committer {
     for (const watch of write.watches ?? []) this.#effects.watch(id, watch);
     // Nobody holds it any more: a run that waits for a year must not be kept in memory.
     if (head.leaseUntil === null) this.#transaction.forget(id);
+    if (head.leaseUntil === null && write.release?.keep !== true)
+      this.#transaction.paths.forget(id);
     return leaseRefused ? { ...answer("ok", head), leaseRefused } : answer("ok", head);
   }
 

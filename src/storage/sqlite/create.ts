@@ -6,7 +6,7 @@ import type {
   CreateResult,
   NewRun,
 } from "../../core/storage.js";
-import { Refusal } from "./failure.js";
+import { Refusal, reasonOf } from "./failure.js";
 import { RunInserter } from "./run-insert.js";
 import { RowReader } from "./text.js";
 import type { Transaction } from "./transaction.js";
@@ -43,7 +43,7 @@ export class RunCreator {
     this.#inserter = new RunInserter(transaction);
   }
 
-  create(element: CreateElement): CreateResult {
+  apply(element: CreateElement): CreateResult {
     const { createId, groups, expect = [] } = element;
     const [group] = groups;
     // A lone group needs no look beforehand: that its first run is there shows when it is inserted.
@@ -56,6 +56,10 @@ export class RunCreator {
     if (expect.some(({ key, version }) => this.#values.versionOf(key) !== version))
       return { result: "conflict" };
     return { result: "ok", groups: groups.map((each) => this.#group(each, createId, false)) };
+  }
+
+  refused(_element: CreateElement, cause: unknown): CreateResult {
+    return { result: "rejected", reason: reasonOf(cause), cause };
   }
 
   /** For runs that another run makes; idempotent on the id. */

@@ -32,7 +32,7 @@ export class LockManners {
     const changed = this.#version !== undefined && version !== this.#version;
     this.#version = version;
     if (changed) {
-      this.#shared = true;
+      this.#share();
       this.#onOthersWrote();
     }
     return version;
@@ -40,10 +40,11 @@ export class LockManners {
 
   /** For how many milliseconds the lock must stay free before the next batch. */
   pauseBefore(): number {
+    if (!this.#shared) return 0;
     const now = performance.now();
     const freeFor = now - this.#lastRelease;
     if (freeFor >= FREE_FOR_MS) this.#streakFrom = now;
-    if (!this.#shared || now - this.#streakFrom < LONGEST_STREAK_MS) return 0;
+    if (now - this.#streakFrom < LONGEST_STREAK_MS) return 0;
     return FREE_FOR_MS - freeFor;
   }
 
@@ -59,7 +60,14 @@ export class LockManners {
 
   /** The lock was held by another process. */
   refused(): void {
+    this.#share();
+  }
+
+  #share(): void {
+    if (this.#shared) return;
     this.#shared = true;
+    // Not looked at before: alone, the times do not matter, and looking at the clock is felt in a lone commit.
+    this.#streakFrom = performance.now();
   }
 
   /** So far, by this process. */
@@ -69,6 +77,6 @@ export class LockManners {
 
   released(): void {
     this.#writes++;
-    this.#lastRelease = performance.now();
+    if (this.#shared) this.#lastRelease = performance.now();
   }
 }

@@ -50,6 +50,7 @@ export class Purger {
     );
     this.#values.purgeDeleted(limit);
     this.#transaction.forgetAll();
+    this.#transaction.paths.forgetAll();
     return ended.length;
   }
 }

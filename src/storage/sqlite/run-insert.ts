@@ -147,6 +147,7 @@ export class RunInserter {
       writeId: null,
       sideWriteId: null,
     });
+    this.#transaction.paths.startsEmpty(id, rk);
     this.#transaction.noteLease();
   }
 

@@ -76,7 +76,6 @@ create index pawl_runs_over on pawl_runs (status) where due_at is null and inter
 create index pawl_runs_finished on pawl_runs (finished_at) where finished_at is not null;
 
 create table pawl_tasks (
-  tk integer primary key,
   rk integer not null,
   seq integer not null,
   path text not null,
@@ -91,16 +90,16 @@ create table pawl_tasks (
   filter text,
   data text,
   error text,
-  output text
-);
-create unique index pawl_tasks_seq on pawl_tasks (rk, seq);
-create unique index pawl_tasks_path on pawl_tasks (rk, path);
+  output text,
+  primary key (rk, seq)
+) without rowid;
 
 create table pawl_topics (
   topic text not null,
   run_id text not null,
   path text not null,
   rk integer not null,
+  seq integer not null,
   primary key (topic, run_id, path)
 ) without rowid;
 create index pawl_topics_run on pawl_topics (rk, path);

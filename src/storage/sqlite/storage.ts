@@ -22,10 +22,10 @@ import {
   type WaitingPage,
   type WaitingTask,
 } from "../../core/storage.js";
-import { ElementBatch, SingleBatch } from "./batches.js";
+import { ElementBatch, type ElementWork, SingleBatch } from "./batches.js";
 import { countRuns } from "./count.js";
 import type { Durability } from "./database.js";
-import { readonlyError, reasonOf, storageErrorOf } from "./failure.js";
+import { readonlyError, storageErrorOf } from "./failure.js";
 import { DriverFinder, type DriverSource } from "./load-driver.js";
 import { openDatabase, openReadonly, whileBusy } from "./open.js";
 import { Session } from "./session.js";
@@ -82,11 +82,7 @@ export class SqliteStorage implements Storage {
   }
 
   createRuns(elements: readonly CreateElement[]): Promise<CreateResult[]> {
-    return this.#elements(
-      elements,
-      ({ creator }, element) => creator.create(element),
-      (_session, _element, cause) => ({ result: "rejected", reason: reasonOf(cause), cause }),
-    );
+    return this.#elements(elements, ({ creator }) => creator);
   }
 
   claimRuns(request: ClaimRequest): Promise<ClaimResult> {
@@ -97,12 +93,7 @@ export class SqliteStorage implements Storage {
   }
 
   commit(writes: readonly RunWrite[]): Promise<CommitResult[]> {
-    return this.#elements(
-      writes,
-      ({ committer }, write) => committer.apply(write),
-      ({ committer }, write, cause) => committer.refused(write, cause),
-      ({ committer }, write) => committer.applyAlone(write),
-    );
+    return this.#elements(writes, ({ committer }) => committer);
   }
 
   getRuns(ids: readonly string[]): Promise<(RunRecord | undefined)[]> {
@@ -237,24 +228,12 @@ export class SqliteStorage implements Storage {
 
   #elements<E, R>(
     elements: readonly E[],
-    apply: (session: Session, element: E) => R,
-    refused: (session: Session, element: E, cause: unknown) => R,
-    applyAlone?: (session: Session, element: E) => R | undefined,
+    workOf: (session: Session) => ElementWork<E, R>,
   ): Promise<R[]> {
     return new Promise<R[]>((resolve, reject) => {
       const session = this.#writable();
-      if (elements.length === 0) {
-        resolve([]);
-        return;
-      }
-      const batch = new ElementBatch<E, R>(
-        elements,
-        (element) => apply(session, element),
-        (element, cause) => refused(session, element, cause),
-        { resolve, reject },
-        applyAlone && ((element) => applyAlone(session, element)),
-      );
-      session.queue.add(batch);
+      if (elements.length === 0) resolve([]);
+      else session.queue.add(new ElementBatch(elements, workOf(session), resolve, reject));
     });
   }
 }

@@ -1,6 +1,7 @@
 import type { TaskRecord, TaskStatus, TaskWrite } from "../../core/storage.js";
 import type { Row, SqlValue } from "./driver.js";
 import { packStrings, packText, RowReader } from "./text.js";
+import type { RunGuardRow } from "./transaction.js";
 
 /**
  * One JSON text for a record, in the order in which `taskOf` reads it. Drivers
@@ -92,6 +93,31 @@ export function plainTaskValues(rk: number, task: TaskWrite, writeId: string): S
     task.finishedAt,
     writeId,
     task.data === null ? null : packText(task.data),
+  ];
+}
+
+/** For {@link insertLoneTask}. */
+export function loneTaskValues(
+  { rk, epoch, inbox }: Pick<RunGuardRow, "rk" | "epoch" | "inbox">,
+  runId: string,
+  task: TaskWrite,
+  writeId: string,
+): SqlValue[] {
+  return [
+    rk,
+    task.seq,
+    task.path,
+    task.kind,
+    task.status,
+    task.attempts,
+    task.output === null ? null : packText(task.output),
+    task.startedAt,
+    task.finishedAt,
+    writeId,
+    task.data === null ? null : packText(task.data),
+    runId,
+    epoch,
+    inbox,
   ];
 }
 

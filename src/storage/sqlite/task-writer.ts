@@ -26,10 +26,13 @@ export class TaskWriter {
     const { database } = this.#transaction;
     const { replaces } = task;
     if (replaces !== undefined) return this.#replace(rk, runId, task, replaces, writeId);
+    const { paths } = this.#transaction;
+    if (paths.has(runId, rk, task.path)) return this.#whyNot(rk, runId, task, writeId);
     const changed = isPlain(task)
       ? database.run(insertPlainTask, plainTaskValues(rk, task, writeId))
       : database.run(insertTask, taskValues(rk, task, writeId));
-    if (changed === 0) return this.#whyNot(rk, task, writeId);
+    if (changed === 0) return this.#whyNot(rk, runId, task, writeId);
+    paths.add(runId, task.path, task.seq);
     if (task.topics !== undefined) this.#listen(rk, runId, task);
     return "written";
   }
@@ -48,18 +51,19 @@ export class TaskWriter {
   ): TaskOutcome {
     const { database } = this.#transaction;
     const values = [...taskValues(rk, task, writeId), rk, replaces, task.path];
-    if (database.run(replaceTask, values) === 0) return this.#whyNot(rk, task, writeId);
+    if (database.run(replaceTask, values) === 0) return this.#whyNot(rk, runId, task, writeId);
     database.run("delete from pawl_topics where rk = ? and path = ?", [rk, task.path]);
+    this.#transaction.paths.moved(runId, task.seq);
     this.#listen(rk, runId, task);
     return "written";
   }
 
-  #listen(rk: number, runId: string, { status, topics, path }: TaskWrite): void {
+  #listen(rk: number, runId: string, { status, topics, path, seq }: TaskWrite): void {
     if (status !== "WAITING") return;
     for (const topic of topics ?? []) {
       this.#transaction.database.run(
-        "insert or ignore into pawl_topics (topic, run_id, path, rk) values (?, ?, ?, ?)",
-        [topic, runId, path, rk],
+        "insert or ignore into pawl_topics (topic, run_id, path, rk, seq) values (?, ?, ?, ?, ?)",
+        [topic, runId, path, rk, seq],
       );
     }
   }
@@ -72,7 +76,8 @@ export class TaskWriter {
     return row === undefined ? undefined : new RowReader(row).string();
   }
 
-  #whyNot(rk: number, task: TaskWrite, writeId: string): TaskOutcome {
+  #whyNot(rk: number, runId: string, task: TaskWrite, writeId: string): TaskOutcome {
+    this.#transaction.paths.forget(runId);
     const present = this.#writeAt(rk, task.seq);
     if (present === writeId) return "repeated";
     if (present !== undefined) return { reason: `Seq ${task.seq} was written by another write.` };

@@ -1,6 +1,7 @@
 import type { StoredStatus } from "../../core/run-status.js";
 import type { Database } from "./database.js";
 import type { LockManners } from "./lock-manners.js";
+import { RecordedPaths } from "./recorded-paths.js";
 import { headColumns, headOf, type RunHead } from "./run-row.js";
 import type { StoreClock } from "./store-clock.js";
 import { firstNumber, RowReader } from "./text.js";
@@ -29,6 +30,7 @@ const MOST_KNOWN = 10_000;
  */
 export class Transaction {
   readonly database: Database;
+  readonly paths: RecordedPaths;
   readonly #clock: StoreClock;
   readonly #manners: LockManners;
   readonly #guards = new Map<string, RunGuardRow>();
@@ -40,6 +42,7 @@ export class Transaction {
 
   constructor(database: Database, clock: StoreClock, manners: LockManners) {
     this.database = database;
+    this.paths = new RecordedPaths(database);
     this.#clock = clock;
     this.#manners = manners;
   }
@@ -64,6 +67,7 @@ export class Transaction {
 
   rollback(): void {
     this.forgetAll();
+    this.paths.forgetAll();
     this.database.rollback();
   }
 
@@ -143,6 +147,7 @@ export class Transaction {
   #checkKnown(): void {
     const version = this.#manners.look();
     const tooMany = this.#guards.size + this.#heads.size > MOST_KNOWN;
+    if (version !== this.#version) this.paths.othersWrote();
     if (version !== this.#version || tooMany) this.forgetAll();
     this.#version = version;
   }

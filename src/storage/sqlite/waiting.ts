@@ -7,7 +7,7 @@ import { RowReader } from "./text.js";
 /** Joined in this order: from the topic's waits to what each belongs to. */
 const selectWaiting =
   `select w.run_id, r.job_id, r.created_at, ${taskJson("t")} from pawl_topics w ` +
-  "cross join pawl_runs r on r.rk = w.rk cross join pawl_tasks t on t.rk = w.rk and t.path = w.path " +
+  "cross join pawl_runs r on r.rk = w.rk cross join pawl_tasks t on t.rk = w.rk and t.seq = w.seq " +
   "where w.topic = ? and (w.run_id, w.path) > (?, ?) and r.due_at is not null order by w.run_id, w.path limit ?";
 
 /**

@@ -39,7 +39,9 @@ const BUSY_FOR_MS = 10_000;
 
 /**
  * Puts all calls that arrive in one turn of the event loop into one
- * transaction, and so into one flush to disk.
+ * transaction, and so into one flush to disk. Only a single task record that
+ * comes while nothing waits is written at once: whoever has several has put
+ * them into one call.
  */
 export class WriteQueue {
   readonly #transaction: Transaction;
@@ -58,6 +60,7 @@ export class WriteQueue {
   }
 
   add(batch: Batch): void {
+    if (!this.#scheduled && this.#isWrittenAlone(batch)) return;
     this.#waiting.push({ batch, next: 0 });
     if (this.#scheduled) return;
     this.#scheduled = true;
@@ -108,7 +111,7 @@ export class WriteQueue {
       const pause = this.#manners.pauseBefore();
       if (pause > 0) return pause;
       group = this.#nextGroup();
-      if (!this.#isWrittenAlone()) this.#inTransaction(group);
+      this.#inTransaction(group);
     } catch (error) {
       if (isBusy(error)) return this.#whenBusy(error);
       this.#whenFailed(group, error);
@@ -120,18 +123,21 @@ export class WriteQueue {
     return 0;
   }
 
-  #isWrittenAlone(): boolean {
+  /** Nobody else waits to be written: one statement, which commits by itself, and no turn of the event loop. */
+  #isWrittenAlone(batch: Batch): boolean {
     // Found busy, it would cost the connection (see Database.runAlone).
-    if (this.#manners.isShared) return false;
-    const [first, second] = this.#waiting;
-    if (first === undefined || second !== undefined || first.batch.size > 1) return false;
+    if (batch.size !== 1 || this.#manners.isShared) return false;
     try {
-      return first.batch.applyAlone?.() === true;
+      if (batch.applyAlone?.() !== true) return false;
     } catch (error) {
-      if (!isRefusal(error)) throw error;
-      // The transaction meets it again, and answers for it.
-      return false;
+      // The transaction meets it again, and deals with it.
+      if (isBusy(error) || isRefusal(error)) return false;
+      batch.fail(storageErrorOf(error, this.#transaction.database.path));
+      return true;
     }
+    this.#manners.released();
+    batch.done();
+    return true;
   }
 
   #nextGroup(): GroupPart[] {

@@ -1,3 +1,4 @@
+import type { Clock } from "../core/clock.js";
 import type {
   CommitResult,
   CreateElement,
@@ -6,10 +7,12 @@ import type {
   Storage,
 } from "../core/storage.js";
 import { laterThisTurn, nextTurn } from "./macrotask.js";
-import type { Patience } from "./patient-storage.js";
+import type { Patience, Request } from "./patient-storage.js";
 
 /** Somebody with writes of one run, asked for the next one when a batch is made. */
 export interface Writer {
+  /** Kept by the queue: true while it is going to ask. */
+  isQueued: boolean;
   takeWrite(): RunWrite | undefined;
   written(write: RunWrite, result: CommitResult): void;
   /** The storage is closed: nothing more will be written. */
@@ -24,8 +27,9 @@ interface PendingCreate {
 
 const MAX_IN_FLIGHT = 2;
 const MAX_ELEMENTS = 1_000;
-/** Then the rest of the process gets its turn. */
-const MOST_ELEMENTS_PER_TURN = 16;
+/** Then the rest of the process gets its turn: after so many elements, or after so long in a storage that writes before it returns. */
+const MOST_ELEMENTS_PER_TURN = 128;
+const LONGEST_TURN_MS = 8;
 
 /**
  * Natural group commit (contract E5): a few batches in flight, what arrives
@@ -35,23 +39,35 @@ const MOST_ELEMENTS_PER_TURN = 16;
 export class CommitQueue {
   readonly #storage: Pick<Storage, "commit" | "createRuns">;
   readonly #patience: Patience;
-  readonly #ready = new Set<Writer>();
-  #creates: PendingCreate[] = [];
+  readonly #clock: Clock;
+  readonly #ready: Writer[] = [];
+  readonly #creates: PendingCreate[] = [];
   #inFlight = 0;
   #scheduled = false;
   /** Sent since the last turn of the event loop that was waited for. */
   #sentThisTurn = 0;
+  #msThisTurn = 0;
   readonly #onTurn = () => this.#flush();
+  readonly #onOver = () => this.#over();
 
-  constructor(storage: Pick<Storage, "commit" | "createRuns">, patience: Patience) {
+  constructor(storage: Pick<Storage, "commit" | "createRuns">, patience: Patience, clock: Clock) {
+    this.#clock = clock;
     this.#storage = storage;
     this.#patience = patience;
   }
 
   /** The writer will be asked for a write in the next batch. */
   enqueue(writer: Writer): void {
-    this.#ready.add(writer);
+    if (writer.isQueued) return;
+    writer.isQueued = true;
+    this.#ready.push(writer);
     this.#schedule();
+  }
+
+  /** For a writer that nobody else is going to join: saves it the wait for the end of all microtasks. */
+  sendNow(writer: Writer): void {
+    if (this.#scheduled || this.#inFlight > 0 || this.#isTurnOver()) this.enqueue(writer);
+    else this.#sendWrites([writer]);
   }
 
   create(element: CreateElement): Promise<CreateResult> {
@@ -65,6 +81,7 @@ export class CommitQueue {
   submit(write: RunWrite): Promise<CommitResult> {
     return new Promise((resolve, reject) => {
       this.enqueue({
+        isQueued: false,
         takeWrite: () => write,
         written: (_, result) => resolve(result),
         abandoned: reject,
@@ -75,39 +92,37 @@ export class CommitQueue {
   #schedule(): void {
     if (this.#scheduled) return;
     this.#scheduled = true;
-    if (this.#sentThisTurn < MOST_ELEMENTS_PER_TURN) {
-      laterThisTurn(this.#onTurn);
-    } else {
+    if (this.#isTurnOver()) {
       this.#sentThisTurn = 0;
+      this.#msThisTurn = 0;
       nextTurn(this.#onTurn);
+    } else {
+      laterThisTurn(this.#onTurn);
     }
+  }
+
+  #isTurnOver(): boolean {
+    return this.#sentThisTurn >= MOST_ELEMENTS_PER_TURN || this.#msThisTurn >= LONGEST_TURN_MS;
   }
 
   #flush(): void {
     this.#scheduled = false;
     if (this.#inFlight >= MAX_IN_FLIGHT) return;
-    this.#sendWrites();
-    if (this.#creates.length > 0) this.#sendCreates(this.#takeCreates());
-    if (this.#hasMore) this.#schedule();
+    // Before the writes: a storage may commit a lone write at once, which then would not join these.
+    if (this.#creates.length > 0) this.#sendCreates(this.#creates.splice(0, MAX_ELEMENTS));
+    if (this.#ready.length > 0) this.#sendWrites(this.#ready.splice(0, MAX_ELEMENTS));
+    if (this.#hasMore()) this.#schedule();
   }
 
-  get #hasMore(): boolean {
-    return this.#ready.size > 0 || this.#creates.length > 0;
+  #hasMore(): boolean {
+    return this.#ready.length > 0 || this.#creates.length > 0;
   }
 
-  #takeCreates(): readonly PendingCreate[] {
-    if (this.#creates.length > MAX_ELEMENTS) return this.#creates.splice(0, MAX_ELEMENTS);
-    const creates = this.#creates;
-    this.#creates = [];
-    return creates;
-  }
-
-  #sendWrites(): void {
+  #sendWrites(ready: readonly Writer[]): void {
     const writers: Writer[] = [];
     const writes: RunWrite[] = [];
-    for (const writer of this.#ready) {
-      if (writes.length === MAX_ELEMENTS) break;
-      this.#ready.delete(writer);
+    for (const writer of ready) {
+      writer.isQueued = false;
       const write = writer.takeWrite();
       if (write === undefined) continue;
       writers.push(writer);
@@ -115,41 +130,26 @@ export class CommitQueue {
     }
     if (writes.length === 0) return;
     this.#sentThisTurn += writes.length;
-    this.#track(
-      () => this.#storage.commit(writes),
-      (results) => this.#written(writers, writes, results),
-      (error) => {
+    this.#send({
+      send: () => this.#storage.commit(writes),
+      answered: (results) => this.#written(writers, writes, results),
+      failed: (error) => {
         for (const writer of writers) writer.abandoned(error);
       },
-    );
+    });
   }
 
-  /** Calls are repeated until they get an answer. Whatever happens to one batch, the next one goes. */
-  #track<T>(
-    call: () => Promise<T>,
-    done: (answer: T) => void,
-    failed: (error: unknown) => void,
-  ): void {
+  /** Repeated until it gets an answer. Whatever happens to one batch, the next one goes. */
+  #send<T>(request: Request<T>): void {
     this.#inFlight++;
-    const over = () => {
-      this.#inFlight--;
-      if (this.#hasMore) this.#schedule();
-    };
-    this.#patience.whenAnswered(
-      call,
-      (value) => {
-        try {
-          done(value);
-        } catch (error) {
-          failed(error);
-        }
-        over();
-      },
-      (error) => {
-        failed(error);
-        over();
-      },
-    );
+    const since = this.#clock.monotonic();
+    this.#patience.whenAnswered(request, this.#onOver);
+    this.#msThisTurn += this.#clock.monotonic() - since;
+  }
+
+  #over(): void {
+    this.#inFlight--;
+    if (this.#hasMore()) this.#schedule();
   }
 
   #written(
@@ -157,17 +157,18 @@ export class CommitQueue {
     writes: readonly RunWrite[],
     results: readonly CommitResult[],
   ): void {
-    writers.forEach((writer, index) => {
+    for (const [index, writer] of writers.entries()) {
       const write = writes[index] as RunWrite;
       const result = results[index];
       if (result === undefined || result.result === "busy") this.#sendAgain(writer, write);
       else writer.written(write, result);
-    });
+    }
   }
 
   /** Nothing was decided: the same write, under the same id, joins the next batch. */
   #sendAgain(writer: Writer, write: RunWrite): void {
     this.enqueue({
+      isQueued: false,
       takeWrite: () => write,
       written: (sent, result) => writer.written(sent, result),
       abandoned: (error) => writer.abandoned(error),
@@ -177,19 +178,19 @@ export class CommitQueue {
   #sendCreates(creates: readonly PendingCreate[]): void {
     this.#sentThisTurn += creates.length;
     const elements = creates.map(({ element }) => element);
-    this.#track(
-      () => this.#storage.createRuns(elements),
-      (results) => {
-        creates.forEach((pending, index) => {
+    this.#send({
+      send: () => this.#storage.createRuns(elements),
+      answered: (results) => {
+        for (const [index, pending] of creates.entries()) {
           const result = results[index];
           if (result === undefined || result.result === "busy") this.#createAgain(pending);
           else pending.resolve(result);
-        });
+        }
       },
-      (error) => {
+      failed: (error) => {
         for (const { reject } of creates) reject(error);
       },
-    );
+    });
   }
 
   #createAgain(pending: PendingCreate): void {

@@ -90,7 +90,7 @@ export class Engine {
     this.patience = new Patience(options.clock, options.onTrouble);
     this.storage = patientStorage(options.storage, this.patience);
     this.storeClock = new StoreClock(options.clock);
-    this.queue = new CommitQueue(options.storage, this.patience);
+    this.queue = new CommitQueue(options.storage, this.patience, options.clock);
     this.registry = new Registry(options.storage);
     this.reader = new RunReader(this.storage);
     this.codec = options.codec;

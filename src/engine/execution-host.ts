@@ -11,6 +11,8 @@ export interface ExecutionHost {
   left(execution: Execution): void;
   /** User code goes on by itself after the park: the run must be held again. */
   reclaim(execution: Execution): void;
+  /** No other execution is live in this process, as far as the worker knows. */
+  isOnly(execution: Execution): boolean;
   /** The `io` of a scope; the worker knows it, since `io` imports all that knows executions. */
   ioOf(scope: Scope): Io;
 }

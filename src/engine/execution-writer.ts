@@ -39,6 +39,7 @@ interface InFlight {
  * meanwhile goes into the next.
  */
 export class ExecutionWriter implements Writer {
+  isQueued = false;
   readonly #execution: Execution;
   #pending: PendingWrite | undefined;
   #inFlight: InFlight | undefined;
@@ -67,11 +68,11 @@ export class ExecutionWriter implements Writer {
 
   /** Nothing is on its way, and nothing waits to be that somebody wants to hear of. */
   get isQuiet(): boolean {
-    return this.#inFlight === undefined && !this.#isAwaited;
+    return this.#inFlight === undefined && !this.#isAwaited();
   }
 
   /** Somebody wants to hear when the next write is durable. */
-  get #isAwaited(): boolean {
+  #isAwaited(): boolean {
     return this.#pending?.isAwaited === true;
   }
 
@@ -101,7 +102,9 @@ export class ExecutionWriter implements Writer {
     pending.tasks.push(write);
     if (onDurable === "settle") pending.settles.push(op);
     else if (onDurable !== undefined) pending.onDurable.push(onDurable);
-    this.enqueue();
+    if (onDurable === "settle" && this.#execution.isAlone)
+      this.#execution.engine.queue.sendNow(this);
+    else this.enqueue();
     return write;
   }
 
@@ -138,7 +141,7 @@ export class ExecutionWriter implements Writer {
       phase === "leaving" &&
       leaving !== undefined &&
       execution.callbacksAreQuiet &&
-      !this.#isAwaited
+      !this.#isAwaited()
     ) {
       return this.#send("release", releaseWrite(execution, leaving, this.pending));
     }

@@ -237,6 +237,11 @@ export class Execution {
     );
   }
 
+  /** Nobody else has anything to write until its only open operation has settled. */
+  get isAlone(): boolean {
+    return this.ops.size === 1 && this.host.isOnly(this);
+  }
+
   /** Busy callbacks may finish before an execution leaves; `run` itself is not waited for. */
   get callbacksAreQuiet(): boolean {
     return this.busyScopes - (this.root.isBusy ? 1 : 0) <= 0;

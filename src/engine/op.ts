@@ -36,8 +36,8 @@ export class Op {
   /** Bounds the attempt that runs; stands still while the run is parked. */
   timeLimit: { arm(): void; disarm(): void } | undefined;
   readonly #decode: (record: TaskRecord) => unknown;
-  #resolve: (value: unknown) => void = () => {};
-  #reject: (error: unknown) => void = () => {};
+  #resolve: (value: unknown) => void = nothing;
+  #reject: (error: unknown) => void = nothing;
 
   constructor(scope: Scope, path: string, kind: TaskKind, decode: (record: TaskRecord) => unknown) {
     this.scope = scope;
@@ -96,6 +96,8 @@ export class Op {
     return true;
   }
 }
+
+function nothing(): void {}
 
 function errorOf(record: TaskRecord): Error {
   const stored: ErrorRecord = decodeErrorRecord(record.error ?? "");

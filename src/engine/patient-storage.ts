@@ -14,6 +14,13 @@ const LASTING = [
   "VALUE_TOO_LARGE",
 ] as const;
 
+/** A call of the storage, and who hears of it. */
+export interface Request<T> {
+  send(): Promise<T>;
+  answered(answer: T): void;
+  failed(error: unknown): void;
+}
+
 /**
  * Repeats a storage call until it answers (contract E18): pauses grow to two
  * seconds, jittered, on the injected clock. The call must carry an id of its
@@ -31,22 +38,21 @@ export class Patience {
   }
 
   until<T>(call: () => Promise<T>): Promise<T> {
-    return new Promise((resolve, reject) => this.whenAnswered(call, resolve, reject));
+    return new Promise((resolve, reject) =>
+      this.whenAnswered({ send: call, answered: resolve, failed: reject }),
+    );
   }
 
   /** For what every task goes through: makes no promise of its own, since each is felt there. */
-  whenAnswered<T>(
-    call: () => Promise<T>,
-    done: (answer: T) => void,
-    failed: (error: unknown) => void,
-  ): void {
-    firstAnswer(call).then(
+  whenAnswered<T>(request: Request<T>, over?: () => void): void {
+    firstAnswer(request).then(
       (answer) => {
         this.#failures = 0;
-        done(answer);
+        settle(request, answer);
+        over?.();
       },
       (error) => {
-        this.#again(call, error).then(done, failed);
+        void this.#again(request, error).then(over);
       },
     );
   }
@@ -60,7 +66,18 @@ export class Patience {
     for (const endPause of this.#pauses) endPause();
   }
 
-  async #again<T>(call: () => Promise<T>, first: unknown): Promise<T> {
+  async #again<T>(request: Request<T>, first: unknown): Promise<void> {
+    let answer: T;
+    try {
+      answer = await this.#answerAfter(first, () => request.send());
+    } catch (error) {
+      request.failed(error);
+      return;
+    }
+    settle(request, answer);
+  }
+
+  async #answerAfter<T>(first: unknown, call: () => Promise<T>): Promise<T> {
     if (isLasting(first)) throw first;
     this.#report(first);
     // p-retry is only loaded when something went wrong.
@@ -104,10 +121,19 @@ export class Patience {
   }
 }
 
-/** A storage may also throw instead of answering with a rejection. */
-function firstAnswer<T>(call: () => Promise<T>): Promise<T> {
+/** Who asked may fail of the answer: then it is told so. */
+function settle<T>(request: Request<T>, answer: T): void {
   try {
-    return Promise.resolve(call());
+    request.answered(answer);
+  } catch (error) {
+    request.failed(error);
+  }
+}
+
+/** A storage may also throw instead of answering with a rejection. */
+function firstAnswer<T>(request: Request<T>): Promise<T> {
+  try {
+    return Promise.resolve(request.send());
   } catch (error) {
     return Promise.reject(error);
   }

@@ -33,30 +33,30 @@ export class PendingWrite {
   #extras: Extras | undefined;
 
   get runs(): NewRun[] {
-    return this.#more.runs;
+    return this.#more().runs;
   }
 
   get watches(): Watch[] {
-    return this.#more.watches;
+    return this.#more().watches;
   }
 
   get logs(): LogLine[] {
-    return this.#more.logs;
+    return this.#more().logs;
   }
 
   get signalsRead(): string[] {
-    return this.#more.signalsRead;
+    return this.#more().signalsRead;
   }
 
   get values(): ValueWrite[] {
-    return this.#more.values;
+    return this.#more().values;
   }
 
   get onDurable(): (() => void)[] {
-    return this.#more.onDurable;
+    return this.#more().onDurable;
   }
 
-  get #more(): Extras {
+  #more(): Extras {
     this.#extras ??= {
       runs: [],
       watches: [],

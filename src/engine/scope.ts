@@ -22,7 +22,9 @@ export class Scope {
   readonly #owner: ScopeOwner | undefined;
   // Most scopes are callbacks that make no io call: what those need is made on first use.
   #keys: Set<string> | undefined;
-  #children: Set<Scope> | undefined;
+  #children: Scope[] | undefined;
+  /** Its place among the children of its parent. */
+  #index = 0;
   #openOps = 0;
   #active = false;
   #closed = false;
@@ -51,8 +53,8 @@ export class Scope {
     this.forbidden = forbidden;
     this.#owner = owner;
     if (parent !== undefined) {
-      parent.#children ??= new Set();
-      parent.#children.add(this);
+      parent.#children ??= [];
+      this.#index = parent.#children.push(this) - 1;
     }
   }
 
@@ -76,14 +78,24 @@ export class Scope {
 
   exit(): void {
     // What it left open can still be closed from above.
-    if (!this.#hasChildren && this.parent !== undefined) this.parent.#children?.delete(this);
+    if (this.parent !== undefined && !this.#hasChildren()) this.parent.#forget(this);
     if (!this.#active) return;
     this.#active = false;
     if (this.#openOps === 0) this.execution.busyScopes--;
   }
 
-  get #hasChildren(): boolean {
-    return this.#children !== undefined && this.#children.size > 0;
+  #hasChildren(): boolean {
+    return this.#children !== undefined && this.#children.length > 0;
+  }
+
+  /** The last one takes its place: a Set would be made anew each time it gets empty, which it does with every task. */
+  #forget(child: Scope): void {
+    const children = this.#children;
+    if (children?.[child.#index] !== child) return;
+    const last = children.pop();
+    if (last === undefined || last === child) return;
+    last.#index = child.#index;
+    children[child.#index] = last;
   }
 
   get isBusy(): boolean {
@@ -104,7 +116,7 @@ export class Scope {
   closeTree(): void {
     this.exit();
     this.#closed = true;
-    for (const child of this.#children ?? []) child.closeTree();
+    for (const child of this.#children?.slice() ?? []) child.closeTree();
     this.#owner?.scopeClosed();
   }
 }

@@ -21,6 +21,7 @@ export class TaskAttempt {
   readonly task: TaskHandle;
   readonly scope: Scope;
   readonly #op: Op;
+  readonly #execution: Execution;
   readonly #owner: AttemptOwner;
   readonly #timeoutMs: number | undefined;
   readonly #startedMono: number;
@@ -36,6 +37,7 @@ export class TaskAttempt {
     owner: AttemptOwner,
   ) {
     this.#op = op;
+    this.#execution = op.scope.execution;
     this.#owner = owner;
     this.#startedMono = this.#execution.limit.mark();
     this.#timeoutMs = timeout === undefined ? undefined : durationMs(timeout, "timeout of runTask");
@@ -46,10 +48,6 @@ export class TaskAttempt {
       forbidden: mode === "at-most-once" ? "at-most-once task" : undefined,
       owner: this,
     });
-  }
-
-  get #execution(): Execution {
-    return this.#op.scope.execution;
   }
 
   /**

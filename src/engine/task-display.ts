@@ -16,18 +16,17 @@ export function displayData(options: TaskOptions): TaskData {
 }
 
 export function hasDisplay(options: TaskOptions): boolean {
-  return displayOptions.some((name) => options[name] !== undefined);
+  // On the path of every task: a loop over names would look each of them up by hash.
+  return (
+    options.name !== undefined ||
+    options.icon !== undefined ||
+    options.description !== undefined ||
+    options.style !== undefined ||
+    options.properties !== undefined ||
+    options.redact !== undefined ||
+    options.params !== undefined
+  );
 }
-
-const displayOptions = [
-  "name",
-  "icon",
-  "description",
-  "style",
-  "properties",
-  "redact",
-  "params",
-] as const;
 
 /** Display data must never fail a task. */
 function displayText(params: unknown): string {

@@ -32,7 +32,7 @@ export class TaskHistory {
 
   /** `tag` tells later whether this unfinished record still counts. */
   openData(options: TaskOptions, tag: string): string | null {
-    return encodeTaskData({ ...displayData(options), tag, ...this.#data });
+    return encodeTaskData({ ...displayData(options), tag, ...this.#data() });
   }
 
   finalData(
@@ -44,11 +44,11 @@ export class TaskHistory {
     return encodeTaskData({
       ...displayData(options),
       ...(outputProperties === undefined ? undefined : { outputProperties }),
-      ...this.#data,
+      ...this.#data(),
     });
   }
 
-  get #data(): TaskData | undefined {
+  #data(): TaskData | undefined {
     return this.#kept.length === 0 ? undefined : { history: this.#kept };
   }
 }

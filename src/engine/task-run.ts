@@ -19,6 +19,7 @@ import { TaskHistory } from "./task-history.js";
 /** One task in one execution: its attempts, and what is recorded of them. */
 export class TaskRun {
   readonly #op: Op;
+  readonly #execution: Execution;
   readonly #key: Key;
   readonly #callback: TaskCallback;
   readonly #options: TaskOptions;
@@ -36,14 +37,11 @@ export class TaskRun {
     onError: OnError | undefined,
   ) {
     this.#op = op;
+    this.#execution = op.scope.execution;
     this.#key = key;
     this.#callback = callback;
     this.#options = options;
     this.#onError = onError;
-  }
-
-  get #execution(): Execution {
-    return this.#op.scope.execution;
   }
 
   /** Starts, or goes on after what an earlier execution recorded. */
@@ -53,15 +51,21 @@ export class TaskRun {
       this.#fail(toErrorRecord(interrupted(this.#op)));
     } else if (earlier?.status === "WAITING" && earlier.wakeAt !== null) {
       this.#waitUntil(earlier.wakeAt);
-    } else if (this.#delay > 0 && this.#delay > this.#execution.engine.storeClock.now()) {
-      this.#waitUntil(this.#delay, () => this.#recordWaiting(this.#delay));
+    } else if (this.#isDelayed()) {
+      const until = this.#delay();
+      this.#waitUntil(until, () => this.#recordWaiting(until));
     } else {
       this.#attempt();
     }
   }
 
-  get #delay(): number {
+  #delay(): number {
     return this.#options.delayUntil?.getTime() ?? 0;
+  }
+
+  #isDelayed(): boolean {
+    const until = this.#delay();
+    return until > 0 && until > this.#execution.engine.storeClock.now();
   }
 
   #waitUntil(wakeAt: number, parkRecord?: () => void): void {

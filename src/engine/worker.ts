@@ -18,6 +18,7 @@ import { ParkedFrames } from "./parked-frames.js";
 export class Worker implements ExecutionHost, ClaimerHost {
   readonly id: string;
   readonly ioOf = boundIo;
+  readonly isOnly = (): boolean => this.#executions.size === 1;
   readonly #engine: Engine;
   readonly #concurrency: number;
   readonly #claimer: Claimer;

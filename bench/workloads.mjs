@@ -12,7 +12,7 @@ const warmUp = async (system) => {
 
 export const workloads = {
   /** One run, 100 sequential tasks, alone; in turn with 100 raw commits to a file beside it, so that noise of the disk meets both. */
-  async sequential(system, { dir, warm = 20, rounds = 21 }) {
+  async sequential(system, { dir, warm = 60, rounds = 21 }) {
     const raw = await openRaw(dir);
     await system.start();
     const perTask = [];

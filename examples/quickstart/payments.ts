@@ -1,9 +1,13 @@
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 
-/** Stands for a payment service somewhere else: it fails now and then, and knows a repeated call by its key. */
+/**
+ * Stands for a payment service somewhere else: it knows a repeated call by its key. Of every eighth payment
+ * the first call fails. Were it every eighth call, some payment might meet nothing but failures.
+ */
 export class PaymentService {
   readonly #payments = new Map<string, string>();
+  readonly #keys = new Set<string>();
   #calls = 0;
   #failures = 0;
 
@@ -11,15 +15,17 @@ export class PaymentService {
     const key = String(request.headers["idempotency-key"]);
     request.resume().on("end", () => {
       this.#calls++;
-      if (!this.#payments.has(key)) {
-        if (this.#calls % 8 === 0) {
+      if (!this.#keys.has(key)) {
+        this.#keys.add(key);
+        if (this.#keys.size % 8 === 0) {
           this.#failures++;
           response.writeHead(503).end();
           return;
         }
-        this.#payments.set(key, `payment-${this.#payments.size + 1}`);
       }
-      response.end(this.#payments.get(key));
+      const payment = this.#payments.get(key) ?? `payment-${this.#payments.size + 1}`;
+      this.#payments.set(key, payment);
+      response.end(payment);
     });
   });
 

@@ -7,14 +7,12 @@ import {
   type TaskRecord,
 } from "../../core/storage.js";
 import type { Database } from "./database.js";
-import type { Row } from "./driver.js";
+import type { Row, SqlValue } from "./driver.js";
 import { recordJson, recordOf } from "./run-row.js";
-import { taskBytes, taskJson, taskOf } from "./task-row.js";
-import { firstNumber, RowReader } from "./text.js";
+import { selectTask, selectTaskPage, taskBytes, taskOf } from "./task-row.js";
+import { firstNumber, RowReader, stringAt } from "./text.js";
 
 const selectRun = `select ${recordJson} from pawl_runs where id = ?`;
-// Not one text for a page: it could exceed the longest string, which ends the process in libsql.
-const selectTasks = `select ${taskJson("pawl_tasks")} from pawl_tasks where rk = ? and seq > ? order by seq limit ?`;
 
 const FIRST_PAGE = 16;
 const LARGEST_PAGE = 128;
@@ -51,7 +49,8 @@ export class RunReader {
     let page = FIRST_PAGE;
     for (;;) {
       const rows = this.#page(rk, last, page);
-      for (const task of rows) {
+      for (const row of rows) {
+        const task = taskOf(typeof row === "number" ? this.#large(rk, row) : row);
         left -= taskBytes(task);
         if (left < 0 && tasks.length >= atLeast) return { tasks, complete: false };
         tasks.push(task);
@@ -63,9 +62,17 @@ export class RunReader {
     }
   }
 
-  #page(rk: number, afterSeq: number, limit: number): TaskRecord[] {
-    const rows = this.#database.all(selectTasks, [rk, afterSeq, limit]);
-    return rows.map((row) => taskOf(JSON.parse(new RowReader(row).string()) as Row));
+  /** Records as rows; of a large one only its seq. */
+  #page(rk: number, afterSeq: number, limit: number): (Row | number)[] {
+    return this.#json(selectTaskPage, [rk, afterSeq, limit]) as (Row | number)[];
+  }
+
+  #large(rk: number, seq: number): Row {
+    return this.#json(selectTask, [rk, seq]) as Row;
+  }
+
+  #json(sql: string, values: readonly SqlValue[]): unknown {
+    return JSON.parse(stringAt(this.#database.get(sql, values) ?? [], 0));
   }
 
   signals(rk: number): Signal[] {

@@ -1,7 +1,23 @@
 import type { TaskRecord, TaskStatus, TaskWrite } from "../../core/storage.js";
 import type { Row, SqlValue } from "./driver.js";
-import { packStrings, packText, RowReader } from "./text.js";
+import { numberAt, packStrings, packText, stringAt, textAt } from "./text.js";
 import type { RunGuardRow } from "./transaction.js";
+
+const columns = [
+  "path",
+  "seq",
+  "kind",
+  "status",
+  "attempts",
+  "output",
+  "error",
+  "started_at",
+  "finished_at",
+  "wake_at",
+  "topics",
+  "filter",
+  "data",
+] as const;
 
 /**
  * One JSON text for a record, in the order in which `taskOf` reads it. Drivers
@@ -9,42 +25,43 @@ import type { RunGuardRow } from "./transaction.js";
  * and parsing that text does.
  */
 export function taskJson(table: string): string {
-  const columns = [
-    "path",
-    "seq",
-    "kind",
-    "status",
-    "attempts",
-    "output",
-    "error",
-    "started_at",
-    "finished_at",
-    "wake_at",
-    "topics",
-    "filter",
-    "data",
-  ];
   return `json_array(${columns.map((name) => `${table}.${name}`).join(", ")})`;
 }
 
+/** In characters, for all values of a record that users fill. */
+const LARGEST_IN_PAGE = 65_536;
+const large = ["output", "error", "topics", "filter", "data"]
+  .map((name) => `coalesce(length(${name}), 0)`)
+  .join(" + ");
+
+/**
+ * One JSON text for many records. Of a large one it holds the seq alone, and it is to be read by itself: many of
+ * them would exceed the longest string of the process, which ends it in libsql.
+ */
+export const selectTaskPage =
+  `select json_group_array(case when ${large} > ${LARGEST_IN_PAGE} then seq else ${taskJson("page")} end) from ` +
+  `(select ${columns.join(", ")} from pawl_tasks where rk = ? and seq > ? order by seq limit ?) page`;
+
+export const selectTask = `select ${taskJson("pawl_tasks")} from pawl_tasks where rk = ? and seq = ?`;
+
+/** Positions instead of a reader: of this there is one for each task that a resumed run has recorded. */
 export function taskOf(row: Row): TaskRecord {
-  const read = new RowReader(row);
+  const topics = textAt(row, 10);
   const task = {
-    path: read.string(),
-    seq: read.number(),
-    kind: read.string(),
-    status: read.string() as TaskStatus,
-    attempts: read.number(),
-    output: read.textOrNull(),
-    error: read.textOrNull(),
-    startedAt: read.number(),
-    finishedAt: read.numberOrNull(),
-    wakeAt: read.numberOrNull(),
+    path: stringAt(row, 0),
+    seq: numberAt(row, 1),
+    kind: stringAt(row, 2),
+    status: stringAt(row, 3) as TaskStatus,
+    attempts: numberAt(row, 4),
+    output: textAt(row, 5),
+    error: textAt(row, 6),
+    startedAt: numberAt(row, 7),
+    finishedAt: row[8] === null ? null : numberAt(row, 8),
+    wakeAt: row[9] === null ? null : numberAt(row, 9),
+    data: textAt(row, 12),
   };
-  const topics = read.strings();
-  const filter = read.textOrNull();
-  const data = read.textOrNull();
-  return topics.length === 0 ? { ...task, data } : { ...task, data, topics, filter };
+  if (topics === null) return task;
+  return { ...task, topics: JSON.parse(topics) as string[], filter: textAt(row, 11) };
 }
 
 /** About what the record takes in memory and on its way; for budgets. */

@@ -1,5 +1,5 @@
 import { StorageError } from "../../core/errors.js";
-import type { Row, SqlValue } from "./driver.js";
+import type { Row } from "./driver.js";
 
 /**
  * User values are opaque text and must come back as they were. SQLite stores
@@ -30,6 +30,27 @@ function unpackText(text: string): string {
   return text.charCodeAt(0) === 1 ? (JSON.parse(text.slice(1)) as string) : text;
 }
 
+export function numberAt(row: Row, index: number): number {
+  const value = row[index];
+  return typeof value === "number" ? value : corrupt("a number", value, index);
+}
+
+export function stringAt(row: Row, index: number): string {
+  const value = row[index];
+  return typeof value === "string" ? value : corrupt("text", value, index);
+}
+
+export function textAt(row: Row, index: number): string | null {
+  return row[index] === null ? null : unpackText(stringAt(row, index));
+}
+
+function corrupt(expected: string, value: unknown, index: number): never {
+  throw new StorageError(
+    "STORAGE_CORRUPT",
+    `The SQLite file holds ${typeof value} where column ${index + 1} should be ${expected}. Was it changed by another program?`,
+  );
+}
+
 /** Reads the columns of a row one after the other, in the order of the select list. */
 export class RowReader {
   readonly #row: Row;
@@ -41,23 +62,19 @@ export class RowReader {
   }
 
   number(): number {
-    const value = this.#take();
-    return typeof value === "number" ? value : this.#corrupt("a number", value);
+    return numberAt(this.#row, this.#next++);
   }
 
   numberOrNull(): number | null {
-    const value = this.#take();
-    return value === null || typeof value === "number" ? value : this.#corrupt("a number", value);
+    return this.#isNull() ? null : this.number();
   }
 
   string(): string {
-    const value = this.#take();
-    return typeof value === "string" ? value : this.#corrupt("text", value);
+    return stringAt(this.#row, this.#next++);
   }
 
   stringOrNull(): string | null {
-    const value = this.#take();
-    return value === null || typeof value === "string" ? value : this.#corrupt("text", value);
+    return this.#isNull() ? null : this.string();
   }
 
   text(): string {
@@ -75,16 +92,10 @@ export class RowReader {
     return value === null ? [] : (JSON.parse(value) as string[]);
   }
 
-  #take(): SqlValue {
-    const value = this.#row[this.#next++];
-    return value === undefined ? this.#corrupt("a value", value) : value;
-  }
-
-  #corrupt(expected: string, value: unknown): never {
-    throw new StorageError(
-      "STORAGE_CORRUPT",
-      `The SQLite file holds ${typeof value} where column ${this.#next} should be ${expected}. Was it changed by another program?`,
-    );
+  #isNull(): boolean {
+    if (this.#row[this.#next] !== null) return false;
+    this.#next++;
+    return true;
   }
 }
 

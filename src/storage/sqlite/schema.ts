@@ -11,9 +11,11 @@ import { firstNumber } from "./text.js";
  * - `wake_at`, `wake_signals`, `kept_by` are what the last release said.
  * - `write_id`: last write that changed the run; `side_write_id`: last one that did not.
  *
- * Tasks and log lines lie in the order in which they came, not by run: the
- * thousand tasks of one group then fill a few dozen pages instead of touching
- * one page for each run, and every touched page goes to the log as a whole.
+ * Log lines lie in the order in which they came, not by run: the thousand lines
+ * of one group then fill a few dozen pages instead of touching one page for each
+ * run, and every touched page goes to the log as a whole. Tasks lie by run, which
+ * keeps them in one tree without an index: that a path is new is known from
+ * memory (see recorded-paths.ts).
  */
 const firstVersion = `
 create table pawl_runs (

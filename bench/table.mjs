@@ -24,14 +24,16 @@ export class Table {
     return reference[this.#machine.driver] / this.#machine.rowsPerS;
   }
 
-  /** `value` must be at most (or, with `least`, at least) `limit`, in `unit`. */
-  add(workload, value, { limit, least = false, unit = "", digits = 0, scaled = false, note = "" }) {
+  /** `value` must be at most (or, with `least`, at least) `limit`, in `unit`. If it is not, `profile` tells why. */
+  add(workload, value, { limit, least = false, unit = "", digits = 0, scaled = false, ...about }) {
     const slower = scaled ? this.#slower : 1;
     const here = least ? limit / slower : limit * slower;
     const share = least ? here / value : value / here;
     const sign = least ? "≥" : "≤";
     const must = `${sign} ${n(limit, 2)} ${unit}${scaled ? ` (here ${n(here, digits)})` : ""}`;
     const met = share <= 1 ? "yes" : share <= 2 ? `by ${n(share, 2)} × not` : "no";
+    const notes = [about.note, share <= 1 ? undefined : about.profile?.()];
+    const note = notes.filter((text) => text !== undefined).join("; ");
     this.#push(workload, `${n(value, digits)} ${unit}`, must.trim(), note, met);
   }
 

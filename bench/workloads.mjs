@@ -2,6 +2,7 @@
 // the first rounds, in which code is compiled and the write-ahead log grows to its size, are not counted.
 import { entries, finishes, lags, marks } from "./jobs.mjs";
 import { cpuSince, median, now, pool, quantile, sleep } from "./measure.mjs";
+import { beginProfile, endProfile } from "./profile.mjs";
 import { openRaw } from "./systems/raw.mjs";
 
 const warmUp = async (system) => {
@@ -25,10 +26,12 @@ export const workloads = {
       await system.enqueue("seq", { id: `r${i}`, n: 100 });
       await done;
       if (i < warm) continue;
+      if (i === warm) await beginProfile();
       perCommit.push(rawMs);
       perTask.push((now() - entries.get(`r${i}`)[0]) / 100);
     }
-    return { msPerTask: median(perTask), commitMs: median(perCommit), driver: raw.driver };
+    const figures = { msPerTask: median(perTask), commitMs: median(perCommit) };
+    return { ...figures, driver: raw.driver, ...(await endProfile()) };
   },
 
   /** 1,000 runs of 10 tasks, from the first trigger to the last completion. */
@@ -38,6 +41,7 @@ export const workloads = {
     const rates = [];
     const cpus = [];
     for (let round = 0; round < warm + rounds; round++) {
+      if (round === warm) await beginProfile();
       const done = finishes.next(1_000);
       const cpu = process.cpuUsage();
       const started = now();
@@ -47,7 +51,8 @@ export const workloads = {
       rates.push(10_000 / ((now() - started) / 1_000));
       cpus.push(cpuSince(cpu) / 10_000);
     }
-    return { tasksPerS: median(rates), best: Math.max(...rates), cpuUsPerTask: median(cpus) };
+    const figures = { tasksPerS: median(rates), best: Math.max(...rates) };
+    return { ...figures, cpuUsPerTask: median(cpus), ...(await endProfile()) };
   },
 
   /** Runs of many tasks, one after the other: cost of a lone task. */
@@ -55,13 +60,14 @@ export const workloads = {
     await system.start();
     const times = [];
     for (let round = 0; round < warm + rounds; round++) {
+      if (round === warm) await beginProfile();
       const id = `lone${round}`;
       const done = finishes.next(1);
       await system.enqueue("seq", { id, n: tasks });
       await done;
       if (round >= warm) times.push(((now() - entries.get(id)[0]) / tasks) * 1_000);
     }
-    return { usPerTask: median(times) };
+    return { usPerTask: median(times), ...(await endProfile()) };
   },
 
   /** From the trigger to the first line of the body, worker idle. */
@@ -69,6 +75,7 @@ export const workloads = {
     await system.start();
     await warmUp(system);
     await sleep(500);
+    await beginProfile();
     const latencies = [];
     const commits = [];
     const end = now() + budgetMs;
@@ -86,6 +93,7 @@ export const workloads = {
       p99Ms: quantile(latencies, 0.99),
       commitMs: median(commits),
       samples: latencies.length,
+      ...(await endProfile()),
     };
   },
 
@@ -98,6 +106,7 @@ export const workloads = {
     }
     const flightPerS = runs / ((now() - started) / 1_000);
     if (system.enqueueMany === undefined) return { flightPerS };
+    await beginProfile();
     started = now();
     for (let from = 0; from < runs; from += 1_000) {
       await system.enqueueMany(
@@ -105,7 +114,8 @@ export const workloads = {
         Array.from({ length: 1_000 }, (_, i) => ({ id: `b${from + i}`, n: 10 })),
       );
     }
-    return { flightPerS, batchPerS: runs / ((now() - started) / 1_000) };
+    const batchPerS = runs / ((now() - started) / 1_000);
+    return { flightPerS, batchPerS, ...(await endProfile()) };
   },
 
   /** n recorded tasks after a park, executions not kept: due → end; and growth over the first pass. */
@@ -114,7 +124,11 @@ export const workloads = {
     await warmUp(system);
     const done = finishes.next(1);
     await system.enqueue("replay", { id: "p", n: tasks, ms });
+    while (!marks.has("p")) await sleep(20);
+    await sleep(ms / 2);
+    await beginProfile();
     await done;
+    const profile = await endProfile();
     const { times, parkedAt, endedAt } = marks.get("p");
     const thousands = times.slice(1).map((time, i) => time - times[i]);
     const entered = entries.get("p");
@@ -123,6 +137,7 @@ export const workloads = {
       executions: entered.length,
       growth: thousands.at(-1) / thousands[0],
       firstPassMs: times.at(-1) - times[0],
+      ...profile,
     };
   },
 
@@ -144,12 +159,14 @@ export const workloads = {
     const cpu = process.cpuUsage();
     await sleep(Math.max(0, until - Date.now() - 500));
     const idleCpu = cpuSince(cpu) / 10 / (now() - idleFrom);
+    await beginProfile();
     await done;
     return {
       heapBytesPerRun: (asleep.heapUsed - before.heapUsed) / runs,
       idleCpuPercent: idleCpu,
       lastResumedMs: Math.max(...lags),
       resumedP50Ms: median(lags),
+      ...(await endProfile()),
     };
   },
 
@@ -158,11 +175,12 @@ export const workloads = {
     await system.start();
     const times = [];
     for (let i = 0; i < warm + rounds; i++) {
+      if (i === warm) await beginProfile();
       const done = finishes.next(1);
       await system.enqueue("fan", { id: `f${i}`, n: 1_000 });
       await done;
       times.push(marks.get(`f${i}`));
     }
-    return { ms: median(times.slice(warm)), firstMs: times[0] };
+    return { ms: median(times.slice(warm)), firstMs: times[0], ...(await endProfile()) };
   },
 };

@@ -33,6 +33,13 @@ export {
   type SendEventOptions,
   type SentEvent,
 } from "./core/event.js";
+export type {
+  EventFilter,
+  FilterFor,
+  FilterMatcher,
+  FilterOperator,
+  FilterScalar,
+} from "./core/filter-types.js";
 export type { Integration, Integrations, IoWith } from "./core/integration.js";
 // Inside a run
 export type {

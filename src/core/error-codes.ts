@@ -37,7 +37,11 @@ export const errorCodes = {
   },
   TRIGGER_INVALID: {
     concern: "config",
-    help: "A trigger's options are wrong (name, filter, cron expression, time zone, interval); correct the option that the text names.",
+    help: "A trigger's options are wrong (name, cron expression, time zone, interval); correct the option that the text names.",
+  },
+  FILTER_INVALID: {
+    concern: "config",
+    help: "A filter has an unknown operator, two operators in one object, or a value that cannot be compared; correct the place that the text names.",
   },
   OPTION_INVALID: {
     concern: "config",

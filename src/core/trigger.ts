@@ -1,13 +1,20 @@
 import { ConfigError } from "./errors.js";
 import { DEFAULT_SOURCE, type EventDefinition, nameOf } from "./event.js";
+import { checkedFilter } from "./filter.js";
+import type { EventFilter, FilterFor } from "./filter-types.js";
 import { assertText } from "./key.js";
 import { assertOptions } from "./options.js";
 import { assertSchema, type Schema, type SchemaInput, type SchemaOutput } from "./schema.js";
 
 /** What a trigger says about itself to other processes, as plain data. */
-export type TriggerData =
-  | { readonly type: "invoke" }
-  | { readonly type: "event"; readonly names: readonly string[]; readonly source: string };
+export type TriggerData = { readonly type: "invoke" } | EventTriggerData;
+
+export interface EventTriggerData {
+  readonly type: "event";
+  readonly names: readonly string[];
+  readonly source: string;
+  readonly filter?: EventFilter;
+}
 
 /** What starts runs of a job. `Input` is what senders give, `Output` what `run` gets. */
 export interface Trigger<Input = unknown, Output = Input> {
@@ -40,8 +47,12 @@ type SchemaOfName<N> = N extends readonly (infer Each)[]
  * schema refuses makes a run that is INVALID_PAYLOAD and never calls `run`.
  *
  * @example
- * eventTrigger({ name: "user.signup", schema: z.object({ userId: z.string() }) })
- * @throws ConfigError TRIGGER_INVALID, OPTION_UNKNOWN, SCHEMA_UNRECOGNIZED
+ * eventTrigger({
+ *   name: "order.placed",
+ *   schema: z.object({ orderId: z.string(), total: z.number(), country: z.string() }),
+ *   filter: { country: ["DE", "AT"], total: [{ $gte: 100 }] },
+ * })
+ * @throws ConfigError TRIGGER_INVALID, FILTER_INVALID, OPTION_UNKNOWN, SCHEMA_UNRECOGNIZED
  */
 export function eventTrigger<
   const N extends string | EventDefinition | readonly (string | EventDefinition)[],
@@ -49,11 +60,13 @@ export function eventTrigger<
 >(options: {
   name: N;
   schema?: S;
+  /** Only events whose payload, as it was sent, meets it are heard. Default: all. */
+  filter?: FilterFor<InputOf<S, unknown>>;
   /** Only events sent with the same source are heard. Default "pawl". */
   source?: string;
   examples?: readonly TriggerExample[];
 }): Trigger<InputOf<S, unknown>, OutputOf<S, unknown>> {
-  assertOptions(options, ["name", "schema", "source", "examples"], "eventTrigger");
+  assertOptions(options, ["name", "schema", "filter", "source", "examples"], "eventTrigger");
   const given: readonly (string | EventDefinition)[] = isList(options.name)
     ? options.name
     : [options.name];
@@ -63,13 +76,18 @@ export function eventTrigger<
       "eventTrigger got an empty list of names. Name at least one event.",
     );
   }
+  const names = given.map(nameOf);
+  const where = `eventTrigger "${names.join(", ")}"`;
   const schema = options.schema ?? schemaOfNames(given);
-  if (schema !== undefined) assertSchema(schema, `eventTrigger "${given.map(nameOf).join(", ")}"`);
+  if (schema !== undefined) assertSchema(schema, where);
   if (options.source !== undefined) assertText(options.source, "source of eventTrigger");
   const data: TriggerData = {
     type: "event",
-    names: given.map(nameOf),
+    names,
     source: options.source ?? DEFAULT_SOURCE,
+    ...(options.filter === undefined
+      ? undefined
+      : { filter: checkedFilter(options.filter, `filter of ${where}`) }),
   };
   return Object.freeze({ data, schema, examples: options.examples ?? [] });
 }

@@ -1,7 +1,8 @@
+import { compileFilter, type FilterTest } from "../core/filter.js";
 import type { AnyJob } from "../core/job.js";
 import { compareVersions } from "../core/job-options.js";
 import type { Storage } from "../core/storage.js";
-import type { TriggerData } from "../core/trigger.js";
+import type { EventTriggerData, TriggerData } from "../core/trigger.js";
 
 /** A job as other processes see it: what a sender without its code needs. */
 export interface Registration {
@@ -12,6 +13,14 @@ export interface Registration {
   readonly maxDurationMs: number | null;
   readonly priority: number;
   readonly hooks: readonly string[];
+}
+
+/** A job that listens to an event. */
+export interface Listener {
+  readonly job: Registration;
+  readonly source: string;
+  /** Whether it hears a payload; undefined if it hears all. Compiled on first use. */
+  readonly hears: FilterTest | undefined;
 }
 
 export const REGISTRY_KEY = "$registry";
@@ -30,6 +39,8 @@ const PAGE = 500;
 export class Registry {
   readonly #storage: Storage;
   #jobs = new Map<string, Registration>();
+  /** By name of the event: of other names there may be thousands. */
+  #listeners = new Map<string, Listener[]>();
   #version = 0;
   #loadedAt: number | undefined;
   #renewedAt = Number.NEGATIVE_INFINITY;
@@ -50,15 +61,10 @@ export class Registry {
     return [...this.#jobs.keys()];
   }
 
-  /** Enabled jobs that hear this event. */
-  listeners(name: string, source: string): Registration[] {
-    return [...this.#jobs.values()].filter(
-      ({ enabled, trigger }) =>
-        enabled &&
-        trigger.type === "event" &&
-        trigger.source === source &&
-        trigger.names.includes(name),
-    );
+  /** Enabled jobs that may hear this event, if their filters let it through. */
+  listeners(name: string, source: string): Listener[] {
+    const named = this.#listeners.get(name) ?? [];
+    return named.filter((listener) => listener.source === source);
   }
 
   /** Once a day anew: a job that nobody renews drops out, and renewals change no version. */
@@ -88,6 +94,7 @@ export class Registry {
         jobs.set(id, JSON.parse(value) as Registration);
     }
     this.#jobs = jobs;
+    this.#listeners = listenersByName(jobs.values());
     this.#version = version;
     this.#loadedAt = now;
   }
@@ -179,6 +186,33 @@ export class Registry {
       if (page.length < PAGE) return;
     }
   }
+}
+
+function listenersByName(jobs: Iterable<Registration>): Map<string, Listener[]> {
+  const byName = new Map<string, Listener[]>();
+  for (const job of jobs) {
+    const { trigger } = job;
+    if (trigger.type !== "event" || !job.enabled) continue;
+    const listener = listenerOf(job, trigger);
+    for (const name of new Set(trigger.names)) {
+      const named = byName.get(name) ?? [];
+      named.push(listener);
+      byName.set(name, named);
+    }
+  }
+  return byName;
+}
+
+function listenerOf(job: Registration, { source, filter }: EventTriggerData): Listener {
+  let hears: FilterTest | undefined;
+  return {
+    job,
+    source,
+    get hears() {
+      if (filter !== undefined) hears ??= compileFilter(filter, `filter of job "${job.id}"`);
+      return hears;
+    },
+  };
 }
 
 function unannounced(job: Registration): string {

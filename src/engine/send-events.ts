@@ -17,7 +17,7 @@ import { type Admission, admitText } from "./admission.js";
 import { encodeValue } from "./encode.js";
 import type { Engine } from "./engine.js";
 import { newId } from "./ids.js";
-import { REGISTRY_KEY, type Registration } from "./registry.js";
+import { type Listener, REGISTRY_KEY, type Registration } from "./registry.js";
 import { encodeMeta } from "./run-meta.js";
 import { createRefused, payloadInvalid } from "./start-runs.js";
 
@@ -36,6 +36,8 @@ interface PreparedEvent {
 
 interface FanOut {
   readonly event: PreparedEvent;
+  /** Some job listens to its name, whatever its filter says. */
+  readonly hasListeners: boolean;
   readonly runs: readonly NewRun[];
 }
 
@@ -129,7 +131,21 @@ function deliveryTime({ deliverAt, deliverAfter }: SendEventOptions, now: number
 
 async function fanOutOf(engine: Engine, event: PreparedEvent): Promise<FanOut> {
   const listeners = engine.registry.listeners(event.name, event.source);
-  return { event, runs: await Promise.all(listeners.map((job) => heardRun(engine, event, job))) };
+  const jobs = await hearing(engine, event, listeners);
+  const runs = await Promise.all(jobs.map((job) => heardRun(engine, event, job)));
+  return { event, hasListeners: listeners.length > 0, runs };
+}
+
+/** A filter looks at the payload as it is stored, so that all processes see the same. */
+async function hearing(
+  engine: Engine,
+  event: PreparedEvent,
+  listeners: readonly Listener[],
+): Promise<Registration[]> {
+  const payload = listeners.some(({ hears }) => hears !== undefined)
+    ? await engine.codec.decode(event.payload)
+    : undefined;
+  return listeners.filter(({ hears }) => hears?.(payload) ?? true).map(({ job }) => job);
 }
 
 function groupOf(engine: Engine, { event, runs }: FanOut): CreateGroup {
@@ -143,11 +159,11 @@ function groupOf(engine: Engine, { event, runs }: FanOut): CreateGroup {
 /** Answers what the sender gets, and tells this process of what the event came to. */
 async function sentEvent(
   engine: Engine,
-  { event, runs }: FanOut,
+  { event, hasListeners, runs }: FanOut,
   isNew: boolean,
 ): Promise<SentEvent> {
   if (!isNew) return { id: event.id, runIds: await runIdsOf(engine, event.id) };
-  if (runs.length === 0) engine.warnOnce(`event ${event.name}`, unheard(event));
+  if (!hasListeners) engine.warnOnce(`event ${event.name}`, unheard(event));
   const ended = runs.filter(({ status }) => isFinal(status)).map(({ id }) => id);
   for (const run of ended.length === 0 ? [] : await engine.storage.getRuns(ended)) {
     if (run === undefined || !isFinal(run.status)) continue;

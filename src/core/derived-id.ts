@@ -21,6 +21,11 @@ export function fingerprintOf(payload: string): string {
   return hash(["payload", payload]).slice(0, 32);
 }
 
+/** Stands for a path and a value of a filter where they would be too long. */
+export function topicHash(path: string, value: string): string {
+  return hash(["topic", path, value]).slice(0, 32);
+}
+
 function hash(parts: readonly string[]): string {
   return bytesToHex(sha256(utf8ToBytes(JSON.stringify(parts))));
 }

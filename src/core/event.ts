@@ -1,7 +1,9 @@
 import type { Duration } from "./duration.js";
 import { ConfigError } from "./errors.js";
+import type { FilterFor } from "./filter-types.js";
 import { assertText } from "./key.js";
-import { assertSchema, type Schema, type SchemaInput } from "./schema.js";
+import type { RunStatus } from "./run-status.js";
+import { assertSchema, type Schema, type SchemaInput, type SchemaOutput } from "./schema.js";
 
 /** A name with the schema of its payload, shared by trigger, send and wait. */
 export interface EventDefinition<S extends Schema | undefined = Schema | undefined> {
@@ -57,7 +59,12 @@ interface EventFields<N extends EventName> {
 }
 
 export interface SendEventOptions {
+  /**
+   * Nobody hears it before. Its runs are made then, of the jobs that listen
+   * then; until then, sending its id again replaces payload, context and time.
+   */
   readonly deliverAt?: Date;
+  /** The same, counted from now. */
   readonly deliverAfter?: Duration;
   /** Readable as `context.account.id`. */
   readonly accountId?: string;
@@ -65,9 +72,72 @@ export interface SendEventOptions {
 
 export interface SentEvent {
   readonly id: string;
-  /** Runs that this event started, one per job. */
+  /** Runs that this event started, one per job; none yet of a delayed one. */
   readonly runIds: readonly string[];
 }
+
+/** An event as it is read. */
+export interface EventView {
+  readonly id: string;
+  readonly name: string;
+  readonly source: string;
+  readonly payload: unknown;
+  readonly context: unknown;
+  readonly timestamp: Date;
+  readonly createdAt: Date;
+  /** Of an event whose time has not come. */
+  readonly deliverAt?: Date;
+  readonly deliveredAt?: Date;
+  readonly cancelledAt?: Date;
+  /** Those that it started, and replays of them. */
+  readonly runs: readonly {
+    readonly id: string;
+    readonly jobId: string;
+    readonly status: RunStatus;
+  }[];
+}
+
+/** Which event `waitForEvent` waits for. */
+export interface EventWait<
+  N extends EventNames = EventNames,
+  S extends Schema | undefined = SchemaOfName<N>,
+> {
+  /** One name, or several of which any will do. */
+  readonly name: N;
+  /** Conditions on the payload as it was sent. Default: any. */
+  readonly filter?: FilterFor<InputOf<S>>;
+  /** Default "pawl", as for triggers. */
+  readonly source?: string;
+  /** Default: that of the event's definition. The payload is given out as this schema gives it. */
+  readonly schema?: S;
+  /**
+   * Earlier events do not count. Default: those since the run was created
+   * count, so an event that comes before the wait is not lost.
+   */
+  readonly since?: "now" | Date;
+}
+
+/** What `waitForEvent` gives. */
+export interface ReceivedEvent<Payload = unknown> {
+  readonly id: string;
+  readonly name: string;
+  readonly source: string;
+  readonly payload: Payload;
+  readonly context: unknown;
+  readonly timestamp: Date;
+}
+
+/** Of several names: the schema that all of them have; of names without one: none. */
+export type SchemaOfName<N> = N extends readonly (infer Each)[]
+  ? SchemaOfName<Each>
+  : N extends EventDefinition<infer S>
+    ? S
+    : undefined;
+
+type InputOf<S> = S extends Schema ? SchemaInput<S> : unknown;
+
+/** Payload of a {@link ReceivedEvent}. */
+export type ReceivedPayload<S> = S extends Schema ? SchemaOutput<S> : unknown;
 
 export const DEFAULT_SOURCE = "pawl";
 
@@ -81,4 +151,37 @@ export function nameOf(name: EventName): string {
   }
   assertText(text, "event name");
   return text;
+}
+
+export type EventNames = EventName | readonly EventName[];
+
+/** The names of one or several events, at least one. `where` is for the error text. */
+export function namesOf(
+  given: EventNames,
+  where: string,
+  code: "TRIGGER_INVALID" | "OPTION_INVALID",
+): string[] {
+  const list: readonly EventName[] = isList(given) ? given : [given];
+  if (list.length > 0) return list.map(nameOf);
+  throw new ConfigError(code, `${where} got an empty list of names. Name at least one event.`);
+}
+
+/** One payload is parsed with one schema, whichever of the events comes. */
+export function schemaOfNames(
+  given: EventNames,
+  where: string,
+  code: "TRIGGER_INVALID" | "OPTION_INVALID",
+): Schema | undefined {
+  const list: readonly EventName[] = isList(given) ? given : [given];
+  const schemas = new Set(list.map((name) => (typeof name === "string" ? undefined : name.schema)));
+  if (schemas.size === 1) return [...schemas][0];
+  const names = list.map((name) => `"${nameOf(name)}"`).join(", ");
+  throw new ConfigError(
+    code,
+    `The events ${names} have different schemas. Give ${where} a schema that fits all of them, such as a union.`,
+  );
+}
+
+function isList(value: EventNames): value is readonly EventName[] {
+  return Array.isArray(value);
 }

@@ -1,9 +1,21 @@
 import type { Duration } from "./duration.js";
-import type { EventName, SendEvent, SendEventOptions, SentEvent } from "./event.js";
+import type {
+  EventName,
+  EventNames,
+  EventView,
+  EventWait,
+  ReceivedEvent,
+  ReceivedPayload,
+  SchemaOfName,
+  SendEvent,
+  SendEventOptions,
+  SentEvent,
+} from "./event.js";
 import type { AnyJob, JobInput, JobOutput } from "./job.js";
 import type { Key } from "./key.js";
 import type { RetryOptions } from "./retry.js";
 import type { DisplayProperty, InvokeResult, RunHandle, TaskStyle } from "./run.js";
+import type { Schema } from "./schema.js";
 
 /** What a task's callback knows about itself. */
 export interface Task {
@@ -136,6 +148,21 @@ export interface Io {
   ): Promise<T>;
   /** Parks the run until then; a number is seconds. At or before now: goes on at once. */
   wait(key: Key, when: Duration | Date): Promise<void>;
+  /**
+   * Parks until an event comes that fits, and gives the first one since the run
+   * was created that no earlier wait of the run was given. An event that comes
+   * before the wait, at the same moment or later is received once. Rejects with
+   * WAIT_TIMEOUT after `timeout` (default: none), and with PAYLOAD_INVALID if the
+   * schema refuses the payload.
+   *
+   * @example
+   * const paid = await io.waitForEvent("paid", { name: "order.paid", filter: { orderId: [order.id] } }, { timeout: "2d" });
+   */
+  waitForEvent<const N extends EventNames, S extends Schema | undefined = SchemaOfName<N>>(
+    key: Key,
+    event: EventWait<N, S>,
+    options?: { readonly timeout?: Duration },
+  ): Promise<ReceivedEvent<ReceivedPayload<S>>>;
   /** The first branch to settle wins; the others are disarmed in its commit. */
   waitForAny<B extends Readonly<Record<string, (io: Io) => unknown>>>(
     key: Key,
@@ -162,6 +189,11 @@ export interface Io {
     events: readonly SendEvent[],
     options?: SendEventOptions,
   ): Promise<readonly SentEvent[]>;
+
+  /** As it is at this moment; remembered. */
+  getEvent(key: Key, id: string): Promise<EventView | undefined>;
+  /** True unless it was delivered, or never was; remembered. */
+  cancelEvent(key: Key, id: string): Promise<boolean>;
 
   /** Starts a run and does not wait for it. */
   invoke<J extends AnyJob | string>(
@@ -204,9 +236,12 @@ export const ioKeys = [
   "runTask",
   "wait",
   "waitForAny",
+  "waitForEvent",
   "parallel",
   "sendEvent",
   "sendEvents",
+  "getEvent",
+  "cancelEvent",
   "invoke",
   "invokeAndWait",
   "batchInvokeAndWait",

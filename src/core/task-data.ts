@@ -12,6 +12,9 @@ export const taskKinds = [
   "batch",
   "sendEvent",
   "sendEvents",
+  "waitForEvent",
+  "getEvent",
+  "cancelEvent",
   "yield",
   "random",
   "now",
@@ -36,6 +39,10 @@ export interface TaskData {
   readonly history?: readonly AttemptRecord[];
   /** The run an invoke started. */
   readonly childId?: string;
+  /** The event that a wait received. */
+  readonly eventId?: string;
+  /** Epoch ms: earlier events do not count for an open wait. */
+  readonly since?: number;
   /** How that run ended, once it has. */
   readonly child?: { readonly jobId: string; readonly status: string };
 }

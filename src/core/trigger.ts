@@ -1,5 +1,10 @@
-import { ConfigError } from "./errors.js";
-import { DEFAULT_SOURCE, type EventDefinition, nameOf } from "./event.js";
+import {
+  DEFAULT_SOURCE,
+  type EventNames,
+  namesOf,
+  type SchemaOfName,
+  schemaOfNames,
+} from "./event.js";
 import { checkedFilter } from "./filter.js";
 import type { EventFilter, FilterFor } from "./filter-types.js";
 import { assertText } from "./key.js";
@@ -33,13 +38,6 @@ export interface TriggerExample {
 
 type InputOf<S, Otherwise> = S extends Schema ? SchemaInput<S> : Otherwise;
 type OutputOf<S, Otherwise> = S extends Schema ? SchemaOutput<S> : Otherwise;
-/** Of several names: the schema that all of them have; of names without one: none. */
-type SchemaOfName<N> = N extends readonly (infer Each)[]
-  ? SchemaOfName<Each>
-  : N extends EventDefinition<infer S>
-    ? S
-    : undefined;
-
 /**
  * Starts a run for each event of this name (or any of these names) and source.
  *
@@ -55,7 +53,7 @@ type SchemaOfName<N> = N extends readonly (infer Each)[]
  * @throws ConfigError TRIGGER_INVALID, FILTER_INVALID, OPTION_UNKNOWN, SCHEMA_UNRECOGNIZED
  */
 export function eventTrigger<
-  const N extends string | EventDefinition | readonly (string | EventDefinition)[],
+  const N extends EventNames,
   S extends Schema | undefined = SchemaOfName<N>,
 >(options: {
   name: N;
@@ -67,18 +65,9 @@ export function eventTrigger<
   examples?: readonly TriggerExample[];
 }): Trigger<InputOf<S, unknown>, OutputOf<S, unknown>> {
   assertOptions(options, ["name", "schema", "filter", "source", "examples"], "eventTrigger");
-  const given: readonly (string | EventDefinition)[] = isList(options.name)
-    ? options.name
-    : [options.name];
-  if (given.length === 0) {
-    throw new ConfigError(
-      "TRIGGER_INVALID",
-      "eventTrigger got an empty list of names. Name at least one event.",
-    );
-  }
-  const names = given.map(nameOf);
+  const names = namesOf(options.name, "eventTrigger", "TRIGGER_INVALID");
   const where = `eventTrigger "${names.join(", ")}"`;
-  const schema = options.schema ?? schemaOfNames(given);
+  const schema = options.schema ?? schemaOfNames(options.name, "eventTrigger", "TRIGGER_INVALID");
   if (schema !== undefined) assertSchema(schema, where);
   if (options.source !== undefined) assertText(options.source, "source of eventTrigger");
   const data: TriggerData = {
@@ -106,20 +95,4 @@ export function invokeTrigger<S extends Schema | undefined = undefined>(
   if (options.schema !== undefined) assertSchema(options.schema, "invokeTrigger");
   const data: TriggerData = { type: "invoke" };
   return Object.freeze({ data, schema: options.schema, examples: options.examples ?? [] });
-}
-
-/** A trigger parses with one schema, whichever of its events comes. */
-function schemaOfNames(names: readonly (string | EventDefinition)[]): Schema | undefined {
-  const schemas = new Set(
-    names.map((name) => (typeof name === "string" ? undefined : name.schema)),
-  );
-  if (schemas.size === 1) return [...schemas][0];
-  throw new ConfigError(
-    "TRIGGER_INVALID",
-    `The events ${names.map((name) => `"${nameOf(name)}"`).join(", ")} have different schemas. Give eventTrigger a schema that fits all of them, such as a union.`,
-  );
-}
-
-function isList<T>(value: T | readonly T[]): value is readonly T[] {
-  return Array.isArray(value);
 }

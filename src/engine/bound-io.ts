@@ -1,5 +1,16 @@
 import type { Duration } from "../core/duration.js";
-import type { EventName, SendEvent, SendEventOptions, SentEvent } from "../core/event.js";
+import type {
+  EventName,
+  EventNames,
+  EventView,
+  EventWait,
+  ReceivedEvent,
+  ReceivedPayload,
+  SchemaOfName,
+  SendEvent,
+  SendEventOptions,
+  SentEvent,
+} from "../core/event.js";
 import type {
   BatchItem,
   InvokeAndWaitOptions,
@@ -15,9 +26,10 @@ import type {
 import type { AnyJob, JobInput, JobOutput } from "../core/job.js";
 import type { Key } from "../core/key.js";
 import type { InvokeResult, RunHandle } from "../core/run.js";
+import type { Schema } from "../core/schema.js";
 import { currentScope } from "./async-context.js";
 import type { Execution } from "./execution.js";
-import { sendEventsTask, sendEventTask } from "./io/events.js";
+import { cancelEventTask, getEventTask, sendEventsTask, sendEventTask } from "./io/events.js";
 import { invokeTask } from "./io/invoke.js";
 import { batchInvokeAndWaitTask, invokeAndWaitTask } from "./io/invoke-and-wait.js";
 import { ScopedLogger } from "./io/logger.js";
@@ -26,6 +38,7 @@ import { nowValue, randomValue, uuidValue } from "./io/remembered-values.js";
 import { runTask } from "./io/run-task.js";
 import { wait } from "./io/wait.js";
 import { type Branches, waitForAny } from "./io/wait-for-any.js";
+import { waitForEvent } from "./io/wait-for-event.js";
 import { yieldExecution } from "./io/yield.js";
 import type { Scope } from "./scope.js";
 
@@ -71,6 +84,14 @@ class BoundIo implements Io {
     return waitForAny(this.#scope(), key, branches);
   }
 
+  waitForEvent<const N extends EventNames, S extends Schema | undefined = SchemaOfName<N>>(
+    key: Key,
+    event: EventWait<N, S>,
+    options?: { readonly timeout?: Duration },
+  ): Promise<ReceivedEvent<ReceivedPayload<S>>> {
+    return waitForEvent(this.#scope(), key, event as EventWait, options);
+  }
+
   parallel<Item, R>(
     key: Key,
     items: readonly Item[],
@@ -94,6 +115,14 @@ class BoundIo implements Io {
     options?: SendEventOptions,
   ): Promise<readonly SentEvent[]> {
     return sendEventsTask(this.#scope(), key, events, options);
+  }
+
+  getEvent(key: Key, id: string): Promise<EventView | undefined> {
+    return getEventTask(this.#scope(), key, id);
+  }
+
+  cancelEvent(key: Key, id: string): Promise<boolean> {
+    return cancelEventTask(this.#scope(), key, id);
   }
 
   invoke<J extends AnyJob | string>(

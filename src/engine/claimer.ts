@@ -3,6 +3,7 @@ import { type ClaimedRun, type ClaimRequest, type ClaimResult, NEVER } from "../
 import { limitsOf } from "./admission.js";
 import { runOutsideScope } from "./async-context.js";
 import type { Engine } from "./engine.js";
+import { commonJobs } from "./internal-runs.js";
 import { nextMacrotask } from "./macrotask.js";
 import { finishOverdue } from "./overdue.js";
 
@@ -164,7 +165,7 @@ export class Claimer {
     return {
       claimId: this.#engine.writeIds.next(),
       workerId: this.#host.id,
-      jobIds: jobs.flatMap((job) => [job.id, hookJobId(job.id)]),
+      jobIds: [...commonJobs, ...jobs.flatMap((job) => [job.id, hookJobId(job.id)])],
       limit: only?.length ?? Math.max(0, this.#host.freeSlots),
       leaseMs: this.#engine.leaseMs,
       limits: limitsOf(jobs),

@@ -8,6 +8,8 @@ import type { RetryOptions } from "../core/retry.js";
 import type { LogLine, RunRecord, Storage } from "../core/storage.js";
 import { CommitQueue } from "./commit-queue.js";
 import type { Emitter } from "./emitter.js";
+import { EventMatcher } from "./event-match.js";
+import { EventPaths } from "./event-paths.js";
 import { lostError } from "./execution-errors.js";
 import { WriteIds } from "./ids.js";
 import type { JobTable } from "./job-table.js";
@@ -67,6 +69,8 @@ export class Engine {
   readonly storeClock: StoreClock;
   readonly queue: CommitQueue;
   readonly registry: Registry;
+  readonly paths: EventPaths;
+  readonly matcher = new EventMatcher(this);
   readonly reader: RunReader;
   readonly writeIds = new WriteIds();
   readonly codec: Codec;
@@ -92,6 +96,7 @@ export class Engine {
     this.storeClock = new StoreClock(options.clock);
     this.queue = new CommitQueue(options.storage, this.patience, options.clock);
     this.registry = new Registry(options.storage);
+    this.paths = new EventPaths(options.storage);
     this.reader = new RunReader(this.storage);
     this.codec = options.codec;
     this.leaseMs = options.leaseMs;

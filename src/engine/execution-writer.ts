@@ -25,6 +25,9 @@ export interface Draft {
   readonly finishedAt?: number | null;
   readonly wakeAt?: number | null;
   readonly data?: string | null;
+  /** Of an open event wait. */
+  readonly topics?: readonly string[];
+  readonly filter?: string;
 }
 
 interface InFlight {
@@ -126,7 +129,13 @@ export class ExecutionWriter implements Writer {
       wakeAt: draft.wakeAt ?? null,
       data: draft.data ?? null,
     };
-    return replaces === undefined ? write : { ...write, replaces };
+    const { topics, filter } = draft;
+    if (topics === undefined && replaces === undefined) return write;
+    return {
+      ...write,
+      ...(topics === undefined ? undefined : { topics, filter: filter ?? null }),
+      ...(replaces === undefined ? undefined : { replaces }),
+    };
   }
 
   takeWrite(): RunWrite | undefined {

@@ -14,6 +14,7 @@ import { Lease } from "./lease.js";
 import { LogBuffer } from "./log-buffer.js";
 import { afterMicrotasks } from "./macrotask.js";
 import { Op, type Waiting } from "./op.js";
+import { ReceivedEvents } from "./received-events.js";
 import { callRun } from "./run-body.js";
 import { Scope } from "./scope.js";
 import { Settlement } from "./settlement.js";
@@ -37,6 +38,7 @@ export class Execution {
   readonly settlement: Settlement;
   readonly waits: Waits;
   readonly writer: ExecutionWriter;
+  readonly received: ReceivedEvents;
   readonly cancellation = new Cancellation();
   /** One instance of each integration per execution, made on first use. */
   readonly integrations = new Map<string, unknown>();
@@ -85,6 +87,7 @@ export class Execution {
       () => this.ops.size > 0,
     );
     this.waits = new Waits(this);
+    this.received = new ReceivedEvents(() => this.memo.values());
     this.writer = new ExecutionWriter(this, claimed.tasks.at(-1)?.seq ?? claimed.run.lastSeq);
   }
 

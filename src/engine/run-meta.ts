@@ -5,6 +5,8 @@ import type { Engine } from "./engine.js";
 /** What a run keeps beside its columns; opaque to the storage. Absent parts have their defaults. */
 export interface RunMeta {
   readonly eventName?: string;
+  /** Absent: the default source. */
+  readonly eventSource?: string;
   /** Epoch ms. */
   readonly eventTimestamp?: number;
   /** Encoded by the codec. */

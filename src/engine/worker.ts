@@ -1,4 +1,4 @@
-import { hookJobId, hookRun, isHookJob } from "../core/final.js";
+import { hookRun, isInternal } from "../core/final.js";
 import type { ClaimedRun } from "../core/storage.js";
 import { runOutsideScope } from "./async-context.js";
 import { boundIo } from "./bound-io.js";
@@ -8,9 +8,9 @@ import type { Engine, RunningJob } from "./engine.js";
 import { Execution } from "./execution.js";
 import { leftError } from "./execution-errors.js";
 import type { ExecutionHost } from "./execution-host.js";
-import { callHook } from "./hooks.js";
 import { Idle } from "./idle.js";
 import { newId } from "./ids.js";
+import { executeInternal } from "./internal-runs.js";
 import { lateEnding } from "./overdue.js";
 import { ParkedFrames } from "./parked-frames.js";
 
@@ -81,8 +81,8 @@ export class Worker implements ExecutionHost, ClaimerHost {
 
   accept(claimed: ClaimedRun, claimedAtMono: number): void {
     const { jobId } = claimed.run;
-    if (isHookJob(jobId) && this.#running) {
-      this.#acceptHook(claimed, jobId.slice(hookJobId("").length));
+    if (isInternal(jobId) && this.#running) {
+      this.#acceptInternal(claimed);
       return;
     }
     if (!this.#running || this.freeSlots <= 0) {
@@ -123,11 +123,10 @@ export class Worker implements ExecutionHost, ClaimerHost {
     });
   }
 
-  #acceptHook(claimed: ClaimedRun, jobId: string): void {
-    const job = this.#engine.jobs.get(jobId);
-    if (job === undefined) return;
+  /** Takes no slot (contract E11). */
+  #acceptInternal(claimed: ClaimedRun): void {
     void this.#meanwhile(async () => {
-      await callHook(this.#engine, job, claimed);
+      await executeInternal(this.#engine, claimed);
       this.claimSoon();
     });
   }

@@ -116,4 +116,14 @@ describeEngine("one event id twice in a call", (world) => {
     expect(end.sender).toMatchObject({ status: "COMPLETED", output: 2 });
     expect(end).toMatchObject({ first: 1, second: 1 });
   });
+
+  test("I13: a delayed event that was sent before the crash keeps its time", async () => {
+    const end = await crashBetween(world(), async (io) => {
+      const { id } = await io.sendEvent("tell", { name: "told" }, { deliverAfter: "1h" });
+      return (await io.getEvent("look", id))?.deliverAt;
+    });
+    const sentAt = end.sender?.createdAt.getTime() ?? 0;
+    expect(end.sender?.output).toEqual(new Date(sentAt + 3_600_000));
+    expect(end).toMatchObject({ first: 0, second: 0 });
+  });
 });

@@ -219,31 +219,6 @@ describeEngine("events", (world) => {
     expect((await clients[0]?.getRuns())?.runs).toHaveLength(2);
   });
 
-  test("T8: a delayed event starts its runs at its time, also in a later process", async () => {
-    const job = defineJob({ id: "j", trigger: eventTrigger({ name: "e" }), run: echo });
-    const first = world().client({ jobs: [job] });
-    const { runIds } = await first.sendEvent({ name: "e" }, { deliverAfter: "1h" });
-    const at = new Date(world().clock.now() + 7_200_000);
-    const later = await first.sendEvent({ name: "e" }, { deliverAt: at });
-    await first.drain();
-    expect(await first.getRun(runIds[0] ?? "")).toMatchObject({
-      status: "PENDING",
-      availableAt: new Date(world().clock.now() + 3_600_000),
-    });
-    await first.stop({ timeout: 0 });
-    const second = world().client({ jobs: [job] });
-    world().clock.advance("59m");
-    await second.drain();
-    expect(await second.getRun(runIds[0] ?? "")).toMatchObject({ status: "PENDING" });
-    world().clock.advance("1m");
-    await second.drain();
-    expect(await second.getRun(runIds[0] ?? "")).toMatchObject({ status: "COMPLETED" });
-    expect(await second.getRun(later.runIds[0] ?? "")).toMatchObject({
-      status: "PENDING",
-      availableAt: at,
-    });
-  });
-
   test("T9: sendEvents stores all events or none, and answers in order", async () => {
     const client = world().client();
     client.defineJob({ id: "j", trigger: eventTrigger({ name: "e" }), run: echo });

@@ -4,6 +4,9 @@ import type { Command, Program, TaskCommand } from "./program.js";
 import { type CallValue, messageOf, type Result, spoil, type TaskValue, textOf } from "./values.js";
 import { Violation } from "./violation.js";
 
+/** Name of the events that runs wait for. */
+export const TOLD = "told";
+
 const recorded = new Set<Command["op"]>([
   "task",
   "nested",
@@ -14,6 +17,8 @@ const recorded = new Set<Command["op"]>([
   "invokeAndWait",
   "batch",
   "event",
+  "tell",
+  "await",
   "value",
   "yield",
 ]);
@@ -136,6 +141,12 @@ export class Interpreter {
       case "event":
         this.#ledger.visits(`event ${command.program.id}`, `${this.#execution.runId} ${tag}`);
         return io.sendEvent(key, { name: "ev", payload: { program: command.program } });
+      case "tell":
+        return io.sendEvent(key, { name: TOLD, payload: { n: command.n } });
+      case "await": {
+        const wait = { name: TOLD, filter: { n: [command.n] } };
+        return io.waitForEvent(key, wait, { timeout: { milliseconds: command.timeoutMs } });
+      }
       case "value":
         return io[command.kind](key);
       case "yield":

@@ -27,10 +27,11 @@ const givesObject = new Set<Command["op"]>([
   "waitForAny",
   "invokeAndWait",
   "event",
+  "await",
 ]);
 
 function normal(message: string): string {
-  if (/ did not end in time; /.test(message)) return TIMEOUT;
+  if (/ did not end in time; | that fits came in time for /.test(message)) return TIMEOUT;
   return /^Task ".*" of run .* was started by an execution that ended before/.test(message)
     ? INTERRUPTED
     : message;
@@ -125,6 +126,10 @@ export class Model {
         );
       case "event":
         return this.#facts.eventProblem((value as { runIds: string[] }).runIds);
+      case "await": {
+        const n = (value as { payload?: { n?: number } }).payload?.n;
+        return n === command.n ? undefined : `it received ${n}`;
+      }
       default:
         return undefined;
     }
@@ -182,6 +187,8 @@ export class Model {
           ok: true,
           errors: command.timeoutMs === undefined ? NONE : new Set([TIMEOUT]),
         };
+      case "await":
+        return { ok: true, errors: new Set([TIMEOUT]) };
       case "throw":
         // A retried run may get further, or have ended before.
         return {

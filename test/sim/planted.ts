@@ -117,8 +117,33 @@ export const plantedBugs: readonly PlantedBug[] = [
   ]),
   bug("E8: an event id is accepted twice", [
     "engine/send-events.ts",
-    "id: eventRunId(event.id),",
-    "id: eventRunId(event.id) + Math.random(),",
+    "({ event, runId: eventRunId(event.id) })",
+    "({ event, runId: eventRunId(event.id) + Math.random() })",
+  ]),
+  bug("E8: a wait looks back before it is recorded, and not after", [
+    "engine/io/wait-for-event.ts",
+    "this.#lookBacks = await this.#listen(from);",
+    "this.#lookBacks = await this.#listen(from);\n    const early = await this.#earliest();\n    this.#lookBacks = early === undefined ? [] : this.#lookBacks;",
+  ]),
+  bug("E8: events are made whether or not somebody began to wait", [
+    "engine/fan-out.ts",
+    "for (const name of names) expect.push(paths.expected(name));",
+    "",
+  ]),
+  bug("E6: a timeout does not look whether the event has come", [
+    "engine/io/wait-for-event.ts",
+    "const event = await this.#earliest();\n    if (event !== undefined) {\n      await this.#settle(event);\n      return;\n    }\n    const { path",
+    "const { path",
+  ]),
+  bug("E8: a later wait receives the event of an earlier one", [
+    "engine/io/wait-for-event.ts",
+    "if (execution.received.wasBefore(id, waitingSince)) return false;",
+    "",
+  ]),
+  bug("E8: a delivered event tells only the first page of waits", [
+    "engine/deliver-event.ts",
+    "signals.push(signalTo(wait, event.id))",
+    "if (signals.length === 0) signals.push(signalTo(wait, event.id))",
   ]),
   bug("E9: the id of an event does not derive from its task", [
     "engine/io/events.ts",
@@ -171,9 +196,9 @@ export const plantedBugs: readonly PlantedBug[] = [
     "this.#disarmPoll = undefined;",
   ]),
   bug("E18: a task fails because a read of the storage failed", [
-    "engine/send-events.ts",
-    "await engine.patience.until(() => engine.registry.ensureLoaded(engine.storeClock.now()));",
-    "await engine.rawStorage.now();\n  await engine.registry.ensureLoaded(engine.storeClock.now());",
+    "engine/fan-out.ts",
+    "await patience.until(() => registry.ensureLoaded(engine.storeClock.now()));",
+    "await engine.rawStorage.now();\n  await registry.ensureLoaded(engine.storeClock.now());",
   ]),
   bug("logs: a replay writes its lines again", [
     "engine/log-buffer.ts",

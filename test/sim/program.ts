@@ -59,6 +59,9 @@ export type Command =
       readonly concurrency: number | undefined;
     })
   | (Keyed & { readonly op: "event"; readonly program: Program })
+  /** Tells who waits for this number. */
+  | (Keyed & { readonly op: "tell"; readonly n: number })
+  | (Keyed & { readonly op: "await"; readonly n: number; readonly timeoutMs: number })
   | (Keyed & { readonly op: "value"; readonly kind: "random" | "now" | "uuid" })
   | (Keyed & { readonly op: "yield" | "log" })
   /** Throws, up to this generation. */
@@ -69,6 +72,8 @@ export type Command =
 export type Op = Command["op"];
 
 const MOST_COMMANDS = 20;
+/** Few, so that those who wait and those who tell meet. */
+const MOST_TOLD = 2;
 
 /** One seed's programs: ids and keys are unique in the whole simulation. */
 export class ProgramMaker {
@@ -123,6 +128,8 @@ export class ProgramMaker {
       log: 1,
       value: 1,
       event: 0.7,
+      tell: 1,
+      await: 0.8,
       yield: top * 0.8,
       throw: top * 0.3,
       nested: deep * 1.5,
@@ -183,6 +190,16 @@ export class ProgramMaker {
       }
       case "event":
         return { op, key, program: { id: `e${this.#programs++}`, commands: [this.#task()] } };
+      case "tell":
+        return { op, key, n: random.int(MOST_TOLD) };
+      case "await":
+        return {
+          op,
+          key,
+          uncaught,
+          n: random.int(MOST_TOLD),
+          timeoutMs: random.pick([9_000, 40_000]),
+        };
       case "value":
         return { op, key, kind: random.pick(["random", "now", "uuid"] as const) };
       case "throw":
@@ -216,6 +233,7 @@ export class ProgramMaker {
       const op = this.#random.weighted<Op>({
         task: 5,
         wait: 3,
+        await: 1,
         invokeAndWait: depth < 2 ? 2 : 0,
         nested: depth < 2 ? 1 : 0,
       } as Readonly<Record<Op, number>>);

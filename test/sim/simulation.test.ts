@@ -14,7 +14,19 @@ const ids = ["commit", "claimRuns", "createRuns"];
 const reads = ["getRuns", "listSignals", "listTasks", "listRuns", "getValue", "now"];
 const commands = [
   ...["task", "nested", "all", "allSettled", "race", "any", "waitForAny", "parallel", "wait"],
-  ...["invoke", "invokeAndWait", "batch", "event", "value", "yield", "log", "throw", "poison"],
+  ...[
+    "invoke",
+    "invokeAndWait",
+    "batch",
+    "event",
+    "tell",
+    "await",
+    "value",
+    "yield",
+    "log",
+    "throw",
+    "poison",
+  ],
   ...["hook onStart", "hook onSuccess", "hook onFailure", "hook onCancel"],
 ];
 const outside = ["invoke", "send", "cancel", "retry", "stop"];

@@ -2,11 +2,15 @@ import { defaultCodec } from "../../src/core/codec.js";
 import { decodeErrorRecord } from "../../src/core/error-record.js";
 import { isInternal } from "../../src/core/final.js";
 import { isFinal } from "../../src/core/run-status.js";
-import type { RunRecord } from "../../src/core/storage.js";
+import type { RunRecord, TaskRecord } from "../../src/core/storage.js";
+import { decodeTaskData } from "../../src/core/task-data.js";
+import { EVENT_JOB } from "../../src/engine/event-run.js";
+import { decodeMeta } from "../../src/engine/run-meta.js";
 import type { Driver } from "./driver.js";
+import { TOLD } from "./interpreter.js";
 import { hearingJobs, type SimPayload } from "./jobs.js";
 import { type Facts, Model } from "./model.js";
-import type { Program } from "./program.js";
+import type { Command, Program } from "./program.js";
 import type { CallValue } from "./values.js";
 import { textOf } from "./values.js";
 import { Violation } from "./violation.js";
@@ -23,6 +27,7 @@ export async function judge(world: World, driver: Driver): Promise<void> {
     if (!isFinal(run.status)) throw new Violation("G15", `run ${run.id} is ${run.status}`);
     if (!isInternal(run.jobId)) await judgeRun(world, driver, run, byId);
   }
+  await judgeWaits(world, runs);
   judgeEvents(runs);
   judgeKeys(world, runs);
   await judgeSent(world, runs);
@@ -132,8 +137,9 @@ function childProblem(
 /** Each event exactly one run per job that hears it. */
 function judgeEvents(runs: readonly RunRecord[]): void {
   const heard = new Map<string, string[]>();
-  for (const { eventId, jobId } of runs) {
-    if (eventId !== null) heard.set(eventId, [...(heard.get(eventId) ?? []), jobId]);
+  for (const { eventId, jobId, meta } of runs) {
+    if (eventId !== null && decodeMeta(meta).eventName !== TOLD)
+      heard.set(eventId, [...(heard.get(eventId) ?? []), jobId]);
   }
   for (const [eventId, jobIds] of heard) {
     const found = jobIds.filter((id) => !isInternal(id)).sort();
@@ -141,6 +147,75 @@ function judgeEvents(runs: readonly RunRecord[]): void {
       throw new Violation("EVENT", `event ${eventId} started runs of ${found.join() || "no job"}`);
     }
   }
+}
+
+/**
+ * A wait for an event ends by the first that fits: none that was there in time
+ * is missed, and none is received by two waits of which one came after the other.
+ */
+async function judgeWaits({ view }: World, runs: readonly RunRecord[]): Promise<void> {
+  const told: Told[] = [];
+  for (const run of runs) {
+    if (run.jobId !== EVENT_JOB || decodeMeta(run.meta).eventName !== TOLD) continue;
+    const { n } = (await defaultCodec.decode(run.payload ?? "")) as { n: number };
+    told.push({ id: run.eventId ?? "", n, at: run.createdAt });
+  }
+  for (const run of runs) {
+    if (isInternal(run.jobId)) continue;
+    const waits = [...view.tasks(run.id).values()].filter(({ kind }) => kind === "waitForEvent");
+    if (waits.length > 0) judgeWaitsOf(run, waits, awaitsOf((await programOf(run)).commands), told);
+  }
+}
+
+interface Told {
+  readonly id: string;
+  readonly n: number;
+  readonly at: number;
+}
+
+type Await = Extract<Command, { op: "await" }>;
+
+function judgeWaitsOf(
+  run: RunRecord,
+  waits: readonly TaskRecord[],
+  commands: ReadonlyMap<string, Await>,
+  told: readonly Told[],
+): void {
+  const received = new Map<string, TaskRecord>();
+  for (const wait of waits) {
+    const { eventId } = decodeTaskData(wait.data);
+    if (eventId === undefined) continue;
+    const other = received.get(eventId);
+    if (other !== undefined && startsAfter(wait, other) !== startsAfter(other, wait)) {
+      throw new Violation("E8", `event ${eventId} was received twice in run ${run.id}`);
+    }
+    received.set(eventId, wait);
+  }
+  for (const wait of waits) {
+    const command = commands.get(wait.path.slice(wait.path.lastIndexOf("/") + 1));
+    if (wait.status !== "FAILED" || command === undefined) continue;
+    // The deadline was fixed before the record was written, by some calls to the store.
+    const surely = wait.startedAt + command.timeoutMs / 2;
+    const missed = told.find(
+      ({ id, n, at }) => n === command.n && at >= run.createdAt && at < surely && !received.has(id),
+    );
+    if (missed !== undefined)
+      throw new Violation("E8", `${wait.path} of run ${run.id} missed event ${missed.id}`);
+  }
+}
+
+function startsAfter(one: TaskRecord, other: TaskRecord): boolean {
+  return one.startedAt > (other.finishedAt ?? 0);
+}
+
+function awaitsOf(commands: readonly Command[], found = new Map<string, Await>()) {
+  for (const command of commands) {
+    if (command.op === "await") found.set(command.key, command);
+    if ("branches" in command) awaitsOf(command.branches, found);
+    if ("body" in command) awaitsOf(command.body, found);
+    if ("bodies" in command) for (const body of command.bodies) awaitsOf(body, found);
+  }
+  return found;
 }
 
 /** One run per idempotency key, and per place in a parent that makes one. */

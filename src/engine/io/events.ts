@@ -1,8 +1,9 @@
 import { derivedId } from "../../core/derived-id.js";
-import type { SendEvent, SendEventOptions, SentEvent } from "../../core/event.js";
-import type { Key } from "../../core/key.js";
+import type { EventView, SendEvent, SendEventOptions, SentEvent } from "../../core/event.js";
+import { assertText, type Key } from "../../core/key.js";
 import type { TaskRecord } from "../../core/storage.js";
 import type { TaskKind } from "../../core/task-data.js";
+import { cancelEvent, getEvent } from "../event-admin.js";
 import type { Op } from "../op.js";
 import type { Scope } from "../scope.js";
 import { sendEvents } from "../send-events.js";
@@ -15,8 +16,10 @@ export function sendEventTask(
   event: SendEvent,
   options?: SendEventOptions,
 ): Promise<SentEvent> {
-  return send(scope, key, "sendEvent", async (op) => {
-    const [sent] = await sendEvents(scope.execution.engine, [withId(op, event, 0)], options);
+  return remembered(scope, key, "sendEvent", async (op) => {
+    const events = [withId(op, event, 0)];
+    const situation = { isRepeat: event.id === undefined };
+    const [sent] = await sendEvents(scope.execution.engine, events, options, situation);
     return sent;
   });
 }
@@ -27,20 +30,36 @@ export function sendEventsTask(
   events: readonly SendEvent[],
   options?: SendEventOptions,
 ): Promise<readonly SentEvent[]> {
-  return send(scope, key, "sendEvents", (op) =>
+  return remembered(scope, key, "sendEvents", (op) =>
     sendEvents(
       scope.execution.engine,
       events.map((event, index) => withId(op, event, index)),
       options,
+      { isRepeat: events.every((event) => event.id === undefined) },
     ),
   );
 }
 
-function send<T>(
+export function getEventTask(scope: Scope, key: Key, id: string): Promise<EventView | undefined> {
+  return remembered(scope, key, "getEvent", () => {
+    assertText(id, "id of io.getEvent", { maxBytes: 512 });
+    return getEvent(scope.execution.engine, id);
+  });
+}
+
+export function cancelEventTask(scope: Scope, key: Key, id: string): Promise<boolean> {
+  return remembered(scope, key, "cancelEvent", () => {
+    assertText(id, "id of io.cancelEvent", { maxBytes: 512 });
+    return cancelEvent(scope.execution.engine, id);
+  });
+}
+
+/** Done once, and its result remembered. A crash in between repeats it. */
+function remembered<T>(
   scope: Scope,
   key: Key,
   kind: TaskKind,
-  sendNow: (op: Op) => Promise<unknown>,
+  work: (op: Op) => Promise<unknown>,
 ): Promise<T> {
   const { execution } = scope;
   const { codec } = execution.engine;
@@ -48,12 +67,8 @@ function send<T>(
   return execution.call<T>(scope, key, kind, decode, (op) => {
     void execution.hold(async () => {
       try {
-        const sent = await sendNow(op);
-        execution.record(
-          op,
-          { status: "COMPLETED", attempts: 1, output: await codec.encode(sent) },
-          "settle",
-        );
+        const output = await codec.encode(await work(op));
+        execution.record(op, { status: "COMPLETED", attempts: 1, output }, "settle");
       } catch (error) {
         failOp(op, error);
       }

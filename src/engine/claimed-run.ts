@@ -122,7 +122,7 @@ async function admitLate(
 /** What a claim changed, put back: it came to no execution. */
 export function unstarted(run: RunRecord): RunPatch {
   const executionCount = run.executionCount - 1;
-  if (executionCount > 0) return { executionCount };
+  if (executionCount > 0 || run.lastSeq > 0) return { executionCount };
   return { executionCount, startedAt: null, deadlineAt: decodeMeta(run.meta).expiresAt ?? null };
 }
 

@@ -19,6 +19,15 @@ export interface Writer {
   abandoned(error: unknown): void;
 }
 
+/** A writer that throws takes no neighbour with it. */
+function tell(writer: Writer, write: RunWrite, result: CommitResult): void {
+  try {
+    writer.written(write, result);
+  } catch (error) {
+    writer.abandoned(error);
+  }
+}
+
 interface PendingCreate {
   readonly element: CreateElement;
   readonly resolve: (result: CreateResult) => void;
@@ -161,7 +170,7 @@ export class CommitQueue {
       const write = writes[index] as RunWrite;
       const result = results[index];
       if (result === undefined || result.result === "busy") this.#sendAgain(writer, write);
-      else writer.written(write, result);
+      else tell(writer, write, result);
     }
   }
 

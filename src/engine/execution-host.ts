@@ -12,7 +12,8 @@ export interface ExecutionHost {
   /** User code goes on by itself after the park: the run must be held again. */
   reclaim(execution: Execution): void;
   /** No other execution is live in this process, as far as the worker knows. */
-  isOnly(execution: Execution): boolean;
+  /** How many it has at this moment. */
+  readonly executions: number;
   /** The `io` of a scope; the worker knows it, since `io` imports all that knows executions. */
   ioOf(scope: Scope): Io;
 }

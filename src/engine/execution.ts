@@ -240,9 +240,9 @@ export class Execution {
     );
   }
 
-  /** Nobody else has anything to write until its only open operation has settled. */
+  /** Nobody else has anything to write at this moment: a hint that a batch will not get larger. */
   get isAlone(): boolean {
-    return this.ops.size === 1 && this.host.isOnly(this);
+    return this.ops.size === 1 && this.host.executions === 1;
   }
 
   /** Busy callbacks may finish before an execution leaves; `run` itself is not waited for. */

@@ -48,13 +48,22 @@ export class Patience {
     firstAnswer(request).then(
       (answer) => {
         this.#failures = 0;
-        settle(request, answer);
-        over?.();
+        this.#tell(() => settle(request, answer), over);
       },
       (error) => {
-        void this.#again(request, error).then(over);
+        void this.#again(request, error).then((tell) => this.#tell(tell, over));
       },
     );
+  }
+
+  /** Who fails of being told that it failed is in trouble; the call is over all the same. */
+  #tell(tell: () => void, over: (() => void) | undefined): void {
+    try {
+      tell();
+    } catch (error) {
+      this.#onTrouble(error);
+    }
+    over?.();
   }
 
   /** Ends all pauses; what still has no answer rejects. */
@@ -66,15 +75,14 @@ export class Patience {
     for (const endPause of this.#pauses) endPause();
   }
 
-  async #again<T>(request: Request<T>, first: unknown): Promise<void> {
-    let answer: T;
+  /** Answers with how to tell what came of it. */
+  async #again<T>(request: Request<T>, first: unknown): Promise<() => void> {
     try {
-      answer = await this.#answerAfter(first, () => request.send());
+      const answer = await this.#answerAfter(first, () => request.send());
+      return () => settle(request, answer);
     } catch (error) {
-      request.failed(error);
-      return;
+      return () => request.failed(error);
     }
-    settle(request, answer);
   }
 
   async #answerAfter<T>(first: unknown, call: () => Promise<T>): Promise<T> {

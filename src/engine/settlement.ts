@@ -1,4 +1,4 @@
-import { afterMicrotasks } from "./macrotask.js";
+import { afterMicrotasks, laterThisTurn } from "./macrotask.js";
 
 interface Candidate {
   readonly seq: number;
@@ -36,10 +36,16 @@ export class Settlement {
     if (!this.#draining) this.#drain();
   }
 
-  /** A result just committed: user code has been quiet, so it may settle at once. */
+  /**
+   * A result just committed. The answer may have come in the turn that asked for
+   * it, between two steps of a promise chain of the user's; in a replay that chain
+   * goes first, so it does here.
+   */
   addLive(candidate: Candidate): void {
-    if (this.#draining) this.#push(candidate);
-    else this.#settle(candidate);
+    this.#push(candidate);
+    if (this.#draining) return;
+    this.#draining = true;
+    laterThisTurn(this.#onTurn);
   }
 
   /** Holds settlements back until the microtasks of now are through. */

@@ -18,7 +18,6 @@ import { ParkedFrames } from "./parked-frames.js";
 export class Worker implements ExecutionHost, ClaimerHost {
   readonly id: string;
   readonly ioOf = boundIo;
-  readonly isOnly = (): boolean => this.#executions.size === 1;
   readonly #engine: Engine;
   readonly #concurrency: number;
   readonly #claimer: Claimer;
@@ -44,6 +43,10 @@ export class Worker implements ExecutionHost, ClaimerHost {
     this.#frames = new ParkedFrames(engine.maxParked, (frame) =>
       frame.drop(() => leftError(frame.runId)),
     );
+  }
+
+  get executions(): number {
+    return this.#executions.size;
   }
 
   get isRunning(): boolean {
@@ -82,7 +85,11 @@ export class Worker implements ExecutionHost, ClaimerHost {
   accept(claimed: ClaimedRun, claimedAtMono: number): void {
     const { jobId } = claimed.run;
     if (isInternal(jobId) && this.#running) {
-      this.#acceptInternal(claimed);
+      // Takes no slot (contract E11).
+      void this.#meanwhile(async () => {
+        await executeInternal(this.#engine, claimed);
+        this.claimSoon();
+      });
       return;
     }
     if (!this.#running || this.freeSlots <= 0) {
@@ -120,14 +127,6 @@ export class Worker implements ExecutionHost, ClaimerHost {
       guard: { epoch: run.epoch },
       run: { ...(kept ? undefined : unstarted(run)), status },
       release: { wakeAt: this.#engine.storeClock.now(), wakeSignals: 1 },
-    });
-  }
-
-  /** Takes no slot (contract E11). */
-  #acceptInternal(claimed: ClaimedRun): void {
-    void this.#meanwhile(async () => {
-      await executeInternal(this.#engine, claimed);
-      this.claimSoon();
     });
   }
 

@@ -3,11 +3,13 @@ import type { Codec, Io } from "pawl";
 import { defaultCodec } from "pawl";
 import { expect, test } from "vitest";
 import { jobOf, Machine, start, turns } from "./drive.js";
+import { until } from "./support.js";
 import { describeEngine, type World } from "./world.js";
 
 /** What a run does: leaves are remembered calls, the rest combines them. */
 type Tree =
   | { readonly kind: "task"; readonly turns: number; readonly fails: boolean }
+  | { readonly kind: "steps"; readonly awaits: number }
   | { readonly kind: "wait"; readonly seconds: number }
   | { readonly kind: "child"; readonly seconds: number }
   | {
@@ -31,6 +33,7 @@ const { tree } = fc.letrec<{ tree: Tree }>((tie) => ({
       turns: fc.nat(3),
       fails: fc.nat(5).map((n) => n === 0),
     }),
+    fc.record({ kind: fc.constant("steps" as const), awaits: fc.nat(20) }),
     fc.record({ kind: fc.constant("wait" as const), seconds: fc.integer({ min: 0, max: 5 }) }),
     fc.record({ kind: fc.constant("child" as const), seconds: fc.integer({ min: 0, max: 3 }) }),
     fc.record({
@@ -48,6 +51,11 @@ const { tree } = fc.letrec<{ tree: Tree }>((tie) => ({
     }),
   ) as fc.Arbitrary<Tree>,
 }));
+
+/** A promise chain of the user's that waits for nothing. */
+async function steps(awaits: number): Promise<void> {
+  for (let count = 0; count < awaits; count++) await null;
+}
 
 type Trace = string[];
 
@@ -73,6 +81,8 @@ async function evaluate(io: Io, node: Tree, path: string, trace: Trace): Promise
           return path;
         }),
       );
+    case "steps":
+      return note(steps(node.awaits).then(() => path));
     case "wait":
       return note(io.wait(path, node.seconds).then(() => path));
     case "child":
@@ -256,4 +266,54 @@ describeEngine("settlement order", (world) => {
     expect((await run.finish()).output).toBe("winner");
     expect(new Set(winners)).toEqual(new Set(["winner"]));
   });
+
+  test.each([1, 3, 10, 50])(
+    "E4: a promise chain of %i steps beats a task or loses to it in each execution alike",
+    async (awaits) => {
+      const winners: string[] = [];
+      const run = await start(
+        world(),
+        async (io) => {
+          await io.runTask("before", () => 0);
+          const task = io.runTask("task", () => 1).then(() => "task");
+          winners.push(await Promise.race([task, steps(awaits).then(() => "chain")]));
+          await io.wait("park", "1h");
+        },
+        { client: { maxParked: 0 } },
+      );
+      await run.finish();
+      expect(winners).toHaveLength(2);
+      expect(new Set(winners).size).toBe(1);
+    },
+  );
+
+  test.each([1, 3, 10, 50])(
+    "E4: a task that is called %i steps after a task that hangs is the winner after a restart, too",
+    async (awaits) => {
+      const effects: string[] = [];
+      const hang = jobOf(async (io) => {
+        await io.runTask("before", () => 0);
+        const slow = io.runTask("slow", () =>
+          effects.length === 0 ? new Promise<never>(() => {}) : 1,
+        );
+        const quick = steps(awaits).then(() => io.runTask("quick", () => 2));
+        const winner = await Promise.race([slow.then(() => "slow"), quick.then(() => "quick")]);
+        await io.runTask(["charge", winner], () => effects.push(winner));
+        await io.wait("park", "1h");
+      });
+      const doomed = new Machine(world(), { jobs: [hang] });
+      const { id } = await doomed.client.invoke(hang, {});
+      void doomed.client.drain();
+      await until(() => effects.length === 1);
+      await turns(5);
+      doomed.freeze();
+      world().clock.advance("31s");
+      const heir = world().client({ jobs: [hang] });
+      await heir.drain();
+      world().clock.advance("1h");
+      await heir.drain();
+      expect(await heir.getRun(id)).toMatchObject({ status: "COMPLETED" });
+      expect(effects).toEqual(["quick"]);
+    },
+  );
 });

@@ -7,6 +7,7 @@ import { ManualClock } from "pawl/adapter-kit";
 import { sqlite } from "pawl/sqlite";
 import { describe, expect, test } from "vitest";
 import { schemaVersion } from "../../src/storage/sqlite/schema.js";
+import { selectTaskPage } from "../../src/storage/sqlite/task-row.js";
 import {
   claim,
   connected,
@@ -250,6 +251,35 @@ describe("the file", () => {
     const page = await storage.listTasks("r", 0, 100_000_000);
     expect(page.tasks).toEqual(tasks);
     expect(longest).toBeLessThan(2 * output.length);
+  });
+
+  test("reads on where a large record was replaced in the middle of a page", async () => {
+    const path = newPath();
+    const holder = await opened(path);
+    await create(holder, leased("r"));
+    const open = { status: "WAITING", output: null, finishedAt: null, wakeAt: 5 } as const;
+    const data = "x".repeat(100_000);
+    const tasks = [task("a", 1), task("b", 2, { ...open, data }), task("c", 3)];
+    await holder.commit([{ runId: "r", writeId: "w", guard: { epoch: 1 }, tasks }]);
+    const other = connected(path);
+    let replaces = true;
+    const driver = tampered((sql, _values, execute) => {
+      const answer = execute();
+      if (sql === selectTaskPage && replaces) {
+        replaces = false;
+        other.exec(
+          "update pawl_tasks set seq = 4, status = 'COMPLETED', data = null where seq = 2",
+        );
+      }
+      return answer;
+    });
+    const page = await (await opened(path, { driver })).listTasks("r", 0, 1_000_000);
+    expect(page.tasks.map((found) => [found.path, found.seq])).toEqual([
+      ["a", 1],
+      ["c", 3],
+      ["b", 4],
+    ]);
+    expect(page.complete).toBe(true);
   });
 
   test("keeps text as it was, also such that SQLite or a driver would cut or change", async () => {

@@ -102,12 +102,33 @@ describe("what is known of paths", () => {
     expect(known.has("r", 2, "run 2")).toBe(true);
   });
 
-  test("is given up for the runs that were not used for longest, and stays right", () => {
+  test("is given up for some of the runs if there are too many, and stays right", () => {
     const known = knownOf(20);
-    for (const rk of [1, 2, 3]) expect(known.has(`r${rk}`, rk, `run ${rk}`)).toBe(true);
+    for (let round = 0; round < 10; round++) {
+      for (const rk of [1, 2, 3]) {
+        expect(known.has(`r${rk}`, rk, `run ${rk}`)).toBe(true);
+        expect(known.has(`r${rk}`, rk, "new")).toBe(false);
+      }
+      const kept = [1, 2, 3].filter((rk) => known.isFreeAt(`r${rk}`, rk, "new", 2));
+      expect(kept).toHaveLength(2);
+      expect(kept).toContain(3);
+    }
+  });
+
+  test("of what a transaction wrote is forgotten with it, and of other runs is not", () => {
+    const known = knownOf(100);
+    known.has("r1", 1, "run 1");
+    known.has("r2", 2, "run 2");
+    known.begin();
+    known.add("r1", "new", 2);
+    known.end(false);
     expect(known.isFreeAt("r1", 1, "new", 2)).toBe(false);
-    expect(known.isFreeAt("r3", 3, "new", 2)).toBe(true);
-    expect(known.has("r1", 1, "run 1")).toBe(true);
+    expect(known.has("r1", 1, "new")).toBe(false);
+    expect(known.isFreeAt("r2", 2, "new", 2)).toBe(true);
+    known.begin();
+    known.add("r1", "new", 2);
+    known.end(true);
+    expect(known.has("r1", 1, "new")).toBe(true);
   });
 
   test("of one run may be more than all that is kept", () => {

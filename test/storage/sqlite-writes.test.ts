@@ -245,6 +245,25 @@ describe("a storage that fails", () => {
     expect(seen, "a file that others write to").toContain("begin immediate");
   });
 
+  test("of a lone record that may be durable although its statement failed knows that it may", async () => {
+    let fails = false;
+    const { storage } = await heldRun((sql, _values, execute) => {
+      const answer = execute();
+      if (sql === insertLoneTask && fails) {
+        fails = false;
+        throw sqliteError("SQLITE_IOERR", 10);
+      }
+      return answer;
+    });
+    await storage.commit([write("r", 1)]);
+    fails = true;
+    await expect(storage.commit([write("r", 2)])).rejects.toThrow();
+    const tasks = [task("task 2", 3)];
+    const [again] = await storage.commit([write("r", 3, { tasks })]);
+    expect(again?.result).toBe("rejected");
+    expect(await paths(storage)).toEqual(["task 1", "task 2"]);
+  });
+
   test("takes no transaction for a lone record, and a fresh look at a run that somebody has changed", async () => {
     const path = newPath();
     const { storage, seen } = await heldRun(unchanged, path);

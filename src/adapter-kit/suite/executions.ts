@@ -1,5 +1,5 @@
 import { has, present, same } from "./check.js";
-import { line, task } from "./samples.js";
+import { line, plain, task } from "./samples.js";
 import { topic } from "./topic.js";
 
 export const executions = topic("executions, stalls and suspects", {
@@ -35,6 +35,17 @@ export const executions = topic("executions, stalls and suspects", {
       ["t"],
     );
     has(claimed.run, { executionCount: 2 });
+  },
+
+  async "records count, whatever a release said about the start of the run"(store) {
+    const run = await store.hold();
+    await store.ok(store.write(run, { tasks: [task("t", 1)] }));
+    const patch = { status: "PENDING", startedAt: null, executionCount: 0, lastSeq: 1 } as const;
+    await store.ok(store.write(run, { run: patch, release: { wakeAt: 0, wakeSignals: 1 } }));
+    const again = await store.take(run.id);
+    const { result } = await store.commit(store.write(again, { tasks: [task("t", 2)] }));
+    same(result, "rejected");
+    same(await store.tasks(run.id), [plain(task("t", 1))], "tasks");
   },
 
   async "an execution is kept for one claim only"(store) {

@@ -38,6 +38,17 @@ export const sequence = topic("S5: every record carries a seq of its own", {
     same(await store.tasks(run.id), [plain(task("u", 2)), plain(task("t", 3))]);
   },
 
+  async "a record never takes the place of another under the same seq"(store) {
+    const run = await store.hold();
+    const open = task("t", 1, { status: "RUNNING", output: null, finishedAt: null });
+    await store.ok(store.write(run, { tasks: [open] }));
+    const { result } = await store.commit(
+      store.write(run, { tasks: [task("t", 1, { replaces: 1 })] }),
+    );
+    same(result, "rejected");
+    same(await store.tasks(run.id), [plain(open)], "tasks");
+  },
+
   async "the seqs of one run are nothing to another"(store) {
     const runs = [await store.hold(), await store.hold()];
     for (const run of runs) await store.ok(store.write(run, { tasks: [task("t", 1)] }));

@@ -137,7 +137,7 @@ export class Claimer {
     const row = this.#record(rk);
     const { run } = row;
     const kept = row.keptBy === request.workerId;
-    const started = run.startedAt !== null;
+    const started = run.startedAt !== null || run.lastSeq > 0;
     const highestSeq = run.leaseUntil === null ? 0 : this.#highestSeq(rk);
     const { workerId, leaseMs } = request;
     const taken = claimedRecord(run, { workerId, leaseMs, kept, highestSeq }, now);

@@ -53,7 +53,13 @@ export class Committer {
     if (guard?.status !== "EXECUTING" || guardOutcome(write, guard) !== undefined) return undefined;
     if (!paths.isFreeAt(runId, guard.rk, task.path, task.seq)) return undefined;
     const values = loneTaskValues(guard, runId, task, writeId);
-    if (database.runAlone(insertLoneTask, values) !== 1) return undefined;
+    try {
+      if (database.runAlone(insertLoneTask, values) !== 1) return undefined;
+    } catch (error) {
+      // It may be durable all the same.
+      paths.forget(runId);
+      throw error;
+    }
     paths.add(runId, task.path, task.seq);
     return answer("ok", guard);
   }
@@ -94,6 +100,7 @@ export class Committer {
     const verdict = guardOutcome(write, head) ?? this.#conflict(write);
     const objection = verdict === undefined ? writeRefusal(write, head) : undefined;
     if (verdict !== undefined || objection !== undefined) {
+      this.#transaction.paths.forget(write.runId);
       if (this.#hasRecordOf(write, head.rk)) return answer("ok", head);
       if (verdict !== undefined) return answer(verdict, head);
       return { ...answer("rejected", head), reason: objection ?? "" };

@@ -49,13 +49,19 @@ export class RunReader {
     let page = FIRST_PAGE;
     for (;;) {
       const rows = this.#page(rk, last, page);
+      let isStale = false;
       for (const row of rows) {
-        const task = taskOf(typeof row === "number" ? this.#large(rk, row) : row);
+        const found = typeof row === "number" ? this.#large(rk, row) : row;
+        isStale = found === undefined;
+        if (found === undefined) break;
+        const task = taskOf(found);
         left -= taskBytes(task);
         if (left < 0 && tasks.length >= atLeast) return { tasks, complete: false };
         tasks.push(task);
         last = task.seq;
       }
+      // Replaced or purged since the page was read: what is there now comes with the next one.
+      if (isStale) continue;
       if (rows.length < page) return { tasks, complete: true };
       const average = Math.max(1, (byteBudget - left) / tasks.length);
       page = Math.max(FIRST_PAGE, Math.min(LARGEST_PAGE, page * 4, Math.ceil(left / average) + 1));
@@ -67,12 +73,13 @@ export class RunReader {
     return this.#json(selectTaskPage, [rk, afterSeq, limit]) as (Row | number)[];
   }
 
-  #large(rk: number, seq: number): Row {
-    return this.#json(selectTask, [rk, seq]) as Row;
+  #large(rk: number, seq: number): Row | undefined {
+    return this.#json(selectTask, [rk, seq]) as Row | undefined;
   }
 
   #json(sql: string, values: readonly SqlValue[]): unknown {
-    return JSON.parse(stringAt(this.#database.get(sql, values) ?? [], 0));
+    const row = this.#database.get(sql, values);
+    return row === undefined ? undefined : JSON.parse(stringAt(row, 0));
   }
 
   signals(rk: number): Signal[] {

@@ -4,7 +4,7 @@ import { RowReader } from "./text.js";
 interface RunPaths {
   readonly rk: number;
   readonly paths: Set<string>;
-  /** Every record up to this seq is known. */
+  /** Every record up to this seq is known, given that seqs rise (contract S5). */
   lastSeq: number;
   /** How often others had written when it was last brought up to date. */
   asOf: number;
@@ -22,18 +22,36 @@ const PER_RUN = 8;
  * would tell as well, but every task would have to be written into it: a tenth
  * of what a lone commit costs. Since each record takes the run's next seq
  * (contract S5), what others have written is what lies above the highest known.
+ *
+ * Only runs that are held or kept are in here, whose executions have the same
+ * paths in memory anyway: the bound is for those that were lost unnoticed.
  */
 export class RecordedPaths {
   readonly #database: Database;
   readonly #most: number;
-  /** By run id, in the order in which they were read. Only what is worked on is kept (see the Committer). */
+  /** By run id. Only what is worked on is kept (see the Committer). */
   readonly #runs = new Map<string, RunPaths>();
+  /** Of what these have got in the open transaction nothing counts if it is rolled back. */
+  readonly #written: string[] = [];
+  #isOpen = false;
   #size = 0;
   #othersWrote = 0;
 
-  constructor(database: Database, most = 250_000) {
+  constructor(database: Database, most = 1_000_000) {
     this.#database = database;
     this.#most = most;
+  }
+
+  /** A transaction begins. */
+  begin(): void {
+    this.#isOpen = true;
+  }
+
+  /** It ends: as if it had never been, unless it was committed. */
+  end(isCommitted: boolean): void {
+    if (!isCommitted) for (const runId of this.#written) this.forget(runId);
+    this.#written.length = 0;
+    this.#isOpen = false;
   }
 
   /** The run is new: nothing is recorded yet. */
@@ -62,6 +80,7 @@ export class RecordedPaths {
     if (known === undefined) return;
     if (!known.paths.has(path)) this.#size++;
     known.paths.add(path);
+    this.#note(runId);
     known.lastSeq = Math.max(known.lastSeq, seq);
     if (this.#size > this.#most) this.#makeRoom(runId);
   }
@@ -70,6 +89,7 @@ export class RecordedPaths {
   moved(runId: string, seq: number): void {
     const known = this.#runs.get(runId);
     if (known === undefined) return;
+    this.#note(runId);
     if (known.asOf === this.#othersWrote) known.lastSeq = Math.max(known.lastSeq, seq);
     else this.#upToDate(runId, known.rk);
   }
@@ -116,16 +136,22 @@ export class RecordedPaths {
     known.asOf = this.#othersWrote;
   }
 
+  #note(runId: string): void {
+    if (this.#isOpen) this.#written.push(runId);
+  }
+
   #keep(runId: string, known: RunPaths): void {
+    this.#note(runId);
     this.#runs.set(runId, known);
     this.#size += known.paths.size + PER_RUN;
     if (this.#size > this.#most) this.#makeRoom(runId);
   }
 
+  /** Chosen at random: of runs that are worked on in turns, those that come next would go else. */
   #makeRoom(forRun: string): void {
-    for (const runId of this.#runs.keys()) {
-      if (this.#size <= this.#most) return;
-      if (runId !== forRun) this.forget(runId);
+    while (this.#size > this.#most && this.#runs.size > 1) {
+      const others = [...this.#runs.keys()].filter((runId) => runId !== forRun);
+      this.forget(others[Math.floor(Math.random() * others.length)] ?? "");
     }
   }
 }

@@ -50,6 +50,7 @@ export class TaskWriter {
     writeId: string,
   ): TaskOutcome {
     const { database } = this.#transaction;
+    if (replaces >= task.seq) return this.#whyNot(rk, runId, task, writeId);
     const values = [...taskValues(rk, task, writeId), rk, replaces, task.path];
     if (database.run(replaceTask, values) === 0) return this.#whyNot(rk, runId, task, writeId);
     database.run("delete from pawl_topics where rk = ? and path = ?", [rk, task.path]);

@@ -55,6 +55,7 @@ export class Transaction {
       this.rollback();
       throw error;
     }
+    this.paths.begin();
     this.#now = undefined;
     this.#creationTime = undefined;
     this.#leased = false;
@@ -63,11 +64,12 @@ export class Transaction {
   commit(): void {
     if (this.#leased) this.#clock.mark(this.now);
     this.database.commit();
+    this.paths.end(true);
   }
 
   rollback(): void {
     this.forgetAll();
-    this.paths.forgetAll();
+    this.paths.end(false);
     this.database.rollback();
   }
 

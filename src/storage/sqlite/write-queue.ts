@@ -60,7 +60,7 @@ export class WriteQueue {
   }
 
   add(batch: Batch): void {
-    if (!this.#scheduled && this.#isWrittenAlone(batch)) return;
+    if (!this.#scheduled && this.#settleAlone(batch)) return;
     this.#waiting.push({ batch, next: 0 });
     if (this.#scheduled) return;
     this.#scheduled = true;
@@ -123,8 +123,8 @@ export class WriteQueue {
     return 0;
   }
 
-  /** Nobody else waits to be written: one statement, which commits by itself, and no turn of the event loop. */
-  #isWrittenAlone(batch: Batch): boolean {
+  /** One statement, which commits by itself, and no turn of the event loop. False: the batch has to wait its turn. */
+  #settleAlone(batch: Batch): boolean {
     // Found busy, it would cost the connection (see Database.runAlone).
     if (batch.size !== 1 || this.#manners.isShared) return false;
     try {

@@ -161,14 +161,19 @@ class Compiler {
   }
 }
 
-/** Accents count, case does not. One language, so that every process agrees. */
-const ignoringCase = new Intl.Collator("en", { sensitivity: "accent" });
+/** Accents count, case does not. One language, so that every process agrees. Made on first use, for it takes milliseconds. */
+let collator: Intl.Collator | undefined;
+
+function equalIgnoringCase(a: string, b: string): boolean {
+  collator ??= new Intl.Collator("en", { sensitivity: "accent" });
+  return collator.compare(a, b) === 0;
+}
 
 /** By operator: the test for an operand, or what the operand should be. */
 const operators = {
   $startsWith: onText((text, start) => text.startsWith(start)),
   $endsWith: onText((text, end) => text.endsWith(end)),
-  $ignoreCaseEquals: onText((text, other) => ignoringCase.compare(text, other) === 0),
+  $ignoreCaseEquals: onText(equalIgnoringCase),
   $exists: onFlag((value) => value !== undefined),
   $isNull: onFlag((value) => value === null),
   $anythingBut,

@@ -35,6 +35,8 @@ interface InFlight {
   readonly pending: PendingWrite;
   /** Monotonic: the store counts an extension from later than this. */
   readonly sentAt: number;
+  /** Sent before the promise chains of its turn were through. */
+  readonly inTurn: boolean;
 }
 
 /**
@@ -46,6 +48,7 @@ export class ExecutionWriter implements Writer {
   readonly #execution: Execution;
   #pending: PendingWrite | undefined;
   #inFlight: InFlight | undefined;
+  #sendsNow = false;
   /** Seq of the last record. */
   #seq: number;
 
@@ -105,10 +108,15 @@ export class ExecutionWriter implements Writer {
     pending.tasks.push(write);
     if (onDurable === "settle") pending.settles.push(op);
     else if (onDurable !== undefined) pending.onDurable.push(onDurable);
-    if (onDurable === "settle" && this.#execution.isAlone)
-      this.#execution.engine.queue.sendNow(this);
+    if (onDurable === "settle" && this.#execution.isAlone) this.#sendNow();
     else this.enqueue();
     return write;
+  }
+
+  #sendNow(): void {
+    this.#sendsNow = true;
+    this.#execution.engine.queue.sendNow(this);
+    this.#sendsNow = false;
   }
 
   #taskWrite(op: Op, draft: Draft, now: number): TaskWrite {
@@ -165,7 +173,7 @@ export class ExecutionWriter implements Writer {
 
   #send(purpose: InFlight["purpose"], write: RunWrite): RunWrite {
     const sentAt = this.#execution.engine.clock.monotonic();
-    this.#inFlight = { purpose, pending: this.pending, sentAt };
+    this.#inFlight = { purpose, pending: this.pending, sentAt, inTurn: this.#sendsNow };
     this.#pending = undefined;
     return write;
   }
@@ -200,14 +208,17 @@ export class ExecutionWriter implements Writer {
     }
   }
 
-  #recorded({ pending, sentAt }: InFlight, write: RunWrite, result: CommitResult): void {
+  #recorded({ pending, sentAt, inTurn }: InFlight, write: RunWrite, result: CommitResult): void {
     const execution = this.#execution;
     if (result.leaseRefused === true) {
       execution.drop(() => lostError(execution.runId, result));
       return;
     }
     if (write.leaseUntil !== undefined) execution.lease.extended(sentAt);
-    for (const op of pending.settles) execution.settlement.addLive(op);
+    for (const op of pending.settles) {
+      if (inTurn) execution.settlement.addInTurn(op);
+      else execution.settlement.addLive(op);
+    }
     pending.tellDurable();
     if (execution.inbox.isBehind(result.inbox)) {
       void execution.hold(() => execution.waits.readInbox());

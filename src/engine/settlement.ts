@@ -36,12 +36,18 @@ export class Settlement {
     if (!this.#draining) this.#drain();
   }
 
-  /**
-   * A result just committed. The answer may have come in the turn that asked for
-   * it, between two steps of a promise chain of the user's; in a replay that chain
-   * goes first, so it does here.
-   */
+  /** A result just committed: user code has been quiet since it was sent, so it may settle at once. */
   addLive(candidate: Candidate): void {
+    if (this.#draining) this.#push(candidate);
+    else this.#settle(candidate);
+  }
+
+  /**
+   * The same, committed in the turn that asked for it: the answer may come between
+   * two steps of a promise chain of the user's. In a replay that chain goes first,
+   * so it does here.
+   */
+  addInTurn(candidate: Candidate): void {
     this.#push(candidate);
     if (this.#draining) return;
     this.#draining = true;

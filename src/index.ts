@@ -28,7 +28,11 @@ export {
   defineEvent,
   type EventDefinition,
   type EventName,
+  type EventNames,
   type EventPayload,
+  type EventView,
+  type EventWait,
+  type ReceivedEvent,
   type SendEvent,
   type SendEventOptions,
   type SentEvent,
@@ -84,6 +88,7 @@ export type {
 export { type FinalStatus, finalStatuses, type RunStatus, runStatuses } from "./core/run-status.js";
 export type { Schema, SchemaInput, SchemaOutput, StandardSchema } from "./core/schema.js";
 export type { Storage } from "./core/storage.js";
+export type { CompleteTokenResult, Token, TokenOptions } from "./core/token.js";
 export {
   eventTrigger,
   invokeTrigger,

@@ -16,6 +16,7 @@ import type { Key } from "./key.js";
 import type { RetryOptions } from "./retry.js";
 import type { DisplayProperty, InvokeResult, RunHandle, TaskStyle } from "./run.js";
 import type { Schema } from "./schema.js";
+import type { Token, TokenOptions } from "./token.js";
 
 /** What a task's callback knows about itself. */
 export interface Task {
@@ -163,6 +164,26 @@ export interface Io {
     event: EventWait<N, S>,
     options?: { readonly timeout?: Duration },
   ): Promise<ReceivedEvent<ReceivedPayload<S>>>;
+  /**
+   * A token that code outside of the run completes: keep its id where that code
+   * finds it, then wait for it.
+   *
+   * @example
+   * const approval = await io.createToken<{ by: string }>("approval", { timeout: "7d" });
+   * await io.runTask("ask", () => mail.send(boss, `https://shop.example/approve/${approval.id}`));
+   * const { by } = await io.waitForToken("approved", approval); // client.completeToken(id, { by: "Ada" })
+   */
+  createToken<Data = unknown>(key: Key, options?: TokenOptions): Promise<Token<Data>>;
+  /**
+   * Parks until the token is completed, and gives what it was completed with; at
+   * once if it was before. Rejects with WAIT_TIMEOUT when the token expires, or
+   * after `timeout`, and with TOKEN_NOT_FOUND.
+   */
+  waitForToken<Data = unknown>(
+    key: Key,
+    token: Token<Data> | string,
+    options?: { readonly timeout?: Duration },
+  ): Promise<Data>;
   /** The first branch to settle wins; the others are disarmed in its commit. */
   waitForAny<B extends Readonly<Record<string, (io: Io) => unknown>>>(
     key: Key,
@@ -237,6 +258,8 @@ export const ioKeys = [
   "wait",
   "waitForAny",
   "waitForEvent",
+  "createToken",
+  "waitForToken",
   "parallel",
   "sendEvent",
   "sendEvents",

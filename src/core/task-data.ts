@@ -13,6 +13,8 @@ export const taskKinds = [
   "sendEvent",
   "sendEvents",
   "waitForEvent",
+  "createToken",
+  "waitForToken",
   "getEvent",
   "cancelEvent",
   "yield",

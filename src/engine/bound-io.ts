@@ -27,6 +27,7 @@ import type { AnyJob, JobInput, JobOutput } from "../core/job.js";
 import type { Key } from "../core/key.js";
 import type { InvokeResult, RunHandle } from "../core/run.js";
 import type { Schema } from "../core/schema.js";
+import type { Token, TokenOptions } from "../core/token.js";
 import { currentScope } from "./async-context.js";
 import type { Execution } from "./execution.js";
 import { cancelEventTask, getEventTask, sendEventsTask, sendEventTask } from "./io/events.js";
@@ -36,6 +37,7 @@ import { ScopedLogger } from "./io/logger.js";
 import { parallel } from "./io/parallel.js";
 import { nowValue, randomValue, uuidValue } from "./io/remembered-values.js";
 import { runTask } from "./io/run-task.js";
+import { createTokenTask, waitForTokenTask } from "./io/tokens.js";
 import { wait } from "./io/wait.js";
 import { type Branches, waitForAny } from "./io/wait-for-any.js";
 import { waitForEvent } from "./io/wait-for-event.js";
@@ -90,6 +92,18 @@ class BoundIo implements Io {
     options?: { readonly timeout?: Duration },
   ): Promise<ReceivedEvent<ReceivedPayload<S>>> {
     return waitForEvent(this.#scope(), key, event as EventWait, options);
+  }
+
+  createToken<Data = unknown>(key: Key, options?: TokenOptions): Promise<Token<Data>> {
+    return createTokenTask(this.#scope(), key, options);
+  }
+
+  waitForToken<Data = unknown>(
+    key: Key,
+    token: Token<Data> | string,
+    options?: { readonly timeout?: Duration },
+  ): Promise<Data> {
+    return waitForTokenTask(this.#scope(), key, token, options);
   }
 
   parallel<Item, R>(

@@ -22,6 +22,7 @@ import { assertInteger, assertOptions } from "../core/options.js";
 import type { Run, RunHandle } from "../core/run.js";
 import type { RunStatus } from "../core/run-status.js";
 import type { Storage } from "../core/storage.js";
+import type { CompleteTokenResult, Token, TokenOptions } from "../core/token.js";
 import { ClientLife, type PublicClient } from "./client-life.js";
 import { type ClientOptions, checkClientOptions } from "./client-options.js";
 import { invokeRun } from "./direct-start.js";
@@ -40,6 +41,7 @@ import { type PurgeOptions, purge } from "./purge.js";
 import { type GetRunOptions, getRun, getRuns, type RunFilter, type RunList } from "./reads.js";
 import { refuseInRun } from "./replay-guard.js";
 import { sendEvents } from "./send-events.js";
+import { completeToken, createToken } from "./tokens.js";
 import { type WaitForRunOptions, waitForRun } from "./wait-for-run.js";
 
 /** Names a run by its id or its handle. */
@@ -140,6 +142,25 @@ export class Client {
     refuseInRun("cancelEvent");
     await this.#life.ready();
     return cancelEvent(this.#life.engine, id);
+  }
+
+  /** A token that a run may wait for; `io.createToken` makes one inside a run. */
+  async createToken<Data = unknown>(options: TokenOptions = {}): Promise<Token<Data>> {
+    refuseInRun("createToken");
+    await this.#life.ready();
+    return createToken(this.#life.engine, options) as Promise<Token<Data>>;
+  }
+
+  /** The first one counts, and whoever waits for the token goes on. @throws RunError TOKEN_NOT_FOUND */
+  async completeToken<Data>(
+    token: Token<Data> | string,
+    data?: Data,
+  ): Promise<CompleteTokenResult> {
+    refuseInRun("completeToken");
+    await this.#life.ready();
+    const result = await completeToken(this.#life.engine, token, data);
+    this.#life.worker.claimSoon();
+    return result;
   }
 
   /** @throws PayloadError PAYLOAD_INVALID; RunError IDEMPOTENCY_CONFLICT; ConfigError JOB_UNKNOWN, JOB_DISABLED, OPTION_UNKNOWN */

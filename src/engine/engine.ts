@@ -2,7 +2,7 @@ import type { Clock } from "../core/clock.js";
 import type { Codec } from "../core/codec.js";
 import type { Surroundings } from "../core/context.js";
 import { fromErrorRecord } from "../core/error-record.js";
-import type { Ending, HookName } from "../core/final.js";
+import { type Ending, type HookName, isInternal } from "../core/final.js";
 import type { AnyJob, LogLevel } from "../core/job.js";
 import type { RetryOptions } from "../core/retry.js";
 import type { LogLine, RunRecord, Storage } from "../core/storage.js";
@@ -164,6 +164,7 @@ export class Engine {
     this.onEndedFromOutside(run.id, () =>
       lostError(run.id, { result: "final", status: ending.status }),
     );
+    if (isInternal(run.jobId)) return;
     const event = ending.status === "CANCELED" ? "runCanceled" : "runFailed";
     const error = ending.error === undefined ? undefined : fromErrorRecord(ending.error);
     if (this.emitter.hears(event)) {

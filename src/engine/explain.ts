@@ -4,6 +4,7 @@ import { NEVER, type RunRecord, type TaskRecord } from "../core/storage.js";
 import { decodeTaskData } from "../core/task-data.js";
 import { limitsOf } from "./admission.js";
 import type { Engine } from "./engine.js";
+import type { Sought } from "./event-match.js";
 import type { Block } from "./execution-writes.js";
 
 /** One sentence: why the run is not moving, and what to do. */
@@ -106,6 +107,8 @@ async function explainWaiting(
   if (next?.kind === "wait") {
     return `Run ${run.id} waits at "${next.path}" until ${time(next.wakeAt)}. Nothing needs to be done.`;
   }
+  const event = waiting.find((task) => task.kind === "waitForEvent");
+  if (event !== undefined) return explainEventWait(run, event);
   if (child !== undefined) return explainChild(engine, run, child, waiting.length, now);
   return `Run ${run.id} is parked until ${time(run.dueAt)}. Nothing needs to be done.`;
 }
@@ -115,6 +118,14 @@ function explainRetry(run: RunRecord, task: TaskRecord): string {
     return `Run ${run.id} waits to start task "${task.path}", which is delayed until ${time(task.wakeAt)}. Nothing needs to be done.`;
   const { message } = decodeErrorRecord(task.error);
   return `Run ${run.id} waits to retry task "${task.path}" at ${time(task.wakeAt)}; attempt ${task.attempts} failed: ${message} Fix the cause before then.`;
+}
+
+function explainEventWait(run: RunRecord, task: TaskRecord): string {
+  const { names, source, filter } = JSON.parse(task.filter ?? "{}") as Sought;
+  const which = `${names.map((name) => `"${name}"`).join(" or ")} from source "${source}"`;
+  const fitting = filter === undefined ? "" : ` whose payload meets ${JSON.stringify(filter)}`;
+  const until = task.wakeAt === null ? "" : ` It stops waiting at ${time(task.wakeAt)}.`;
+  return `Run ${run.id} waits at "${task.path}" for an event ${which}${fitting}.${until} Send one, or look at getEvent for why one that was sent does not fit.`;
 }
 
 async function explainChild(

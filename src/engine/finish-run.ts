@@ -28,7 +28,8 @@ export async function finishRun(
     const isReopened = run.generation > generation;
     if (isFinal(run.status) || isReopened) return { result: "final", run };
     // Without the job's code only the registry knows which hooks it has.
-    if (engine.jobs.get(run.jobId) === undefined) await engine.registry.refresh();
+    if (!isInternal(run.jobId) && engine.jobs.get(run.jobId) === undefined)
+      await engine.registry.refresh();
     const signals = await engine.storage.listSignals(runId);
     const now = await engine.rawStorage.now();
     engine.storeClock.observe(now);

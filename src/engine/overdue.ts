@@ -5,6 +5,7 @@ import type { RunRecord } from "../core/storage.js";
 import type { Engine } from "./engine.js";
 import { finishRun } from "./finish-run.js";
 import { decodeMeta } from "./run-meta.js";
+import { expiredTokenEnding, TOKEN_JOB } from "./tokens.js";
 
 /** Ends runs past their deadline, whoever holds them and whatever jobs this process knows (S11). */
 export async function finishOverdue(engine: Engine, runIds: readonly string[]): Promise<void> {
@@ -14,6 +15,7 @@ export async function finishOverdue(engine: Engine, runIds: readonly string[]): 
 function overdueEnding(run: RunRecord, now: number): Ending | undefined {
   // The deadline may have been moved since it was listed.
   if (run.deadlineAt === null || run.deadlineAt > now) return undefined;
+  if (run.jobId === TOKEN_JOB) return expiredTokenEnding(run);
   if (run.startedAt === null) return expiredEnding(run);
   const message = `Run ${run.id} of job "${run.jobId}" took longer than its maxDuration of ${run.maxDurationMs} ms. Raise maxDuration, or retry the run.`;
   return { status: "TIMED_OUT", error: toErrorRecord(new RunError("RUN_TIMED_OUT", message)) };

@@ -166,6 +166,7 @@ describe("a filter", () => {
       "it takes a string, a finite number or a boolean",
     ],
     ["nothing to be unlike", { a: [{ $anythingBut: [] }] }, "or a list of them"],
+    ["no bounds", { a: [{ $between: 1 }] }, "it takes two finite numbers"],
     ["one bound", { a: [{ $between: [1] }] }, "it takes two finite numbers"],
     [
       "bounds the wrong way round",

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { z } from "zod";
-import { defineEvent, eventTrigger, isPawlError } from "../../src/index.js";
+import { defineEvent, eventTrigger, type Io, isPawlError } from "../../src/index.js";
 import { start } from "./drive.js";
 import { codeOf, until } from "./support.js";
 import { describeEngine } from "./world.js";
@@ -268,5 +268,66 @@ describeEngine("waitForEvent", (world) => {
     const { output, tasks } = await run.finish();
     expect(output).toMatch(/^(EVENT_INVALID|OPTION_INVALID|OPTION_UNKNOWN|FILTER_INVALID)$/);
     expect(tasks).toEqual([]);
+  });
+
+  test("E8: more waits than are told at a time all hear of an event", async () => {
+    const run = await start(world(), async (io) => {
+      const waits = Array.from({ length: 501 }, (_, n) => io.waitForEvent(["e", n], { name: "e" }));
+      return (await Promise.all(waits)).filter(({ id }) => id === "e1").length;
+    });
+    await run.drain();
+    await run.client.sendEvent({ name: "e", id: "e1" });
+    expect((await run.drain()).output).toBe(501);
+  });
+
+  test("waits by many properties share the topic of the name, and hear all the same", async () => {
+    const run = await start(world(), async (io) => {
+      const waits = Array.from({ length: 60 }, (_, n) =>
+        io.waitForEvent(["e", n], { name: "e", filter: { [`p${n}`]: [true] } }),
+      );
+      return (await Promise.all(waits)).length;
+    });
+    await run.drain();
+    const payload = Object.fromEntries(Array.from({ length: 60 }, (_, n) => [`p${n}`, true]));
+    await run.client.sendEvent({ name: "e", payload });
+    expect((await run.drain()).output).toBe(60);
+  });
+
+  test("an event that cannot be delivered is given up after some executions, and holds nobody up", async () => {
+    let isBroken = false;
+    const codec = {
+      encode: (value: unknown) => JSON.stringify(value ?? null),
+      decode: (text: string): unknown => {
+        if (isBroken && text.includes("poison")) throw new Error("cannot be decoded");
+        return JSON.parse(text);
+      },
+    };
+    const program = async (io: Io) => {
+      const received = await io.waitForEvent("e", { name: "e", filter: { n: [1] } });
+      return received.id;
+    };
+    const run = await start(world(), program, { client: { codec } });
+    await run.drain();
+    await run.client.sendEvent({ name: "e", id: "bad", payload: "poison" });
+    isBroken = true;
+    for (let execution = 0; execution < 7; execution++) {
+      await run.client.drain();
+      world().clock.advance("31s");
+    }
+    expect(world().troubles.map(String).join()).toContain("$event bad could not be delivered");
+    const before = world().troubles.length;
+    world().clock.advance("1d");
+    await run.client.drain();
+    expect(world().troubles).toHaveLength(before);
+  });
+
+  test("explainRun says which event a run waits for, and until when", async () => {
+    const run = await start(world(), (io) =>
+      io.waitForEvent("e", { name: "e", filter: { n: [1] } }, { timeout: "1h" }),
+    );
+    await run.drain();
+    expect(await run.client.explainRun(run.id)).toMatch(
+      /waits at "e" for an event "e" from source "pawl" whose payload meets {"n":\[1\]}\. It stops waiting at 2026/,
+    );
   });
 });

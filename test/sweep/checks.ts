@@ -10,7 +10,9 @@ const PAUSES_MS = 5_000;
 /** A run that no instant makes due and that nobody holds is waited upon by another one, which will tell it. */
 export function assertNoOrphan(runs: readonly RunRecord[]): void {
   const open = runs.filter((run) => !isFinal(run.status));
-  const moving = open.filter((run) => run.dueAt !== null && run.dueAt !== NEVER);
+  const moving = open.filter(
+    (run) => run.deadlineAt !== null || (run.dueAt !== null && run.dueAt !== NEVER),
+  );
   for (const run of open) {
     if (moving.includes(run) || (run.status === "WAITING" && moving.length > 0)) continue;
     throw new Error(`run ${run.id} of "${run.jobId}" is ${run.status}, and nothing makes it due`);

@@ -42,6 +42,8 @@ export class Stage {
   fired: Fired | undefined;
   /** Commands that were sent again, since the process that got them died. */
   repeats = 0;
+  /** Runs wait for what the script has yet to send. */
+  isAwaited = false;
   #isAway = false;
   #signs = 0;
   #underWay = 0;
@@ -175,7 +177,7 @@ export class Stage {
       if (this.#failure !== undefined) throw this.#failure;
       if (isSettled) return script;
       if (await this.#meetConditions()) continue;
-      assertNoOrphan(await this.runs());
+      if (!this.isAwaited) assertNoOrphan(await this.runs());
       const isStuck = steps > MAX_STEPS || this.clock.elapsedMs > MAX_MS || !this.clock.advance();
       if (isStuck) throw new Error(`Stuck: ${await this.#describe()}`);
     }

@@ -1,4 +1,11 @@
-import { createClient, defineEvent, defineJob, type EventPayload, eventTrigger } from "pawl";
+import {
+  createClient,
+  defineEvent,
+  defineJob,
+  type EventPayload,
+  eventTrigger,
+  type Io,
+} from "pawl";
 import { describe, expectTypeOf, test } from "vitest";
 import { z } from "zod";
 
@@ -49,6 +56,34 @@ describe("an event's definition types", () => {
         await io.sendEvent({ name: paid, payload: { id: "a", at: "2026-01-01" } });
       },
     });
+  });
+});
+
+describe("a wait for an event", () => {
+  const wait = async (io: Io) => {
+    const received = await io.waitForEvent("paid", { name: paid, filter: { id: ["a"] } });
+    expectTypeOf(received.payload).toEqualTypeOf<{ id: string; at: Date }>();
+    expectTypeOf(received.timestamp).toEqualTypeOf<Date>();
+    // @ts-expect-error not in what is sent
+    void io.waitForEvent("paid", { name: paid, filter: { total: [1] } });
+    // @ts-expect-error sent as text
+    void io.waitForEvent("paid", { name: paid, filter: { at: [{ $gt: 1 }] } });
+
+    const any = await io.waitForEvent("any", { name: "x", filter: { anything: ["goes"] } });
+    expectTypeOf(any.payload).toBeUnknown();
+    const schema = z.object({ n: z.number() });
+    const typed = await io.waitForEvent("typed", { name: ["x", "y"], schema }, { timeout: "1d" });
+    expectTypeOf(typed.payload).toEqualTypeOf<{ n: number }>();
+    // @ts-expect-error no such property
+    void io.waitForEvent("typed", { name: "x", schema, filter: { m: [1] } });
+    // @ts-expect-error a name is needed
+    void io.waitForEvent("nameless", {});
+    // @ts-expect-error since is "now" or a Date
+    void io.waitForEvent("since", { name: "x", since: "yesterday" });
+  };
+
+  test("is typed by the event's definition, or by a schema of its own", () => {
+    expectTypeOf(wait).toBeFunction();
   });
 });
 

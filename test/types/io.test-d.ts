@@ -134,3 +134,15 @@ test("branches and items keep their types", async () => {
   // @ts-expect-error a duration is a number, text or an object of units
   void io.wait("a", { years: 1 });
 });
+
+test("a token is typed from its creation to its completion", async () => {
+  const token = await io.createToken<{ by: string }>("approval", { timeout: "7d" });
+  expectTypeOf(await io.waitForToken("approved", token)).toEqualTypeOf<{ by: string }>();
+  await client.completeToken(token, { by: "Ada" });
+  // @ts-expect-error completed with something else
+  await client.completeToken(token, { of: "Ada" });
+  expectTypeOf(await io.waitForToken("other", token.id)).toBeUnknown();
+  await client.completeToken(token.id, "anything");
+  // @ts-expect-error a token or its id
+  void io.waitForToken("number", 5);
+});

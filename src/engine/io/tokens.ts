@@ -1,0 +1,106 @@
+import { derivedId } from "../../core/derived-id.js";
+import { type Duration, durationMs } from "../../core/duration.js";
+import { decodeErrorRecord, fromErrorRecord } from "../../core/error-record.js";
+import { WaitTimeoutError } from "../../core/errors.js";
+import { endTopic } from "../../core/final.js";
+import type { Key } from "../../core/key.js";
+import { assertOptions } from "../../core/options.js";
+import type { Signal, TaskRecord } from "../../core/storage.js";
+import { encodeTaskData } from "../../core/task-data.js";
+import type { Token, TokenOptions } from "../../core/token.js";
+import type { Op } from "../op.js";
+import type { Scope } from "../scope.js";
+import { newToken, TOKEN_JOB, tokenId, tokenNotFound } from "../tokens.js";
+import { failOp } from "./invoke.js";
+import { rejected } from "./run-task.js";
+
+/** Token and record are one commit, so there is never a second token. */
+export function createTokenTask(
+  scope: Scope,
+  key: Key,
+  options: TokenOptions = {},
+): Promise<Token<never>> {
+  const { execution } = scope;
+  const { codec } = execution.engine;
+  const decode = ({ output }: TaskRecord) => codec.decode(output ?? "");
+  return execution.call(scope, key, "createToken", decode, (op) => {
+    void execution.hold(async () => {
+      try {
+        const id = derivedId("token", op.runId, op.path, op.scope.tag);
+        const identity = { id, parentId: op.runId, parentPath: op.path };
+        const token = newToken(execution.engine, options, identity);
+        const output = await codec.encode({ id });
+        execution.writer.pending.runs.push(token);
+        execution.record(op, { status: "COMPLETED", attempts: 1, output }, "settle");
+      } catch (error) {
+        failOp(op, error);
+      }
+    });
+  });
+}
+
+/** Waits by a watch on the token, which is answered also if it was completed before. */
+export function waitForTokenTask<T>(
+  scope: Scope,
+  key: Key,
+  token: Token | string,
+  options: { readonly timeout?: Duration } = {},
+): Promise<T> {
+  const { execution } = scope;
+  const { codec, storeClock } = execution.engine;
+  let id: string;
+  let timeoutMs: number | undefined;
+  try {
+    assertOptions(options, ["timeout"], "io.waitForToken");
+    id = tokenId(token, "io.waitForToken");
+    if (options.timeout !== undefined)
+      timeoutMs = durationMs(options.timeout, "timeout of io.waitForToken");
+  } catch (error) {
+    return rejected(error);
+  }
+  const decode = ({ output }: TaskRecord) => codec.decode(output ?? "");
+  return execution.call<T>(scope, key, "waitForToken", decode, (op, earlier) => {
+    let wakeAt = timeoutMs === undefined ? null : storeClock.now() + timeoutMs;
+    if (earlier?.status === "WAITING") wakeAt = earlier.wakeAt;
+    else recordWaiting(op, id, wakeAt);
+    waitForEnd(op, id, wakeAt ?? undefined);
+  });
+}
+
+function recordWaiting(op: Op, targetId: string, wakeAt: number | null): void {
+  const { execution, tag } = op.scope;
+  const signalId = `watch:${targetId}:${op.path}:${tag}`;
+  execution.writer.pending.watches.push({ targetId, signalId, topic: endTopic(targetId) });
+  const data = encodeTaskData({ childId: targetId, tag });
+  execution.record(op, { status: "WAITING", wakeAt, data });
+}
+
+function waitForEnd(op: Op, id: string, wakeAt: number | undefined): void {
+  op.scope.execution.waitOn(op, {
+    topic: endTopic(id),
+    onSignal: (signal) => tokenEnded(op, id, signal),
+    ...(wakeAt === undefined ? undefined : { wakeAt, onDue: () => timedOut(op, id) }),
+  });
+}
+
+function timedOut(op: Op, id: string): void {
+  const message = `Token ${id} was not completed in time for "${op.path}" of run ${op.runId}. It can still be completed; raise the timeout, or wait again.`;
+  failOp(op, new WaitTimeoutError(message), { childId: id });
+}
+
+function tokenEnded(op: Op, id: string, signal: Signal): void {
+  const { execution } = op.scope;
+  void execution.hold(async () => {
+    const token = await execution.engine.reader.read(id);
+    execution.writer.pending.signalsRead.push(signal.id);
+    if (token?.jobId !== TOKEN_JOB) {
+      failOp(op, tokenNotFound(id), { childId: id });
+    } else if (token.status === "COMPLETED") {
+      const data = encodeTaskData({ childId: id });
+      const { output } = token;
+      execution.record(op, { status: "COMPLETED", attempts: 1, output, data }, "settle");
+    } else {
+      failOp(op, fromErrorRecord(decodeErrorRecord(token.error ?? "")), { childId: id });
+    }
+  });
+}

@@ -1,0 +1,166 @@
+import { expect, test } from "vitest";
+import { isPawlError, type Token } from "../../src/index.js";
+import { jobOf, Machine, start } from "./drive.js";
+import { codeOf, until } from "./support.js";
+import { describeEngine } from "./world.js";
+
+describeEngine("tokens", (world) => {
+  test("K16: a run parks until its token is completed, and gets what it was completed with", async () => {
+    let token: Token | undefined;
+    const run = await start(world(), async (io) => {
+      token = await io.createToken("token");
+      return io.waitForToken("approved", token);
+    });
+    expect((await run.drain()).status).toBe("WAITING");
+    const data = { by: "Ada", at: new Date(0) };
+    expect(await run.client.completeToken(token ?? "", data)).toEqual({ completed: true });
+    expect(await run.drain()).toMatchObject({ status: "COMPLETED", output: data });
+  });
+
+  test("I4: a token of app code is waited for by its id; completed before the wait, it is there at once", async () => {
+    const client = world().client();
+    const { id } = await client.createToken();
+    await client.completeToken(id, "early");
+    const run = await start(world(), async (io) => [
+      await io.waitForToken("first", id),
+      await io.waitForToken("second", { id }),
+    ]);
+    expect((await run.drain()).output).toEqual(["early", "early"]);
+  });
+
+  test("I4: one that is completed between its creation and the wait is not lost", async () => {
+    const run = await start(world(), async (io) => {
+      const token = await io.createToken("token");
+      await io.runTask("ask", () => run.client.completeToken(token, 1));
+      await io.wait("day", "1d");
+      return io.waitForToken("wait", token);
+    });
+    expect((await run.finish()).output).toBe(1);
+  });
+
+  test("K16: the first completion counts, also of many at once", async () => {
+    const { id } = await world().client().createToken();
+    const run = await start(world(), (io) => io.waitForToken("wait", id));
+    await run.drain();
+    const clients = [run.client, world().client(), world().client()];
+    const answers = await Promise.all(
+      clients.map((client, index) => client.completeToken(id, index)),
+    );
+    const winner = answers.findIndex(({ completed }) => completed);
+    expect(answers.filter(({ completed }) => completed)).toHaveLength(1);
+    expect(await run.client.completeToken(id, 9)).toEqual({ completed: false });
+    expect((await run.drain()).output).toBe(winner);
+  });
+
+  test("G30: all runs that wait for a token go on", async () => {
+    const { id } = await world().client().createToken();
+    const runs = [];
+    for (let count = 0; count < 3; count++) {
+      runs.push(
+        await start(world(), (io) => io.waitForToken("wait", id), { client: { id: `c${count}` } }),
+      );
+    }
+    for (const run of runs) await run.drain();
+    await runs[0]?.client.completeToken(id, "all");
+    for (const run of runs) expect((await run.drain()).output).toBe("all");
+  });
+
+  test("I5: a token that expires rejects with WAIT_TIMEOUT and cannot be completed any more", async () => {
+    const run = await start(world(), async (io) => {
+      const token = await io.createToken("token", { timeout: "1h" });
+      return [token.id, await codeOf(io.waitForToken("wait", token))];
+    });
+    const { tasks } = await run.drain();
+    const id = String((tasks?.[0]?.output as { id?: string } | undefined)?.id);
+    world().clock.advance("1h");
+    expect(await run.client.completeToken(id, "late")).toEqual({ completed: false });
+    expect((await run.drain()).output).toEqual([id, "WAIT_TIMEOUT"]);
+  });
+
+  test("I5: a wait that times out leaves the token, which another wait may see completed", async () => {
+    const { id } = await world().client().createToken();
+    const run = await start(world(), async (io) => {
+      const first = await codeOf(io.waitForToken("first", id, { timeout: "1h" }));
+      return [first, await io.waitForToken("second", id)];
+    });
+    await run.drain();
+    world().clock.advance("1h");
+    await run.drain();
+    await run.client.completeToken(id, "late");
+    expect((await run.drain()).output).toEqual(["WAIT_TIMEOUT", "late"]);
+  });
+
+  test("a token that came before the timeout wins, however late the run is looked at", async () => {
+    const { id } = await world().client().createToken();
+    const run = await start(world(), (io) => io.waitForToken("wait", id, { timeout: "1h" }));
+    await run.drain();
+    await world().client().completeToken(id, "in time");
+    world().clock.advance("1d");
+    expect((await run.drain()).output).toBe("in time");
+  });
+
+  test("unknown tokens are an error on both sides, and so is the id of a run", async () => {
+    const run = await start(world(), async (io) => [
+      await codeOf(io.waitForToken("unknown", "nobody")),
+      await codeOf(io.waitForToken("invalid", "")),
+    ]);
+    expect((await run.finish()).output).toEqual(["TOKEN_NOT_FOUND", "OPTION_INVALID"]);
+    expect(await codeOf(run.client.completeToken("nobody"))).toBe("TOKEN_NOT_FOUND");
+    expect(await codeOf(run.client.completeToken(run.id))).toBe("TOKEN_NOT_FOUND");
+    expect(await codeOf(run.client.createToken({ timeout: "soon" }))).toBe("OPTION_INVALID");
+  });
+
+  test("what a token cannot keep is refused, and it can still be completed", async () => {
+    const client = world().client();
+    const { id } = await client.createToken();
+    expect(await codeOf(client.completeToken(id, () => 1))).toBe("VALUE_NOT_SERIALIZABLE");
+    expect(await client.completeToken(id)).toEqual({ completed: true });
+  });
+
+  test("a crash between creation and record makes no second token", async () => {
+    const made: string[] = [];
+    const job = jobOf(async (io) => {
+      const token = await io.createToken("token");
+      made.push(token.id);
+      return io.waitForToken("wait", token);
+    });
+    const doomed = new Machine(world(), { jobs: [job] });
+    const { id } = await doomed.client.invoke(job, {});
+    doomed.dieAtCommit(2);
+    void doomed.client.drain();
+    await until(() => doomed.isFrozen);
+    world().clock.advance("31s");
+    const heir = world().client({ jobs: [job] });
+    await heir.drain();
+    expect(new Set(made).size).toBe(1);
+    await heir.completeToken(made[0] ?? "", "done");
+    await heir.drain();
+    expect(await heir.getRun(id)).toMatchObject({ output: "done" });
+  });
+
+  test("a losing branch of waitForAny leaves the token alone", async () => {
+    const { id } = await world().client().createToken();
+    const run = await start(world(), async (io) => {
+      const { name } = await io.waitForAny("any", {
+        approved: (branch) => branch.waitForToken("t", id),
+        tired: (branch) => branch.wait("w", "1h"),
+      });
+      await io.wait("more", "1h");
+      return name;
+    });
+    await run.drain();
+    world().clock.advance("1h");
+    await run.drain();
+    expect(await run.client.completeToken(id)).toEqual({ completed: true });
+    expect((await run.finish()).output).toBe("tired");
+  });
+
+  test("tokens are no runs: lists and counts do not show them, an error tells of them by code", async () => {
+    const client = world().client();
+    await client.createToken({ timeout: 60 });
+    expect((await client.getRuns()).runs).toEqual([]);
+    expect((await client.stats()).runs).toEqual({});
+    const error: unknown = await client.completeToken("nobody").catch((each: unknown) => each);
+    expect(isPawlError(error, "TOKEN_NOT_FOUND")).toBe(true);
+  });
+});

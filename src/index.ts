@@ -86,6 +86,15 @@ export type {
   TaskViewStatus,
 } from "./core/run.js";
 export { type FinalStatus, finalStatuses, type RunStatus, runStatuses } from "./core/run-status.js";
+export type {
+  CatchUp,
+  CronOptions,
+  IntervalOptions,
+  Overlap,
+  Schedule,
+  SchedulePolicyOptions,
+} from "./core/schedule.js";
+export { cronTrigger, intervalTrigger, type ScheduledPayload } from "./core/schedule-trigger.js";
 export type { Schema, SchemaInput, SchemaOutput, StandardSchema } from "./core/schema.js";
 export type { Storage } from "./core/storage.js";
 export type { CompleteTokenResult, Token, TokenOptions } from "./core/token.js";
@@ -104,4 +113,5 @@ export type { Caps } from "./engine/engine.js";
 export type { CancelManyResult, CancelResult } from "./engine/manage-runs.js";
 export type { PurgeOptions } from "./engine/purge.js";
 export type { GetRunOptions, RunFilter, RunList } from "./engine/reads.js";
+export type { ScheduleView } from "./engine/schedules.js";
 export type { WaitForRunOptions } from "./engine/wait-for-run.js";

@@ -135,6 +135,10 @@ export const errorCodes = {
     concern: "run",
     help: "A recorded key was met by another kind of operation, so the code no longer fits the run's history; give the new operation a new key or restore the old code.",
   },
+  SCHEDULE_NOT_FOUND: {
+    concern: "run",
+    help: "No job with this id and a schedule is registered; check the id, or start the client that has the job.",
+  },
   TOKEN_NOT_FOUND: {
     concern: "run",
     help: "No token with this id is in the storage; check the id. Completed tokens go with purge.",

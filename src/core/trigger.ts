@@ -9,10 +9,16 @@ import { checkedFilter } from "./filter.js";
 import type { EventFilter, FilterFor } from "./filter-types.js";
 import { assertText } from "./key.js";
 import { assertOptions } from "./options.js";
+import type { Schedule, SchedulePolicy } from "./schedule.js";
 import { assertSchema, type Schema, type SchemaInput, type SchemaOutput } from "./schema.js";
 
 /** What a trigger says about itself to other processes, as plain data. */
-export type TriggerData = { readonly type: "invoke" } | EventTriggerData;
+export type TriggerData = { readonly type: "invoke" } | EventTriggerData | ScheduleTriggerData;
+
+export interface ScheduleTriggerData extends SchedulePolicy {
+  readonly type: "schedule";
+  readonly schedule: Schedule;
+}
 
 export interface EventTriggerData {
   readonly type: "event";

@@ -40,6 +40,7 @@ import {
 import { type PurgeOptions, purge } from "./purge.js";
 import { type GetRunOptions, getRun, getRuns, type RunFilter, type RunList } from "./reads.js";
 import { refuseInRun } from "./replay-guard.js";
+import { getSchedules, pauseSchedule, resumeSchedule, type ScheduleView } from "./schedules.js";
 import { sendEvents } from "./send-events.js";
 import { completeToken, createToken } from "./tokens.js";
 import { type WaitForRunOptions, waitForRun } from "./wait-for-run.js";
@@ -142,6 +143,30 @@ export class Client {
     refuseInRun("cancelEvent");
     await this.#life.ready();
     return cancelEvent(this.#life.engine, id);
+  }
+
+  /** All schedules, with their next ticks (default 1, at most 1000). */
+  async getSchedules(options: { readonly ticks?: number } = {}): Promise<ScheduleView[]> {
+    assertOptions(options, ["ticks"], "getSchedules");
+    const { ticks = 1 } = options;
+    assertInteger(ticks, "ticks of getSchedules", { min: 0, max: 1_000 });
+    await this.#life.ready();
+    return getSchedules(this.#life.engine, ticks);
+  }
+
+  /** No ticks until `resumeSchedule`. @throws RunError SCHEDULE_NOT_FOUND */
+  async pauseSchedule(jobId: string): Promise<void> {
+    refuseInRun("pauseSchedule");
+    await this.#life.ready();
+    await pauseSchedule(this.#life.engine, jobId);
+  }
+
+  /** Goes on with the next tick from now; those that came meanwhile are gone. @throws RunError SCHEDULE_NOT_FOUND */
+  async resumeSchedule(jobId: string): Promise<void> {
+    refuseInRun("resumeSchedule");
+    await this.#life.ready();
+    await resumeSchedule(this.#life.engine, jobId);
+    this.#life.worker.claimSoon();
   }
 
   /** A token that a run may wait for; `io.createToken` makes one inside a run. */

@@ -88,9 +88,9 @@ async function hearing(
 }
 
 /** The run of one job that hears the event. A payload it cannot take makes a run that says so. */
-async function heardRun(
+export async function heardRun(
   engine: Engine,
-  event: StoredEvent,
+  event: Pick<StoredEvent, "id" | "payload" | "meta">,
   registered: Registration,
   now: number,
 ): Promise<NewRun> {

@@ -5,9 +5,11 @@ import { deliverEvent, makeDelayed } from "./deliver-event.js";
 import type { Engine } from "./engine.js";
 import { DELAYED_JOB, EVENT_JOB } from "./event-run.js";
 import { callHook } from "./hooks.js";
+import { SCHEDULE_JOB } from "./schedule-state.js";
+import { tickSchedule } from "./tick-schedule.js";
 
 /** Internal jobs that every worker executes, whatever jobs of the user's it has. */
-export const commonJobs: readonly string[] = [EVENT_JOB, DELAYED_JOB];
+export const commonJobs: readonly string[] = [EVENT_JOB, DELAYED_JOB, SCHEDULE_JOB];
 
 /** After so many executions that came to no end it is given up, so that it does not take processes down for ever. */
 const MOST_STALLS = 5;
@@ -16,6 +18,8 @@ const MOST_STALLS = 5;
 export async function executeInternal(engine: Engine, claimed: ClaimedRun): Promise<void> {
   const { jobId } = claimed.run;
   if (isHookJob(jobId)) return executeHook(engine, claimed);
+  // However often its workers died: a schedule goes on.
+  if (jobId === SCHEDULE_JOB) return tickSchedule(engine, claimed);
   if (claimed.run.stalls >= MOST_STALLS) return giveUp(engine, claimed);
   if (jobId === EVENT_JOB) await deliverEvent(engine, claimed);
   if (jobId === DELAYED_JOB) await makeDelayed(engine, claimed);

@@ -2,6 +2,7 @@ import { ConfigError } from "../core/errors.js";
 import { maxDurationMsOf } from "./admission.js";
 import type { Engine } from "./engine.js";
 import { registrationOf } from "./registry.js";
+import { registerSchedules } from "./schedules.js";
 
 /** Opens the storage and makes the jobs known, before the first call that needs it. */
 export class Readiness {
@@ -73,10 +74,12 @@ export class Readiness {
   #register(): Promise<void> {
     const { jobs, registry } = this.#engine;
     if (!jobs.takeChanged()) return this.#registering;
-    const registrations = jobs.all().map((job) => registrationOf(job, maxDurationMsOf(job)));
+    const all = jobs.all();
+    const registrations = all.map((job) => registrationOf(job, maxDurationMsOf(job)));
     const registering = this.#registering
       .catch(() => {})
       .then(() => registry.register(registrations))
+      .then(() => registerSchedules(this.#engine, all))
       .catch((error) => {
         jobs.registrationFailed();
         throw error;

@@ -1,10 +1,11 @@
 import type { Context } from "../core/context.js";
 import type { Execution } from "./execution.js";
-import { accountOf, eventOf } from "./run-meta.js";
+import { accountOf, decodeMeta, eventOf } from "./run-meta.js";
 
 export function contextOf(execution: Execution): Context {
   const { run, engine, cancellation } = execution;
   const account = accountOf(run);
+  const { sourceId } = decodeMeta(run.meta);
   return {
     run: {
       id: run.id,
@@ -18,6 +19,7 @@ export function contextOf(execution: Execution): Context {
     },
     job: { id: run.jobId, version: run.version },
     event: eventOf(engine, run),
+    ...(sourceId === undefined ? undefined : { source: { id: sourceId, metadata: undefined } }),
     ...(account === undefined ? undefined : { account }),
     ...engine.surroundings,
     get signal() {

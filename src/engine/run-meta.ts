@@ -9,6 +9,8 @@ export interface RunMeta {
   readonly eventSource?: string;
   /** Epoch ms. */
   readonly eventTimestamp?: number;
+  /** Of a run that a schedule started. */
+  readonly sourceId?: string;
   /** Encoded by the codec. */
   readonly eventContext?: string;
   readonly accountId?: string;

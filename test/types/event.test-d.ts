@@ -1,10 +1,12 @@
 import {
   createClient,
+  cronTrigger,
   defineEvent,
   defineJob,
   type EventPayload,
   eventTrigger,
   type Io,
+  intervalTrigger,
 } from "pawl";
 import { describe, expectTypeOf, test } from "vitest";
 import { z } from "zod";
@@ -134,5 +136,25 @@ describe("several names", () => {
         payload.id;
       },
     });
+  });
+});
+
+describe("a schedule", () => {
+  test("gives its instants to run", () => {
+    defineJob({
+      id: "nightly",
+      trigger: cronTrigger({ cron: "0 3 * * *", timezone: "Europe/Berlin", catchUp: "one" }),
+      run: async ({ ts, lastTimestamp }) => {
+        expectTypeOf(ts).toEqualTypeOf<Date>();
+        expectTypeOf(lastTimestamp).toEqualTypeOf<Date | undefined>();
+      },
+    });
+    intervalTrigger({ seconds: 60, overlap: "skip", jitter: "5s" });
+    // @ts-expect-error no such policy
+    intervalTrigger({ seconds: 60, overlap: "queue" });
+    // @ts-expect-error an interval has seconds
+    intervalTrigger({ minutes: 1 });
+    // @ts-expect-error an expression is text
+    cronTrigger({ cron: 5 });
   });
 });

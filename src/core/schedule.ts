@@ -1,0 +1,179 @@
+import { Cron } from "croner";
+import { type Duration, durationMs } from "./duration.js";
+import { ConfigError } from "./errors.js";
+import { assertInteger, assertOptions, describe } from "./options.js";
+
+/** When a schedule ticks, as plain data. */
+export type Schedule =
+  | { readonly type: "cron"; readonly cron: string; readonly timezone: string }
+  | { readonly type: "interval"; readonly seconds: number };
+
+export interface SchedulePolicy {
+  /** What becomes of ticks that came while no worker ran. */
+  readonly catchUp: CatchUp;
+  /** Whether a tick starts a run while the last one's is open. */
+  readonly overlap: Overlap;
+  /** Runs start up to so many milliseconds late, each tick by another time. */
+  readonly jitterMs: number;
+}
+
+export type CatchUp = "skip" | "one" | "all";
+export type Overlap = "allow" | "skip";
+
+export interface SchedulePolicyOptions {
+  /**
+   * For ticks that came while no worker ran: `"skip"` them (default), make up
+   * for them by `"one"` run for the latest, or run `"all"` of them.
+   */
+  readonly catchUp?: CatchUp;
+  /** `"skip"`: no run while the one of an earlier tick is open. Default `"allow"`. */
+  readonly overlap?: Overlap;
+  /** Each run starts by a random part of this later. Default 0. */
+  readonly jitter?: Duration;
+}
+
+export interface CronOptions extends SchedulePolicyOptions {
+  /** Five fields, or six with seconds first. */
+  readonly cron: string;
+  /** IANA name. Default "UTC". */
+  readonly timezone?: string;
+}
+
+export interface IntervalOptions extends SchedulePolicyOptions {
+  /** At least 1. The first tick is one interval after the schedule is first registered. */
+  readonly seconds: number;
+}
+
+const policyNames = ["catchUp", "overlap", "jitter"];
+
+/** @throws ConfigError TRIGGER_INVALID, OPTION_UNKNOWN, OPTION_INVALID */
+export function cronSchedule(options: CronOptions, where: string): Schedule {
+  assertOptions(options, ["cron", "timezone", ...policyNames], where);
+  const { cron, timezone = "UTC" } = options;
+  const schedule: Schedule = { type: "cron", cron, timezone };
+  const text = typeof cron === "string" ? cron.trim() : "";
+  // What this library also takes: a date, or a year. A schedule that ends would be a surprise.
+  const fields = text.split(/\s+/).length;
+  if (fields !== 5 && fields !== 6) throw invalidCron(cron, where, "it needs five or six fields");
+  assertTimezone(timezone, where);
+  try {
+    if (parsed(schedule).nextRun(new Date(0)) === null) throw new Error("it never comes");
+  } catch (error) {
+    throw invalidCron(cron, where, error instanceof Error ? error.message : String(error));
+  }
+  return { ...schedule, cron: text };
+}
+
+function invalidCron(cron: unknown, where: string, problem: string): ConfigError {
+  return new ConfigError(
+    "TRIGGER_INVALID",
+    `cron of ${where} is ${describe(cron)}, which cannot be used: ${problem}. Write minute, hour, day, month and weekday, such as "0 9 * * 1-5".`,
+  );
+}
+
+function assertTimezone(timezone: unknown, where: string): void {
+  try {
+    if (typeof timezone !== "string") throw new Error("no text");
+    new Intl.DateTimeFormat("en", { timeZone: timezone });
+  } catch (cause) {
+    throw new ConfigError(
+      "TRIGGER_INVALID",
+      `timezone of ${where} is ${describe(timezone)}; pass an IANA name such as "Europe/Berlin".`,
+      { cause },
+    );
+  }
+}
+
+/** @throws ConfigError OPTION_UNKNOWN, OPTION_INVALID */
+export function intervalSchedule(options: IntervalOptions, where: string): Schedule {
+  assertOptions(options, ["seconds", ...policyNames], where);
+  assertInteger(options.seconds, `seconds of ${where}`, { min: 1, max: 31_536_000 });
+  return { type: "interval", seconds: options.seconds };
+}
+
+export function schedulePolicy(
+  { catchUp = "skip", overlap = "allow", jitter = 0 }: SchedulePolicyOptions,
+  where: string,
+): SchedulePolicy {
+  assertOneOf(catchUp, ["skip", "one", "all"], `catchUp of ${where}`);
+  assertOneOf(overlap, ["allow", "skip"], `overlap of ${where}`);
+  return { catchUp, overlap, jitterMs: durationMs(jitter, `jitter of ${where}`) };
+}
+
+function assertOneOf(value: string, known: readonly string[], what: string): void {
+  if (known.includes(value)) return;
+  const list = known.map((each) => `"${each}"`).join(" or ");
+  throw new ConfigError("OPTION_INVALID", `${what} is ${describe(value)}; pass ${list}.`);
+}
+
+const crons = new Map<string, Cron>();
+const MOST_CRONS = 1_000;
+
+function parsed({ cron, timezone }: Extract<Schedule, { type: "cron" }>): Cron {
+  const key = `${timezone} ${cron}`;
+  let found = crons.get(key);
+  if (found === undefined) {
+    if (crons.size >= MOST_CRONS) crons.clear();
+    found = new Cron(cron, { timezone, paused: true });
+    crons.set(key, found);
+  }
+  return found;
+}
+
+/**
+ * The first tick after an instant; undefined if there is none any more.
+ *
+ * Clock changes of a time zone: a time of day that is left out ticks at the
+ * moment of the change, and one that comes twice ticks the first time only.
+ * Where every hour ticks, real hours count, so there is no gap and no double.
+ * @param phase of an interval: any of its ticks
+ */
+export function tickAfter(schedule: Schedule, instant: number, phase: number): number | undefined {
+  if (schedule.type === "cron") return parsed(schedule).nextRun(new Date(instant))?.getTime();
+  const ms = schedule.seconds * 1000;
+  return phase + (Math.floor((instant - phase) / ms) + 1) * ms;
+}
+
+export interface DueTicks {
+  /** Those that start runs, oldest first. */
+  readonly fire: readonly number[];
+  /** When to look next: the next tick, or at once if there are more. */
+  readonly next: number | undefined;
+  /** The last tick that was dealt with, fired or not. */
+  readonly last: number;
+}
+
+const MOST_AT_ONCE = 100;
+/** A schedule that was away for so many ticks is not walked through tick by tick. */
+const MOST_WALKED = 100_000;
+
+/**
+ * Which ticks up to now start runs. One is missed if it is older than
+ * `graceMs`: within that time it may only have waited for a worker.
+ */
+export function dueTicks(
+  schedule: Schedule,
+  catchUp: CatchUp,
+  { next, now, graceMs }: { readonly next: number; readonly now: number; readonly graceMs: number },
+): DueTicks {
+  const fire: number[] = [];
+  let missed: number | undefined;
+  let last = next;
+  let tick: number | undefined = next;
+  for (let count = 0; tick !== undefined && tick <= now; count++) {
+    if (fire.length === MOST_AT_ONCE) return { fire, next: tick, last };
+    if (catchUp === "all" || tick >= now - graceMs) {
+      if (catchUp === "one" && missed !== undefined) fire.push(missed);
+      missed = undefined;
+      fire.push(tick);
+    } else {
+      missed = tick;
+    }
+    last = tick;
+    const isFar = count === MOST_WALKED && catchUp !== "all";
+    const from: number = isFar ? Math.max(tick, now - graceMs) : tick;
+    tick = tickAfter(schedule, from, next);
+  }
+  if (catchUp === "one" && missed !== undefined) fire.push(missed);
+  return { fire, next: tick, last };
+}

@@ -1,0 +1,56 @@
+import { compareVersions } from "../core/job-options.js";
+import { type Schedule, type SchedulePolicy, tickAfter } from "../core/schedule.js";
+import type { RunRecord } from "../core/storage.js";
+
+/** Internal job of schedules: the run of one is due at its next tick, and lives as long as it. */
+export const SCHEDULE_JOB = "$schedule";
+
+/** Kept in the row of the run. */
+export interface ScheduleState extends SchedulePolicy {
+  readonly schedule: Schedule;
+  /** Of the job that registered it last: during a rolling deploy an older one changes nothing. */
+  readonly version: string;
+  /** The next tick; null if there is none any more. */
+  readonly next: number | null;
+  /** The last tick that was dealt with. */
+  readonly last?: number;
+  readonly paused?: boolean;
+  /** By job: the run of the last tick that started one. */
+  readonly runs?: Readonly<Record<string, string>>;
+}
+
+export type ScheduleDefinition = Pick<
+  ScheduleState,
+  "schedule" | "catchUp" | "overlap" | "jitterMs" | "version"
+>;
+
+export function scheduleRunId(name: string): string {
+  return `${SCHEDULE_JOB}/${name}`;
+}
+
+export function stateOf({ state }: Pick<RunRecord, "state">): ScheduleState {
+  return JSON.parse(state ?? "{}") as ScheduleState;
+}
+
+export function firstState(definition: ScheduleDefinition, now: number): ScheduleState {
+  return { ...definition, next: tickAfter(definition.schedule, now, now) ?? null };
+}
+
+/**
+ * The state under a definition that may differ from the one before; undefined if
+ * nothing is to be changed. A schedule that stays what it is keeps its next tick.
+ * An interval of another length counts from the last tick.
+ */
+export function redefined(
+  state: ScheduleState,
+  definition: ScheduleDefinition,
+  now: number,
+): ScheduleState | undefined {
+  if (compareVersions(state.version, definition.version) > 0) return undefined;
+  const next: ScheduleState = { ...state, ...definition };
+  if (JSON.stringify(next) === JSON.stringify(state)) return undefined;
+  if (JSON.stringify(state.schedule) === JSON.stringify(definition.schedule)) return next;
+  const from =
+    definition.schedule.type === "interval" && state.last !== undefined ? state.last : now;
+  return { ...next, next: tickAfter(definition.schedule, from, from) ?? null };
+}

@@ -1,0 +1,186 @@
+import { RunError } from "../core/errors.js";
+import type { AnyJob } from "../core/job.js";
+import { isFinal } from "../core/run-status.js";
+import { type Schedule, tickAfter } from "../core/schedule.js";
+import type { NewRun, RunRecord, RunWrite } from "../core/storage.js";
+import type { ScheduleTriggerData } from "../core/trigger.js";
+import type { Engine } from "./engine.js";
+import {
+  firstState,
+  redefined,
+  SCHEDULE_JOB,
+  type ScheduleDefinition,
+  type ScheduleState,
+  scheduleRunId,
+  stateOf,
+} from "./schedule-state.js";
+
+const PAGE = 200;
+
+/** A schedule as it is read. */
+export interface ScheduleView {
+  /** Of the job that has it as its trigger. */
+  readonly jobId: string;
+  readonly schedule: Schedule;
+  readonly paused: boolean;
+  /** The coming ticks, as many as were asked for; none while it is paused. */
+  readonly next: readonly Date[];
+  /** The last tick, whether it started a run or was skipped. */
+  readonly last?: Date;
+}
+
+/** Makes the schedules of these jobs known to every worker. Writes only what differs. */
+export async function registerSchedules(engine: Engine, jobs: readonly AnyJob[]): Promise<void> {
+  const scheduled = jobs.flatMap((job) =>
+    job.trigger.data.type === "schedule" ? [{ job, data: job.trigger.data }] : [],
+  );
+  if (scheduled.length === 0) return;
+  const ids = scheduled.map(({ job }) => scheduleRunId(job.id));
+  const runs = await engine.rawStorage.getRuns(ids);
+  for (const [index, { job, data }] of scheduled.entries()) {
+    await registerOne(engine, ids[index] ?? "", definitionOf(job, data), runs[index]);
+  }
+}
+
+function definitionOf(
+  { version }: AnyJob,
+  { schedule, catchUp, overlap, jitterMs }: ScheduleTriggerData,
+): ScheduleDefinition {
+  return { schedule, catchUp, overlap, jitterMs, version };
+}
+
+async function registerOne(
+  engine: Engine,
+  id: string,
+  definition: ScheduleDefinition,
+  present: RunRecord | undefined,
+): Promise<void> {
+  const now = engine.storeClock.now();
+  if (present === undefined) {
+    const first = scheduleRun(id, firstState(definition, now));
+    await engine.queue.create({ createId: engine.writeIds.next(), groups: [{ first }] });
+    return;
+  }
+  await changeState(engine, id, present, (state, isOver) =>
+    isOver ? firstState(definition, now) : redefined(state, definition, now),
+  );
+}
+
+function scheduleRun(id: string, state: ScheduleState): NewRun {
+  return {
+    id,
+    jobId: SCHEDULE_JOB,
+    version: "0.0.0",
+    status: "PENDING",
+    wakeAt: state.next,
+    payload: null,
+    state: JSON.stringify(state),
+  };
+}
+
+/**
+ * Changes a schedule that nobody holds, or that somebody does at this moment:
+ * the write names the epoch, so a tick in between makes it look again.
+ */
+async function changeState(
+  engine: Engine,
+  id: string,
+  present: RunRecord | undefined,
+  change: (state: ScheduleState, isOver: boolean) => ScheduleState | undefined,
+): Promise<"changed" | "unchanged" | "missing"> {
+  for (let run = present; ; ) {
+    if (run === undefined) return "missing";
+    const isOver = isFinal(run.status);
+    const state = change(stateOf(run), isOver);
+    if (state === undefined) return "unchanged";
+    const { result } = await engine.queue.submit(stateWrite(engine, run, state, isOver));
+    if (result === "ok") return "changed";
+    [run] = await engine.storage.getRuns([id]);
+  }
+}
+
+function stateWrite(
+  engine: Engine,
+  run: RunRecord,
+  state: ScheduleState,
+  isOver: boolean,
+): RunWrite {
+  const wakeAt = state.paused === true ? null : state.next;
+  return {
+    runId: run.id,
+    writeId: engine.writeIds.next(),
+    guard: isOver ? { generation: run.generation } : { epoch: run.epoch },
+    run: { status: "WAITING", state: JSON.stringify(state), finishedAt: null },
+    release: { wakeAt, wakeSignals: 0 },
+    ...(isOver ? { reopen: true } : undefined),
+  };
+}
+
+export async function pauseSchedule(engine: Engine, jobId: string): Promise<void> {
+  await changeExisting(engine, jobId, (state) =>
+    state.paused === true ? undefined : { ...state, paused: true },
+  );
+}
+
+/** Ticks that came meanwhile are gone; an interval keeps its phase. */
+export async function resumeSchedule(engine: Engine, jobId: string): Promise<void> {
+  const now = await engine.rawStorage.now();
+  await changeExisting(engine, jobId, ({ paused, ...state }) =>
+    paused === true
+      ? { ...state, next: tickAfter(state.schedule, now, state.next ?? now) ?? null }
+      : undefined,
+  );
+}
+
+async function changeExisting(
+  engine: Engine,
+  jobId: string,
+  change: (state: ScheduleState) => ScheduleState | undefined,
+): Promise<void> {
+  const id = scheduleRunId(jobId);
+  const [run] = await engine.storage.getRuns([id]);
+  const result = await changeState(engine, id, run, (state, isOver) =>
+    isOver ? undefined : change(state),
+  );
+  if (result === "missing" || (run !== undefined && isFinal(run.status))) throw unknown(jobId);
+}
+
+function unknown(jobId: string): RunError {
+  return new RunError(
+    "SCHEDULE_NOT_FOUND",
+    `No job "${jobId}" with a schedule is registered in this storage. Check the id, or start the client that has the job.`,
+  );
+}
+
+export async function getSchedules(engine: Engine, ticks: number): Promise<ScheduleView[]> {
+  const found: ScheduleView[] = [];
+  let cursor: string | undefined;
+  do {
+    const page = await engine.rawStorage.listRuns({
+      jobIds: [SCHEDULE_JOB],
+      internal: true,
+      limit: PAGE,
+      ...(cursor === undefined ? undefined : { cursor }),
+    });
+    for (const run of page.runs) if (!isFinal(run.status)) found.push(viewOf(run, ticks));
+    cursor = page.nextCursor;
+  } while (cursor !== undefined);
+  return found.sort((a, b) => (a.jobId < b.jobId ? -1 : 1));
+}
+
+function viewOf(run: RunRecord, ticks: number): ScheduleView {
+  const { schedule, next, last, paused = false } = stateOf(run);
+  const coming: Date[] = [];
+  let tick = paused ? undefined : (next ?? undefined);
+  while (tick !== undefined && coming.length < ticks) {
+    coming.push(new Date(tick));
+    tick = tickAfter(schedule, tick, tick);
+  }
+  return {
+    jobId: run.id.slice(scheduleRunId("").length),
+    schedule,
+    paused,
+    next: coming,
+    ...(last === undefined ? undefined : { last: new Date(last) }),
+  };
+}

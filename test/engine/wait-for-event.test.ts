@@ -188,6 +188,21 @@ describeEngine("waitForEvent", (world) => {
     expect((await run.finish()).output).toBe("timer");
   });
 
+  test("a branch that loses before it is recorded holds nothing up", async () => {
+    const run = await start(world(), async (io) => {
+      const { name } = await io.waitForAny("any", {
+        event: (branch) => branch.waitForEvent("e", { name: "e" }),
+        task: (branch) => branch.runTask("t", () => "quick"),
+      });
+      await io.wait("after", "1h");
+      const later = await io.waitForEvent("later", { name: "e" });
+      return [name, later.id];
+    });
+    expect((await run.drain()).status).toBe("WAITING");
+    await run.client.sendEvent({ name: "e", id: "e1" });
+    expect((await run.finish()).output).toEqual(["task", "e1"]);
+  });
+
   test("E8: runs that wait for different values of one property hear of their own only", async () => {
     const client = world().client();
     client.defineJob({

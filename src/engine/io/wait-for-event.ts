@@ -115,20 +115,33 @@ class OpenEventWait {
   }
 
   async begin(earlier: TaskRecord | undefined): Promise<void> {
-    const { engine } = this.#op.scope.execution;
-    const { since, timeoutMs } = this.#wanted;
-    const now = engine.storeClock.now();
-    const isRecorded = earlier?.status === "WAITING";
-    const from = isRecorded
-      ? (decodeTaskData(earlier.data).since ?? 0)
-      : since === "now"
-        ? now
-        : (since ?? this.#op.scope.execution.run.createdAt);
-    const wakeAt = isRecorded ? earlier.wakeAt : timeoutMs === undefined ? null : now + timeoutMs;
+    const recorded = earlier?.status === "WAITING" ? earlier : undefined;
+    const from = recorded === undefined ? this.#from() : (decodeTaskData(recorded.data).since ?? 0);
     this.#lookBacks = await this.#listen(from);
+    if (this.#isOver) return;
+    const wakeAt = recorded === undefined ? this.#deadline() : recorded.wakeAt;
     // With another filter than the code had before, it listens elsewhere.
-    if (!isRecorded || earlier.filter !== this.#wanted.text) await this.#record(from, wakeAt);
+    if (recorded?.filter !== this.#wanted.text) await this.#record(from, wakeAt);
     await this.#look(wakeAt ?? undefined);
+  }
+
+  /** Nothing more is recorded for it: a race was decided against it, say. */
+  get #isOver(): boolean {
+    const { scope } = this.#op;
+    return scope.isClosed || !scope.execution.isLive;
+  }
+
+  #from(): number {
+    const { execution } = this.#op.scope;
+    const { since } = this.#wanted;
+    if (since === "now") return execution.engine.storeClock.now();
+    return since ?? execution.run.createdAt;
+  }
+
+  #deadline(): number | null {
+    const { timeoutMs } = this.#wanted;
+    if (timeoutMs === undefined) return null;
+    return this.#op.scope.execution.engine.storeClock.now() + timeoutMs;
   }
 
   async #listen(from: number): Promise<LookBack[]> {
@@ -157,6 +170,7 @@ class OpenEventWait {
     const op = this.#op;
     const { execution } = op.scope;
     const event = await this.#earliest();
+    if (this.#isOver) return;
     if (signal !== undefined) execution.writer.pending.signalsRead.push(signal.id);
     if (event !== undefined) {
       await this.#settle(event);
@@ -225,7 +239,7 @@ class OpenEventWait {
       // It was this wait's event all the same: another wait does not get it again.
       failOp(op, error, { eventId });
     }
-    execution.received.add(eventId, op.seq);
+    if (op.record?.status !== "WAITING") execution.received.add(eventId, op.seq);
   }
 
   async #received(event: RunRecord): Promise<ReceivedEvent> {

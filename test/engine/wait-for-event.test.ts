@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { z } from "zod";
 import { defineEvent, eventTrigger, type Io, isPawlError } from "../../src/index.js";
-import { start } from "./drive.js";
+import { start, turns } from "./drive.js";
 import { codeOf, until } from "./support.js";
 import { describeEngine } from "./world.js";
 
@@ -189,7 +189,13 @@ describeEngine("waitForEvent", (world) => {
   });
 
   test("a branch that loses before it is recorded holds nothing up", async () => {
-    const run = await start(world(), async (io) => {
+    const storage = world().storage();
+    const getValue = storage.getValue.bind(storage);
+    storage.getValue = async (key) => {
+      if (key.startsWith("$paths:")) await turns(30);
+      return getValue(key);
+    };
+    const program = async (io: Io) => {
       const { name } = await io.waitForAny("any", {
         event: (branch) => branch.waitForEvent("e", { name: "e" }),
         task: (branch) => branch.runTask("t", () => "quick"),
@@ -197,7 +203,8 @@ describeEngine("waitForEvent", (world) => {
       await io.wait("after", "1h");
       const later = await io.waitForEvent("later", { name: "e" });
       return [name, later.id];
-    });
+    };
+    const run = await start(world(), program, { client: { storage } });
     expect((await run.drain()).status).toBe("WAITING");
     await run.client.sendEvent({ name: "e", id: "e1" });
     expect((await run.finish()).output).toEqual(["task", "e1"]);

@@ -108,6 +108,12 @@ export {
 export { createClient } from "./create-client.js";
 export type { Client, RunRef } from "./engine/client.js";
 export type { ClientOptions } from "./engine/client-options.js";
+export type {
+  DynamicSchedule,
+  DynamicScheduleOptions,
+  RegisteredSchedule,
+  RegisterOptions,
+} from "./engine/dynamic-schedules.js";
 export type { ClientEventName, ClientEvents } from "./engine/emitter.js";
 export type { Caps } from "./engine/engine.js";
 export type { CancelManyResult, CancelResult } from "./engine/manage-runs.js";

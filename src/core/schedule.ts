@@ -1,6 +1,6 @@
 import { Cron } from "croner";
 import { type Duration, durationMs } from "./duration.js";
-import { ConfigError } from "./errors.js";
+import { ConfigError, readSafely } from "./errors.js";
 import { assertInteger, assertOptions, describe } from "./options.js";
 
 /** When a schedule ticks, as plain data. */
@@ -49,19 +49,20 @@ const policyNames = ["catchUp", "overlap", "jitter"];
 /** @throws ConfigError TRIGGER_INVALID, OPTION_UNKNOWN, OPTION_INVALID */
 export function cronSchedule(options: CronOptions, where: string): Schedule {
   assertOptions(options, ["cron", "timezone", ...policyNames], where);
-  const { cron, timezone = "UTC" } = options;
-  const schedule: Schedule = { type: "cron", cron, timezone };
+  // Nothing at all is passed by those who do not check types.
+  const { cron, timezone = "UTC" }: Partial<CronOptions> = options ?? {};
   const text = typeof cron === "string" ? cron.trim() : "";
   // What this library also takes: a date, or a year. A schedule that ends would be a surprise.
   const fields = text.split(/\s+/).length;
   if (fields !== 5 && fields !== 6) throw invalidCron(cron, where, "it needs five or six fields");
   assertTimezone(timezone, where);
+  const schedule: Schedule = { type: "cron", cron: text, timezone };
   try {
     if (parsed(schedule).nextRun(new Date(0)) === null) throw new Error("it never comes");
   } catch (error) {
-    throw invalidCron(cron, where, error instanceof Error ? error.message : String(error));
+    throw invalidCron(cron, where, String(readSafely(error, "message")));
   }
-  return { ...schedule, cron: text };
+  return schedule;
 }
 
 function invalidCron(cron: unknown, where: string, problem: string): ConfigError {
@@ -87,8 +88,9 @@ function assertTimezone(timezone: unknown, where: string): void {
 /** @throws ConfigError OPTION_UNKNOWN, OPTION_INVALID */
 export function intervalSchedule(options: IntervalOptions, where: string): Schedule {
   assertOptions(options, ["seconds", ...policyNames], where);
-  assertInteger(options.seconds, `seconds of ${where}`, { min: 1, max: 31_536_000 });
-  return { type: "interval", seconds: options.seconds };
+  const seconds: unknown = options?.seconds;
+  assertInteger(seconds, `seconds of ${where}`, { min: 1, max: 31_536_000 });
+  return { type: "interval", seconds };
 }
 
 export function schedulePolicy(

@@ -13,7 +13,12 @@ import type { Schedule, SchedulePolicy } from "./schedule.js";
 import { assertSchema, type Schema, type SchemaInput, type SchemaOutput } from "./schema.js";
 
 /** What a trigger says about itself to other processes, as plain data. */
-export type TriggerData = { readonly type: "invoke" } | EventTriggerData | ScheduleTriggerData;
+export type TriggerData =
+  | { readonly type: "invoke" }
+  | EventTriggerData
+  | ScheduleTriggerData
+  /** Ticks when a schedule that was registered under this id does. */
+  | { readonly type: "dynamic"; readonly id: string };
 
 export interface ScheduleTriggerData extends SchedulePolicy {
   readonly type: "schedule";

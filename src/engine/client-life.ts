@@ -95,6 +95,10 @@ export class ClientLife {
     }
   }
 
+  claimSoon(): void {
+    this.worker.claimSoon();
+  }
+
   async start(): Promise<void> {
     await this.ready();
     this.#keepAlive ??= this.engine.clock.setTimer(KEEP_ALIVE_MS, () => {});

@@ -26,6 +26,7 @@ import type { CompleteTokenResult, Token, TokenOptions } from "../core/token.js"
 import { ClientLife, type PublicClient } from "./client-life.js";
 import { type ClientOptions, checkClientOptions } from "./client-options.js";
 import { invokeRun } from "./direct-start.js";
+import { DynamicSchedule } from "./dynamic-schedules.js";
 import type { ClientEventName, Listener } from "./emitter.js";
 import { cancelEvent, getEvent } from "./event-admin.js";
 import { explainRun } from "./explain.js";
@@ -85,6 +86,11 @@ export class Client {
     assertText(options.id, "id of defineConcurrencyLimit");
     assertInteger(options.limit, `limit of "${options.id}"`, { min: 1 });
     return Object.freeze({ ...options });
+  }
+
+  /** A trigger whose schedules are registered while the app runs. @throws ConfigError JOB_ID_INVALID */
+  defineDynamicSchedule(options: { readonly id: string }): DynamicSchedule {
+    return new DynamicSchedule(this.#life, options);
   }
 
   /** Forgets the registration of a job that no process has any more: events start no runs of it. */

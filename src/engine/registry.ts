@@ -67,6 +67,13 @@ export class Registry {
     return named.filter((listener) => listener.source === source);
   }
 
+  /** Enabled jobs whose trigger is this dynamic schedule. */
+  jobsOfSchedule(dynamicId: string): Registration[] {
+    return [...this.#jobs.values()].filter(
+      ({ enabled, trigger }) => enabled && trigger.type === "dynamic" && trigger.id === dynamicId,
+    );
+  }
+
   /** Once a day anew: a job that nobody renews drops out, and renewals change no version. */
   async ensureLoaded(now: number): Promise<void> {
     if (this.#loadedAt === undefined || now - this.#loadedAt >= RENEW_AFTER_MS) await this.reload();

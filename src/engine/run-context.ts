@@ -5,7 +5,8 @@ import { accountOf, decodeMeta, eventOf } from "./run-meta.js";
 export function contextOf(execution: Execution): Context {
   const { run, engine, cancellation } = execution;
   const account = accountOf(run);
-  const { sourceId } = decodeMeta(run.meta);
+  const { sourceId, sourceMetadata } = decodeMeta(run.meta);
+  const metadata = sourceMetadata === undefined ? undefined : engine.codec.decode(sourceMetadata);
   return {
     run: {
       id: run.id,
@@ -19,7 +20,7 @@ export function contextOf(execution: Execution): Context {
     },
     job: { id: run.jobId, version: run.version },
     event: eventOf(engine, run),
-    ...(sourceId === undefined ? undefined : { source: { id: sourceId, metadata: undefined } }),
+    ...(sourceId === undefined ? undefined : { source: { id: sourceId, metadata } }),
     ...(account === undefined ? undefined : { account }),
     ...engine.surroundings,
     get signal() {

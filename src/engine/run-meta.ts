@@ -12,6 +12,8 @@ export interface RunMeta {
   /** Of a run that a schedule started. */
   readonly sourceId?: string;
   /** Encoded by the codec. */
+  readonly sourceMetadata?: string;
+  /** Encoded by the codec. */
   readonly eventContext?: string;
   readonly accountId?: string;
   /** End of the `ttl`, epoch ms: the run's deadline until it starts. */

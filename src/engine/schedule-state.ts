@@ -15,14 +15,38 @@ export interface ScheduleState extends SchedulePolicy {
   /** The last tick that was dealt with. */
   readonly last?: number;
   readonly paused?: boolean;
+  /** Of one that was registered with a dynamic schedule, under this key. */
+  readonly dynamicId?: string;
+  readonly key?: string;
+  /** Encoded by the codec. */
+  readonly metadata?: string;
+  readonly accountId?: string;
   /** By job: the run of the last tick that started one. */
   readonly runs?: Readonly<Record<string, string>>;
 }
 
 export type ScheduleDefinition = Pick<
   ScheduleState,
-  "schedule" | "catchUp" | "overlap" | "jitterMs" | "version"
+  | "schedule"
+  | "catchUp"
+  | "overlap"
+  | "jitterMs"
+  | "version"
+  | "dynamicId"
+  | "key"
+  | "metadata"
+  | "accountId"
 >;
+
+/** A job's own schedule has the name of the job; no job id has a slash. */
+export function dynamicName(dynamicId: string, key: string): string {
+  return `${dynamicId}/${key}`;
+}
+
+/** By it the schedules of one dynamic schedule are listed. */
+export function scheduleTag(dynamicId: string): string {
+  return `schedule:${dynamicId}`;
+}
 
 export function scheduleRunId(name: string): string {
   return `${SCHEDULE_JOB}/${name}`;

@@ -2,9 +2,10 @@ import { RunError } from "../core/errors.js";
 import type { AnyJob } from "../core/job.js";
 import { isFinal } from "../core/run-status.js";
 import { type Schedule, tickAfter } from "../core/schedule.js";
-import type { NewRun, RunRecord, RunWrite } from "../core/storage.js";
+import type { NewRun, RunQuery, RunRecord, RunWrite } from "../core/storage.js";
 import type { ScheduleTriggerData } from "../core/trigger.js";
 import type { Engine } from "./engine.js";
+import { finishRun } from "./finish-run.js";
 import {
   firstState,
   redefined,
@@ -12,6 +13,7 @@ import {
   type ScheduleDefinition,
   type ScheduleState,
   scheduleRunId,
+  scheduleTag,
   stateOf,
 } from "./schedule-state.js";
 
@@ -38,8 +40,25 @@ export async function registerSchedules(engine: Engine, jobs: readonly AnyJob[])
   const ids = scheduled.map(({ job }) => scheduleRunId(job.id));
   const runs = await engine.rawStorage.getRuns(ids);
   for (const [index, { job, data }] of scheduled.entries()) {
-    await registerOne(engine, ids[index] ?? "", definitionOf(job, data), runs[index]);
+    await put(engine, ids[index] ?? "", definitionOf(job, data), runs[index]);
   }
+}
+
+/** Makes a schedule, changes it, or begins it anew. */
+export async function putSchedule(
+  engine: Engine,
+  name: string,
+  definition: ScheduleDefinition,
+): Promise<void> {
+  const id = scheduleRunId(name);
+  const [present] = await engine.storage.getRuns([id]);
+  await put(engine, id, definition, present);
+}
+
+/** Answers whether there was one. */
+export async function endSchedule(engine: Engine, name: string): Promise<boolean> {
+  const ending = { status: "CANCELED" } as const;
+  return (await finishRun(engine, scheduleRunId(name), () => ending)).result === "ended";
 }
 
 function definitionOf(
@@ -49,7 +68,7 @@ function definitionOf(
   return { schedule, catchUp, overlap, jitterMs, version };
 }
 
-async function registerOne(
+async function put(
   engine: Engine,
   id: string,
   definition: ScheduleDefinition,
@@ -74,6 +93,7 @@ function scheduleRun(id: string, state: ScheduleState): NewRun {
     status: "PENDING",
     wakeAt: state.next,
     payload: null,
+    tags: state.dynamicId === undefined ? [] : [scheduleTag(state.dynamicId)],
     state: JSON.stringify(state),
   };
 }
@@ -154,18 +174,28 @@ function unknown(jobId: string): RunError {
 
 export async function getSchedules(engine: Engine, ticks: number): Promise<ScheduleView[]> {
   const found: ScheduleView[] = [];
+  for await (const run of listScheduleRuns(engine, { jobIds: [SCHEDULE_JOB] })) {
+    if (!isFinal(run.status) && stateOf(run).dynamicId === undefined)
+      found.push(viewOf(run, ticks));
+  }
+  return found.sort((a, b) => (a.jobId < b.jobId ? -1 : 1));
+}
+
+export async function* listScheduleRuns(
+  engine: Engine,
+  which: Pick<RunQuery, "jobIds" | "tag">,
+): AsyncGenerator<RunRecord> {
   let cursor: string | undefined;
   do {
     const page = await engine.rawStorage.listRuns({
-      jobIds: [SCHEDULE_JOB],
+      ...which,
       internal: true,
       limit: PAGE,
       ...(cursor === undefined ? undefined : { cursor }),
     });
-    for (const run of page.runs) if (!isFinal(run.status)) found.push(viewOf(run, ticks));
+    yield* page.runs;
     cursor = page.nextCursor;
   } while (cursor !== undefined);
-  return found.sort((a, b) => (a.jobId < b.jobId ? -1 : 1));
 }
 
 function viewOf(run: RunRecord, ticks: number): ScheduleView {

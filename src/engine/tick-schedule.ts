@@ -22,15 +22,14 @@ const TICK_EVENT = "schedule";
  * there is one run for each, whoever dies in between.
  */
 export async function tickSchedule(engine: Engine, { run }: ClaimedRun): Promise<void> {
-  const jobId = run.id.slice(scheduleRunId("").length);
-  // What the job's processes last said, also those that this one is older than.
+  // What the jobs' processes last said, also those that this one is older than.
   await engine.patience.until(() => engine.registry.refresh());
-  const job = engine.registry.get(jobId);
   const state = stateOf(run);
+  const jobs = jobsOf(engine, run, state);
   const write =
-    job?.trigger.type === "schedule"
-      ? await tickWrite(engine, run, state, job)
-      : { run: finalPatch({ status: "CANCELED" }, engine.storeClock.now()) };
+    jobs === undefined
+      ? { run: finalPatch({ status: "CANCELED" }, engine.storeClock.now()) }
+      : await tickWrite(engine, run, state, jobs);
   await engine.queue.submit({
     runId: run.id,
     writeId: engine.writeIds.next(),
@@ -39,36 +38,46 @@ export async function tickSchedule(engine: Engine, { run }: ClaimedRun): Promise
   });
 }
 
+/** Undefined if the job has no schedule of its own any more. */
+function jobsOf(
+  engine: Engine,
+  run: RunRecord,
+  { dynamicId }: ScheduleState,
+): Registration[] | undefined {
+  const { registry } = engine;
+  if (dynamicId !== undefined) return registry.jobsOfSchedule(dynamicId);
+  const job = registry.get(run.id.slice(scheduleRunId("").length));
+  if (job?.trigger.type !== "schedule") return undefined;
+  return job.enabled ? [job] : [];
+}
+
 async function tickWrite(
   engine: Engine,
   run: RunRecord,
   state: ScheduleState,
-  job: Registration,
+  jobs: readonly Registration[],
 ): Promise<Pick<RunWrite, "run" | "runs" | "release">> {
   const now = engine.storeClock.now();
   if (state.paused === true || state.next === null) return released(state, null);
   const graceMs = engine.leaseMs + LONGEST_POLL_MS;
-  const {
-    fire,
-    next = null,
-    last,
-  } = dueTicks(state.schedule, state.catchUp, {
-    next: state.next,
-    now,
-    graceMs,
-  });
-  const ticks = job.enabled ? await allowedTicks(engine, state, job.id, fire) : [];
+  const due = dueTicks(state.schedule, state.catchUp, { next: state.next, now, graceMs });
+  const { fire, next = null, last } = due;
   const runs: NewRun[] = [];
-  for (const tick of ticks) {
-    const before = runs.length === 0 ? state.last : ticks[runs.length - 1];
-    runs.push(await tickRun(engine, run.id, { tick, before, jitterMs: state.jitterMs }, job));
+  const latest: Record<string, string> = {};
+  for (const job of jobs) {
+    let before = state.last;
+    for (const tick of await allowedTicks(engine, state, job.id, fire)) {
+      const made = await tickRun(engine, run.id, state, { tick, before, job });
+      runs.push(made);
+      latest[job.id] = made.id;
+      before = tick;
+    }
   }
-  const latest = runs.at(-1)?.id;
   const after: ScheduleState = {
     ...state,
     next,
     ...(last <= now ? { last } : undefined),
-    ...(latest === undefined ? undefined : { runs: { ...state.runs, [job.id]: latest } }),
+    ...(runs.length === 0 ? undefined : { runs: { ...state.runs, ...latest } }),
   };
   return { ...released(after, next), ...(runs.length === 0 ? undefined : { runs }) };
 }
@@ -96,19 +105,25 @@ async function allowedTicks(
 async function tickRun(
   engine: Engine,
   scheduleId: string,
+  { key, metadata, accountId, jitterMs }: ScheduleState,
   {
     tick,
     before,
-    jitterMs,
-  }: { readonly tick: number; readonly before: number | undefined; readonly jitterMs: number },
-  job: Registration,
+    job,
+  }: { readonly tick: number; readonly before: number | undefined; readonly job: Registration },
 ): Promise<NewRun> {
   const id = derivedId("tick", scheduleId, String(tick), job.id);
   const payload: ScheduledPayload = {
     ts: new Date(tick),
     ...(before === undefined ? undefined : { lastTimestamp: new Date(before) }),
   };
-  const meta = encodeMeta({ eventName: TICK_EVENT, eventTimestamp: tick, sourceId: job.id });
+  const meta = encodeMeta({
+    eventName: TICK_EVENT,
+    eventTimestamp: tick,
+    sourceId: key ?? job.id,
+    ...(metadata === undefined ? undefined : { sourceMetadata: metadata }),
+    ...(accountId === undefined ? undefined : { accountId }),
+  });
   const event = {
     id: `${scheduleId}:${tick}`,
     payload: await engine.codec.encode(payload),

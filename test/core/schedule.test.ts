@@ -58,7 +58,18 @@ describe("a cron schedule", () => {
     }
   });
 
+  test("is right also beside more others than are kept at hand", () => {
+    const all = Array.from({ length: 1_100 }, (_, n) =>
+      cron(`${n % 60} ${Math.floor(n / 60)} * * *`),
+    );
+    for (const [n, schedule] of all.entries()) {
+      const at = tickAfter(schedule, 0, 0) ?? 0;
+      expect(at / 60_000).toBe(n === 0 ? 1_440 : n);
+    }
+  });
+
   test.each<[what: string, options: object, text: string]>([
+    ["nothing at all", undefined as never, "needs five or six fields"],
     ["no expression", {}, "needs five or six fields"],
     ["a number", { cron: 5 }, "needs five or six fields"],
     ["four fields", { cron: "* * * *" }, "needs five or six fields"],
@@ -82,6 +93,10 @@ describe("an interval", () => {
     expect(tickAfter(schedule, 60_999, 1_000)).toBe(61_000);
     expect(tickAfter(schedule, 61_000, 1_000)).toBe(121_000);
     expect(tickAfter(schedule, 500, 61_000)).toBe(1_000);
+  });
+
+  test("needs its options", () => {
+    expect(thrownCode(() => intervalTrigger(undefined as never))).toBe("OPTION_INVALID");
   });
 
   test.each([0, -1, 1.5, 40_000_000, "60", undefined])("of %j seconds is refused", (seconds) => {

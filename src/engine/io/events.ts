@@ -1,13 +1,11 @@
 import { derivedId } from "../../core/derived-id.js";
 import type { EventView, SendEvent, SendEventOptions, SentEvent } from "../../core/event.js";
 import { assertText, type Key } from "../../core/key.js";
-import type { TaskRecord } from "../../core/storage.js";
-import type { TaskKind } from "../../core/task-data.js";
 import { cancelEvent, getEvent } from "../event-admin.js";
 import type { Op } from "../op.js";
 import type { Scope } from "../scope.js";
 import { sendEvents } from "../send-events.js";
-import { failOp } from "./invoke.js";
+import { remembered } from "./remembered.js";
 
 /** One event per task: without an id of the user's it has one derived from the task. */
 export function sendEventTask(
@@ -51,28 +49,6 @@ export function cancelEventTask(scope: Scope, key: Key, id: string): Promise<boo
   return remembered(scope, key, "cancelEvent", () => {
     assertText(id, "id of io.cancelEvent", { maxBytes: 512 });
     return cancelEvent(scope.execution.engine, id);
-  });
-}
-
-/** Done once, and its result remembered. A crash in between repeats it. */
-function remembered<T>(
-  scope: Scope,
-  key: Key,
-  kind: TaskKind,
-  work: (op: Op) => Promise<unknown>,
-): Promise<T> {
-  const { execution } = scope;
-  const { codec } = execution.engine;
-  const decode = ({ output }: TaskRecord) => (output === null ? undefined : codec.decode(output));
-  return execution.call<T>(scope, key, kind, decode, (op) => {
-    void execution.hold(async () => {
-      try {
-        const output = await codec.encode(await work(op));
-        execution.record(op, { status: "COMPLETED", attempts: 1, output }, "settle");
-      } catch (error) {
-        failOp(op, error);
-      }
-    });
   });
 }
 

@@ -1,0 +1,161 @@
+import { assertJobId } from "../core/job-options.js";
+import { assertText, type Key } from "../core/key.js";
+import { assertOptions } from "../core/options.js";
+import { isFinal } from "../core/run-status.js";
+import {
+  type CronOptions,
+  cronSchedule,
+  type IntervalOptions,
+  intervalSchedule,
+  type Schedule,
+  schedulePolicy,
+} from "../core/schedule.js";
+import type { ScheduledPayload } from "../core/schedule-trigger.js";
+import type { Trigger, TriggerData } from "../core/trigger.js";
+import { currentScope } from "./async-context.js";
+import { encodeValue } from "./encode.js";
+import type { Engine } from "./engine.js";
+import { remembered } from "./io/remembered.js";
+import { dynamicName, type ScheduleDefinition, scheduleTag, stateOf } from "./schedule-state.js";
+import { endSchedule, listScheduleRuns, putSchedule } from "./schedules.js";
+import type { Scope } from "./scope.js";
+
+/** Ticks by a cron expression, or every so many seconds. */
+export type DynamicScheduleOptions = CronOptions | IntervalOptions;
+
+export interface RegisterOptions {
+  /** Readable as `context.source.metadata`. */
+  readonly metadata?: unknown;
+  /** Readable as `context.account.id`. */
+  readonly accountId?: string;
+}
+
+/** A registered schedule as it is read. */
+export interface RegisteredSchedule {
+  readonly key: string;
+  readonly schedule: Schedule;
+  readonly metadata: unknown;
+  readonly accountId?: string;
+  readonly next?: Date;
+  readonly last?: Date;
+}
+
+/** What a dynamic schedule needs of its client. */
+export interface ScheduleHost {
+  readonly engine: Engine;
+  ready(): Promise<void> | undefined;
+  claimSoon(): void;
+}
+
+/**
+ * Schedules that are made while the app runs, such as one for each customer. It
+ * is the trigger of one or more jobs: each tick of each registered schedule starts
+ * a run of each of them. Made by `client.defineDynamicSchedule`.
+ *
+ * Inside a run, `register` and `unregister` are remembered as tasks.
+ *
+ * @example
+ * const reports = client.defineDynamicSchedule({ id: "reports" });
+ * client.defineJob({ id: "report", trigger: reports, run: async ({ ts }, io, { source }) => source?.id });
+ * await reports.register("customer-1", { cron: "0 8 * * 1", timezone: "Asia/Tokyo" }, { accountId: "c1" });
+ */
+export class DynamicSchedule implements Trigger<ScheduledPayload> {
+  readonly id: string;
+  readonly data: TriggerData;
+  readonly schema = undefined;
+  readonly examples = [];
+  readonly #host: ScheduleHost;
+
+  constructor(host: ScheduleHost, options: { readonly id: string }) {
+    assertOptions(options, ["id"], "defineDynamicSchedule");
+    assertJobId(options.id);
+    this.id = options.id;
+    this.data = { type: "dynamic", id: options.id };
+    this.#host = host;
+  }
+
+  /**
+   * Registers a schedule under a key of this dynamic schedule, or changes it.
+   * @throws ConfigError TRIGGER_INVALID, OPTION_INVALID, OPTION_UNKNOWN
+   */
+  async register(
+    key: string,
+    schedule: DynamicScheduleOptions,
+    options: RegisterOptions = {},
+  ): Promise<void> {
+    const definition = this.#definition(key, schedule, options);
+    const { engine } = this.#host;
+    await this.#do([this.id, key, "register"], async () => {
+      const metadata =
+        options.metadata === undefined
+          ? undefined
+          : await encodeValue(engine, options.metadata, `metadata of schedule "${key}"`);
+      const { accountId } = options;
+      await putSchedule(engine, dynamicName(this.id, key), {
+        ...definition,
+        ...(metadata === undefined ? undefined : { metadata }),
+        ...(accountId === undefined ? undefined : { accountId }),
+      });
+    });
+  }
+
+  /** Ends the schedule of a key: it ticks no more. Answers whether there was one. */
+  unregister(key: string): Promise<boolean> {
+    return this.#do([this.id, key, "unregister"], () =>
+      endSchedule(this.#host.engine, dynamicName(this.id, key)),
+    );
+  }
+
+  /** Those that are registered, by key. */
+  async list(): Promise<RegisteredSchedule[]> {
+    await this.#host.ready();
+    const { engine } = this.#host;
+    const found: RegisteredSchedule[] = [];
+    for await (const run of listScheduleRuns(engine, { tag: scheduleTag(this.id) })) {
+      if (isFinal(run.status)) continue;
+      const { key = "", schedule, metadata, accountId, next, last } = stateOf(run);
+      found.push({
+        key,
+        schedule,
+        metadata: metadata === undefined ? undefined : await engine.codec.decode(metadata),
+        ...(accountId === undefined ? undefined : { accountId }),
+        ...(next === null ? undefined : { next: new Date(next) }),
+        ...(last === undefined ? undefined : { last: new Date(last) }),
+      });
+    }
+    return found.sort((a, b) => (a.key < b.key ? -1 : 1));
+  }
+
+  #definition(
+    key: string,
+    schedule: DynamicScheduleOptions,
+    options: RegisterOptions,
+  ): ScheduleDefinition {
+    assertText(key, `key of dynamic schedule "${this.id}"`, { maxBytes: 256 });
+    const where = `schedule "${key}" of "${this.id}"`;
+    assertOptions(options, ["metadata", "accountId"], where);
+    if (options.accountId !== undefined) assertText(options.accountId, `accountId of ${where}`);
+    return {
+      schedule:
+        typeof schedule === "object" && schedule !== null && "seconds" in schedule
+          ? intervalSchedule(schedule, where)
+          : cronSchedule(schedule, where),
+      ...schedulePolicy(schedule, where),
+      version: "0.0.0",
+      key,
+      dynamicId: this.id,
+    };
+  }
+
+  /** At once, or as a task of the run that the calling code belongs to. */
+  async #do<T>(taskKey: Key, work: () => Promise<T>): Promise<T> {
+    const scope: Scope | undefined = currentScope();
+    if (scope?.execution.isLive === true) {
+      return remembered(scope, taskKey, "schedule", work);
+    }
+    await this.#host.ready();
+    const result = await work();
+    this.#host.claimSoon();
+    return result;
+  }
+}

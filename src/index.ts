@@ -96,6 +96,7 @@ export type {
 } from "./core/schedule.js";
 export { cronTrigger, intervalTrigger, type ScheduledPayload } from "./core/schedule-trigger.js";
 export type { Schema, SchemaInput, SchemaOutput, StandardSchema } from "./core/schema.js";
+export type { StatusHandle, StatusState, StatusValue, StatusView } from "./core/status.js";
 export type { Storage } from "./core/storage.js";
 export type { CompleteTokenResult, Token, TokenOptions } from "./core/token.js";
 export {
@@ -119,5 +120,6 @@ export type { Caps } from "./engine/engine.js";
 export type { CancelManyResult, CancelResult } from "./engine/manage-runs.js";
 export type { PurgeOptions } from "./engine/purge.js";
 export type { GetRunOptions, RunFilter, RunList } from "./engine/reads.js";
+export type { RunStatuses } from "./engine/run-statuses.js";
 export type { ScheduleView } from "./engine/schedules.js";
 export type { WaitForRunOptions } from "./engine/wait-for-run.js";

@@ -9,7 +9,7 @@ import { describe, expect, test } from "vitest";
  */
 type Layer = Readonly<{ folders: readonly string[]; packages?: readonly string[] }>;
 
-const corePackages = ["devalue", "ulid", "@noble/hashes"];
+const corePackages = ["croner", "devalue", "ulid", "@noble/hashes"];
 const enginePackages = [...corePackages, "p-retry", "debug", "zod"];
 const layers: Readonly<Record<string, Layer>> = {
   core: { folders: ["core"], packages: corePackages },

@@ -16,6 +16,7 @@ import type { Key } from "./key.js";
 import type { RetryOptions } from "./retry.js";
 import type { DisplayProperty, InvokeResult, RunHandle, TaskStyle } from "./run.js";
 import type { Schema } from "./schema.js";
+import type { StatusHandle, StatusValue } from "./status.js";
 import type { Token, TokenOptions } from "./token.js";
 
 /** What a task's callback knows about itself. */
@@ -238,6 +239,15 @@ export interface Io {
     options?: { readonly concurrency?: number },
   ): Promise<InvokeResult<JobOutput<J>>[]>;
 
+  /**
+   * Progress that people can look at, with `client.getRunStatuses`.
+   *
+   * @example
+   * const status = await io.createStatus("import", { label: "Import", state: "loading" });
+   * await status.update("half", { data: { done: 50 } });
+   * await status.update("end", { state: "success" });
+   */
+  createStatus(key: Key, value: StatusValue): Promise<StatusHandle>;
   /** Ends this execution; the run goes on at once in a new one. */
   yield(key: Key): Promise<void>;
   /** min inclusive, max exclusive (inclusive with `round`); default 0 to 1. */
@@ -268,6 +278,7 @@ export const ioKeys = [
   "invoke",
   "invokeAndWait",
   "batchInvokeAndWait",
+  "createStatus",
   "yield",
   "random",
   "now",

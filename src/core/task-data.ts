@@ -16,6 +16,7 @@ export const taskKinds = [
   "createToken",
   "waitForToken",
   "schedule",
+  "status",
   "getEvent",
   "cancelEvent",
   "yield",
@@ -42,6 +43,8 @@ export interface TaskData {
   readonly history?: readonly AttemptRecord[];
   /** The run an invoke started. */
   readonly childId?: string;
+  /** The status that this creates or changes: path of its creation. */
+  readonly statusPath?: string;
   /** The event that a wait received. */
   readonly eventId?: string;
   /** Epoch ms: earlier events do not count for an open wait. */

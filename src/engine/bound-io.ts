@@ -27,6 +27,7 @@ import type { AnyJob, JobInput, JobOutput } from "../core/job.js";
 import type { Key } from "../core/key.js";
 import type { InvokeResult, RunHandle } from "../core/run.js";
 import type { Schema } from "../core/schema.js";
+import type { StatusHandle, StatusValue } from "../core/status.js";
 import type { Token, TokenOptions } from "../core/token.js";
 import { currentScope } from "./async-context.js";
 import type { Execution } from "./execution.js";
@@ -37,6 +38,7 @@ import { ScopedLogger } from "./io/logger.js";
 import { parallel } from "./io/parallel.js";
 import { nowValue, randomValue, uuidValue } from "./io/remembered-values.js";
 import { runTask } from "./io/run-task.js";
+import { createStatus } from "./io/status.js";
 import { createTokenTask, waitForTokenTask } from "./io/tokens.js";
 import { wait } from "./io/wait.js";
 import { type Branches, waitForAny } from "./io/wait-for-any.js";
@@ -164,6 +166,10 @@ class BoundIo implements Io {
     options?: { readonly concurrency?: number },
   ): Promise<InvokeResult<JobOutput<J>>[]> {
     return batchInvokeAndWaitTask(this.#scope(), key, job, items, options);
+  }
+
+  createStatus(key: Key, value: StatusValue): Promise<StatusHandle> {
+    return createStatus(this.#scope(), key, value);
   }
 
   yield(key: Key): Promise<void> {

@@ -8,6 +8,8 @@ import { nextMacrotask } from "./macrotask.js";
 import { finishOverdue } from "./overdue.js";
 
 const TASK_BUDGET = 16 * 1024 * 1024;
+/** Internal runs that are claimed at a time while all slots are taken. */
+const MOST_INTERNAL = 20;
 /** The bound for a lost hint while a subscription is alive (E15). */
 const LONGEST_POLL_MS = 30_000;
 
@@ -122,19 +124,17 @@ export class Claimer {
   async #once(): Promise<void> {
     await this.#takeReclaims();
     const { now, runs, nextDue, overdue, nextDeadline } = await this.claim();
-    this.#backlog = nextDue !== null && nextDue <= now;
+    this.#backlog = !this.#hasSlots || (nextDue !== null && nextDue <= now);
     await this.#renewRegistrations(now);
     if (overdue.length > 0) await finishOverdue(this.#engine, overdue);
     const { left } = (await this.#engine.rawStorage.deliver?.()) ?? { left: 0 };
-    if (overdue.length > 0 || left > 0 || (runs.length > 0 && this.#host.freeSlots > 0)) {
-      this.#again = true;
-    }
-    // With all slots taken the next free one looks again, but deadlines pass all the same.
-    const due = Math.min(
-      this.#host.freeSlots > 0 ? (nextDue ?? NEVER) : NEVER,
-      nextDeadline ?? NEVER,
-    );
+    if (overdue.length > 0 || left > 0 || runs.length > 0) this.#again = true;
+    const due = Math.min(nextDue ?? NEVER, nextDeadline ?? NEVER);
     this.#armPoll(Math.min(this.#pollMs, Math.max(0, due - now)));
+  }
+
+  get #hasSlots(): boolean {
+    return this.#host.freeSlots > 0;
   }
 
   async #renewRegistrations(now: number): Promise<void> {
@@ -162,11 +162,14 @@ export class Claimer {
 
   #request(only: readonly string[] | undefined): ClaimRequest {
     const jobs = this.#engine.jobs.all();
+    const hooks = jobs.map((job) => hookJobId(job.id));
+    // With all slots taken, what takes none goes on: hooks, events, ticks.
+    const own = this.#hasSlots ? jobs.map((job) => job.id) : [];
     return {
       claimId: this.#engine.writeIds.next(),
       workerId: this.#host.id,
-      jobIds: [...commonJobs, ...jobs.flatMap((job) => [job.id, hookJobId(job.id)])],
-      limit: only?.length ?? Math.max(0, this.#host.freeSlots),
+      jobIds: [...commonJobs, ...hooks, ...own],
+      limit: only?.length ?? (this.#hasSlots ? this.#host.freeSlots : MOST_INTERNAL),
       leaseMs: this.#engine.leaseMs,
       limits: limitsOf(jobs),
       suspects: this.#host.hasSuspect ? 0 : 1,

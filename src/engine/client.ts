@@ -41,6 +41,7 @@ import {
 import { type PurgeOptions, purge } from "./purge.js";
 import { type GetRunOptions, getRun, getRuns, type RunFilter, type RunList } from "./reads.js";
 import { refuseInRun } from "./replay-guard.js";
+import { getRunStatuses, type RunStatuses } from "./run-statuses.js";
 import { getSchedules, pauseSchedule, resumeSchedule, type ScheduleView } from "./schedules.js";
 import { sendEvents } from "./send-events.js";
 import { completeToken, createToken } from "./tokens.js";
@@ -153,11 +154,8 @@ export class Client {
 
   /** All schedules, with their next ticks (default 1, at most 1000). */
   async getSchedules(options: { readonly ticks?: number } = {}): Promise<ScheduleView[]> {
-    assertOptions(options, ["ticks"], "getSchedules");
-    const { ticks = 1 } = options;
-    assertInteger(ticks, "ticks of getSchedules", { min: 0, max: 1_000 });
     await this.#life.ready();
-    return getSchedules(this.#life.engine, ticks);
+    return getSchedules(this.#life.engine, options);
   }
 
   /** No ticks until `resumeSchedule`. @throws RunError SCHEDULE_NOT_FOUND */
@@ -211,6 +209,12 @@ export class Client {
   ): Promise<Run<Output> | undefined> {
     await this.#life.ready();
     return (await getRun(this.#life.engine, idOf(run), options)) as Run<Output> | undefined;
+  }
+
+  /** What the run has told of its progress with `io.createStatus`. undefined for an unknown id. */
+  async getRunStatuses(run: RunRef): Promise<RunStatuses | undefined> {
+    await this.#life.ready();
+    return getRunStatuses(this.#life.engine, idOf(run));
   }
 
   /** Newest first. */

@@ -1,5 +1,6 @@
 import { RunError } from "../core/errors.js";
 import type { AnyJob } from "../core/job.js";
+import { assertInteger, assertOptions } from "../core/options.js";
 import { isFinal } from "../core/run-status.js";
 import { type Schedule, tickAfter } from "../core/schedule.js";
 import type { NewRun, RunQuery, RunRecord, RunWrite } from "../core/storage.js";
@@ -172,7 +173,13 @@ function unknown(jobId: string): RunError {
   );
 }
 
-export async function getSchedules(engine: Engine, ticks: number): Promise<ScheduleView[]> {
+export async function getSchedules(
+  engine: Engine,
+  options: { readonly ticks?: number },
+): Promise<ScheduleView[]> {
+  assertOptions(options, ["ticks"], "getSchedules");
+  const { ticks = 1 } = options;
+  assertInteger(ticks, "ticks of getSchedules", { min: 0, max: 1_000 });
   const found: ScheduleView[] = [];
   for await (const run of listScheduleRuns(engine, { jobIds: [SCHEDULE_JOB] })) {
     if (!isFinal(run.status) && stateOf(run).dynamicId === undefined)

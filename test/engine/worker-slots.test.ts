@@ -175,6 +175,30 @@ describeEngine("a worker with five slots", (world) => {
     await until(() => bodies.done === 2 * SLOTS);
     expect(bodies.most).toBe(SLOTS);
   });
+
+  test("E11: with all slots taken, delayed events are delivered all the same", async () => {
+    const busy = gate();
+    let isBusy = false;
+    const job = defineJob({
+      id: "busy",
+      trigger: invokeTrigger(),
+      run: async (_, io) =>
+        io.runTask("long", () => {
+          isBusy = true;
+          return busy.opened;
+        }),
+    });
+    const client = world().client({ concurrency: 1, jobs: [job, hearer(new Bodies())] });
+    await client.start();
+    await client.invoke(job, {});
+    await until(() => isBusy);
+    await client.sendEvent({ name: "told", id: "e", payload: { n: 1 } }, { deliverAfter: 1 });
+    world().clock.advance(1);
+    await until(async () => (await client.getEvent("e"))?.runs.length === 1);
+    expect((await client.getEvent("e"))?.runs[0]?.status).toBe("QUEUED");
+    busy.open();
+    await until(async () => (await client.getEvent("e"))?.runs[0]?.status === "COMPLETED");
+  });
 });
 
 /** A storage whose answers to claims that took something can be held back. */

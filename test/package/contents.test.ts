@@ -88,7 +88,7 @@ describe("the manifest", () => {
   });
 
   test("depends on what was agreed, and on no database client", () => {
-    const agreed = ["@noble/hashes", "debug", "devalue", "p-retry", "ulid", "zod"];
+    const agreed = ["@noble/hashes", "croner", "debug", "devalue", "p-retry", "ulid", "zod"];
     const dependencies = Object.keys(manifest.dependencies);
     expect(dependencies.filter((name) => !agreed.includes(name))).toEqual([]);
     expect(Object.keys(manifest.peerDependencies).sort()).toEqual(["better-sqlite3", "libsql"]);

@@ -94,5 +94,5 @@ async function runIdsOf(engine: Engine, eventId: string): Promise<readonly strin
 
 function unheard({ name, source }: { name: string; source: string }): string {
   const from = source === DEFAULT_SOURCE ? "" : ` from source "${source}"`;
-  return `No job hears the event "${name}"${from}. It is stored; check the name, or start the client that has the job.`;
+  return `No job hears the event "${name}"${from}, and no run has waited for it yet. It is stored; check the name, or start the client that has the job.`;
 }

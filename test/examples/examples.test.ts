@@ -37,6 +37,15 @@ COMPLETED`,
     /\nCANCELED Run <id> was cancell?ed/,
     /\n\{ canceled: false \}$/,
   ],
+  "approval.ts": `a plotter for 900?
+{ completed: true }
+{ completed: false }
+COMPLETED Ada bought a plotter`,
+  "fan-in.ts": "o-1: 2, 1, 3\n0 runs for an order without parcels",
+  "schedules.ts": `[ [ 'customer-1', { plan: 'pro' } ] ]
+heartbeat 3 ticks ahead
+report [ '09:00', '09:00', '09:00' ]
+two beats`,
   "idempotent-invoke.ts": "one run\nlabel for o-1, key true\nIDEMPOTENCY_CONFLICT",
   "hooks.ts": [
     /^onStart of check$/m,

@@ -140,11 +140,6 @@ export const plantedBugs: readonly PlantedBug[] = [
     "if (execution.received.wasBefore(id, waitingSince)) return false;",
     "",
   ]),
-  bug("E8: a delivered event tells only the first page of waits", [
-    "engine/deliver-event.ts",
-    "signals.push(signalTo(wait, event.id))",
-    "if (signals.length === 0) signals.push(signalTo(wait, event.id))",
-  ]),
   bug("E9: the id of an event does not derive from its task", [
     "engine/io/events.ts",
     "return { ...event, id: derivedId(",

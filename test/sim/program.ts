@@ -128,8 +128,8 @@ export class ProgramMaker {
       log: 1,
       value: 1,
       event: 0.7,
-      tell: 1,
-      await: 0.8,
+      tell: 0.7,
+      await: 0.5,
       yield: top * 0.8,
       throw: top * 0.3,
       nested: deep * 1.5,
@@ -233,7 +233,7 @@ export class ProgramMaker {
       const op = this.#random.weighted<Op>({
         task: 5,
         wait: 3,
-        await: 1,
+        await: 0.5,
         invokeAndWait: depth < 2 ? 2 : 0,
         nested: depth < 2 ? 1 : 0,
       } as Readonly<Record<Op, number>>);
@@ -245,7 +245,7 @@ export class ProgramMaker {
 
   #call(op: "invoke" | "invokeAndWait", depth: number): Command {
     const random = this.#random;
-    const shared = random.chance(0.2);
+    const shared = random.chance(0.35);
     return {
       op,
       key: this.#key(),

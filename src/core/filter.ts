@@ -28,7 +28,10 @@ export function compileFilter(filter: unknown, where: string): FilterTest {
  */
 export function checkedFilter(filter: unknown, where: string): EventFilter {
   compileFilter(filter, where);
-  return JSON.parse(JSON.stringify(filter)) as EventFilter;
+  const copy = JSON.parse(JSON.stringify(filter)) as EventFilter;
+  // As it is stored, other processes read it: what JSON cannot keep must not get there.
+  compileFilter(copy, where);
+  return copy;
 }
 
 /** What a filter asks first, if that is one value for one property: events can be sorted by it. */
@@ -83,7 +86,7 @@ class Compiler {
   }
 
   filter(filter: unknown, path: readonly string[]): FilterTest {
-    if (!isRecord(filter)) {
+    if (!isPlain(filter)) {
       this.#fail(path, `is ${describe(filter)}; write an object of conditions by property`);
     }
     if (path.length > MAX_DEPTH) this.#fail(path, `is nested deeper than ${MAX_DEPTH}`);
@@ -104,7 +107,7 @@ class Compiler {
     if (!Array.isArray(condition)) return this.filter(condition, path);
     this.#count(path, condition.length);
     const [first] = condition;
-    if (first === undefined) return () => true;
+    if (condition.length === 0) return () => true;
     if (!isScalar(first)) return this.#operators(condition, path);
     const stranger = condition.find((each) => typeof each !== typeof first || !isOperand(each));
     if (stranger !== undefined) {
@@ -250,6 +253,11 @@ function isOperand(value: unknown): value is FilterScalar {
 
 function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** Not a Date, a Map or a regular expression: those have no meaning as conditions. */
+function isPlain(value: unknown): value is Record<string, unknown> {
+  return isRecord(value) && Object.prototype.toString.call(value) === "[object Object]";
 }
 
 /** Own properties only: a payload has no `constructor` because objects have one. */

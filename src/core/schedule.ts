@@ -147,7 +147,7 @@ export interface DueTicks {
 
 const MOST_AT_ONCE = 100;
 /** A schedule that was away for so many ticks is not walked through tick by tick. */
-const MOST_WALKED = 100_000;
+const MOST_WALKED = 1_000;
 
 /**
  * Which ticks up to now start runs. One is missed if it is older than

@@ -45,6 +45,8 @@ export interface TaskData {
   readonly childId?: string;
   /** The status that this creates or changes: path of its creation. */
   readonly statusPath?: string;
+  /** Path of the branch that won a `waitForAny`. */
+  readonly winner?: string;
   /** The event that a wait received. */
   readonly eventId?: string;
   /** Epoch ms: earlier events do not count for an open wait. */

@@ -29,8 +29,14 @@ export class EventMatcher {
       const sought = JSON.parse(soughtText) as Sought;
       if (sought.source !== event.source || !sought.names.includes(event.name)) return false;
       if (sought.filter === undefined) return true;
-      payload ??= { value: await this.#engine.codec.decode(event.payload) };
-      return this.#test(JSON.stringify(sought.filter), sought.filter)(payload.value);
+      try {
+        payload ??= { value: await this.#engine.codec.decode(event.payload) };
+        return this.#test(JSON.stringify(sought.filter), sought.filter)(payload.value);
+      } catch (error) {
+        // A payload or a filter that cannot be read is nobody's: who waits for others must not fail of it.
+        this.#engine.onTrouble(error);
+        return false;
+      }
     };
   }
 

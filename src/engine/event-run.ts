@@ -42,7 +42,7 @@ export function eventRunId(eventId: string): string {
 
 /** Of a delayed event the first one is taken by the run that waits. */
 export function deliveredRunId(eventId: string): string {
-  return `${eventRunId(eventId)}/delivered`;
+  return `$delivered/${eventId}`;
 }
 
 /** Checks an event and encodes it. Nothing is stored if this throws. */

@@ -40,12 +40,13 @@ type Stretch = Pick<RunQuery, "jobIds" | "tag" | "createdFrom" | "createdTo">;
 /** From old to new: events without topics, events with the topic of their name, events with the topic itself. */
 function stretches({ name, topic, topicSince, nameSince, from }: LookBack): Stretch[] {
   const byName = nameTopic(name);
+  // A tag of the user's may look like a topic.
+  const jobIds = [EVENT_JOB];
   const found: Stretch[] = [];
-  if (from <= nameSince)
-    found.push({ jobIds: [EVENT_JOB], createdFrom: from, createdTo: nameSince + 1 });
+  if (from <= nameSince) found.push({ jobIds, createdFrom: from, createdTo: nameSince + 1 });
   if (topic !== byName && from <= topicSince)
-    found.push({ tag: byName, createdFrom: from, createdTo: topicSince + 1 });
-  found.push({ tag: topic, createdFrom: from });
+    found.push({ jobIds, tag: byName, createdFrom: from, createdTo: topicSince + 1 });
+  found.push({ jobIds, tag: topic, createdFrom: from });
   return found;
 }
 

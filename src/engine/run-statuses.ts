@@ -48,5 +48,6 @@ async function addChange(
   const all = versions.get(statusPath) ?? [];
   versions.set(statusPath, all);
   const updatedAt = new Date(record.finishedAt ?? record.startedAt);
-  all.push({ label: "", ...all.at(-1), ...change, updatedAt });
+  const label = change.label ?? all.at(-1)?.label ?? "";
+  all.push({ ...all.at(-1), ...change, label, updatedAt });
 }

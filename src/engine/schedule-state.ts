@@ -71,10 +71,23 @@ export function redefined(
   now: number,
 ): ScheduleState | undefined {
   if (compareVersions(state.version, definition.version) > 0) return undefined;
-  const next: ScheduleState = { ...state, ...definition };
-  if (JSON.stringify(next) === JSON.stringify(state)) return undefined;
+  const { next: due, last, paused, runs } = state;
+  const next: ScheduleState = {
+    ...definition,
+    next: due,
+    ...(last === undefined ? undefined : { last }),
+    ...(paused === undefined ? undefined : { paused }),
+    ...(runs === undefined ? undefined : { runs }),
+  };
+  if (isSame(next, state)) return undefined;
+  // A tick that has come is dealt with first.
+  if (due !== null && due <= now) return next;
   if (JSON.stringify(state.schedule) === JSON.stringify(definition.schedule)) return next;
-  const from =
-    definition.schedule.type === "interval" && state.last !== undefined ? state.last : now;
-  return { ...next, next: tickAfter(definition.schedule, from, from) ?? null };
+  // The phase of an interval is that of its last tick.
+  return { ...next, next: tickAfter(definition.schedule, now, last ?? now) ?? null };
+}
+
+function isSame(a: ScheduleState, b: ScheduleState): boolean {
+  const sorted = (state: ScheduleState) => JSON.stringify(Object.entries(state).sort());
+  return sorted(a) === sorted(b);
 }

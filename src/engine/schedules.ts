@@ -17,6 +17,7 @@ import {
   scheduleTag,
   stateOf,
 } from "./schedule-state.js";
+import { createRefused } from "./start-runs.js";
 
 const PAGE = 200;
 
@@ -76,13 +77,27 @@ async function put(
   present: RunRecord | undefined,
 ): Promise<void> {
   const now = engine.storeClock.now();
-  if (present === undefined) {
+  let run = present;
+  if (run === undefined) {
     const first = scheduleRun(id, firstState(definition, now));
-    await engine.queue.create({ createId: engine.writeIds.next(), groups: [{ first }] });
-    return;
+    const createId = engine.writeIds.next();
+    const result = await engine.queue.create({ createId, groups: [{ first }] });
+    if (result.result !== "ok") throw createRefused(result);
+    if (result.groups[0]?.first.created === true) return;
+    // Somebody else was faster, with another definition perhaps.
+    [run] = await engine.storage.getRuns([id]);
+    if (run === undefined) throw purged(id);
   }
-  await changeState(engine, id, present, (state, isOver) =>
+  await changeState(engine, id, run, (state, isOver) =>
     isOver ? firstState(definition, now) : redefined(state, definition, now),
+  );
+}
+
+/** Its id is remembered like that of any run. */
+function purged(id: string): RunError {
+  return new RunError(
+    "SCHEDULE_NOT_FOUND",
+    `Schedule ${id} ended and was purged; it can be registered again when dedupeRetention is over. Use another key or job id until then.`,
   );
 }
 

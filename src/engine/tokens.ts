@@ -2,6 +2,7 @@ import { durationMs } from "../core/duration.js";
 import { toErrorRecord } from "../core/error-record.js";
 import { ConfigError, RunError, WaitTimeoutError } from "../core/errors.js";
 import type { Ending } from "../core/final.js";
+import { assertText } from "../core/key.js";
 import { assertOptions, describe } from "../core/options.js";
 import type { NewRun, RunRecord } from "../core/storage.js";
 import type { CompleteTokenResult, Token, TokenOptions } from "../core/token.js";
@@ -67,7 +68,10 @@ export function expiredTokenEnding({ id }: RunRecord): Ending {
 
 export function tokenId(token: Token | string, where: string): string {
   const id: unknown = typeof token === "string" ? token : token?.id;
-  if (typeof id === "string" && id !== "") return id;
+  if (typeof id === "string") {
+    assertText(id, `token of ${where}`, { maxBytes: 512 });
+    return id;
+  }
   throw new ConfigError(
     "OPTION_INVALID",
     `${where} takes a token or its id, got ${describe(token)}.`,

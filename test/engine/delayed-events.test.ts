@@ -87,6 +87,15 @@ describeEngine("delayed events", (world) => {
     expect((await client.getRuns()).runs).toHaveLength(1);
   });
 
+  test("T8: an event whose id looks like that of a delivered one takes nothing away", async () => {
+    const client = world().client({ jobs: [hears("j")] });
+    await client.sendEvent({ name: "e", id: "x", payload: 1 }, { deliverAfter: 60 });
+    await client.sendEvent({ name: "e", id: "x/delivered", payload: 2 });
+    world().clock.advance(60);
+    await client.drain();
+    expect((await client.getRuns()).runs.map(({ output }) => output)).toEqual([1, 2]);
+  });
+
   test("T10: cancelled before its time it starts nothing; afterwards it is too late", async () => {
     const client = world().client({ jobs: [hears("j")] });
     await client.sendEvent({ name: "e", id: "x" }, { deliverAfter: "1h" });

@@ -198,6 +198,33 @@ describeEngine("schedules", (world) => {
     expect(instants(ticks)).toEqual([from + MINUTE, from + 11 * MINUTE]);
   });
 
+  test("a tick that is due when the schedule changes is not lost, and a shorter interval floods nothing", async () => {
+    const ticks: ScheduledPayload[] = [];
+    const from = world().clock.now();
+    await world()
+      .client({ jobs: [ticking(every(3_600, { catchUp: "all" }), ticks)] })
+      .drain();
+    world().clock.advance("61m");
+    const jobs = [ticking(every(60, { catchUp: "all" }), ticks, { version: "1.1.0" })];
+    const client = world().client({ jobs });
+    await client.drain();
+    expect(instants(ticks)).toEqual([from + 60 * MINUTE, from + 61 * MINUTE]);
+    const longer = [ticking(every(3_600, { catchUp: "all" }), ticks, { version: "1.2.0" })];
+    await world().client({ jobs: longer }).drain();
+    world().clock.advance("30m");
+    const shorter = [ticking(every(60, { catchUp: "all" }), ticks, { version: "1.3.0" })];
+    await world().client({ jobs: shorter }).drain();
+    expect(ticks).toHaveLength(2);
+  });
+
+  test("of two definitions that are registered at once the newer one stays", async () => {
+    const clients = ["1.0.0", "2.0.0"].map((version, index) =>
+      world().client({ jobs: [ticking(every(60 * (index + 1)), [], { version })] }),
+    );
+    await Promise.all(clients.map((client) => client.stats()));
+    expect(await clients[0]?.getSchedules()).toMatchObject([{ schedule: { seconds: 120 } }]);
+  });
+
   test("a job that has no schedule any more ticks no more, and begins anew when it has one again", async () => {
     const ticks: ScheduledPayload[] = [];
     await world()

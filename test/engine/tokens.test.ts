@@ -103,8 +103,10 @@ describeEngine("tokens", (world) => {
     const run = await start(world(), async (io) => [
       await codeOf(io.waitForToken("unknown", "nobody")),
       await codeOf(io.waitForToken("invalid", "")),
+      await codeOf(io.waitForToken("unstorable", "a\0b")),
     ]);
-    expect((await run.finish()).output).toEqual(["TOKEN_NOT_FOUND", "OPTION_INVALID"]);
+    const invalid = "OPTION_INVALID";
+    expect((await run.finish()).output).toEqual(["TOKEN_NOT_FOUND", invalid, invalid]);
     expect(await codeOf(run.client.completeToken("nobody"))).toBe("TOKEN_NOT_FOUND");
     expect(await codeOf(run.client.completeToken(run.id))).toBe("TOKEN_NOT_FOUND");
     expect(await codeOf(run.client.createToken({ timeout: "soon" }))).toBe("OPTION_INVALID");

@@ -210,6 +210,42 @@ describeEngine("waitForEvent", (world) => {
     expect((await run.finish()).output).toEqual(["task", "e1"]);
   });
 
+  test("E8: an event that a losing branch had received is there for the next wait", async () => {
+    const run = await start(world(), async (io) => {
+      const seen: unknown[] = [];
+      for (const turn of [1, 2]) {
+        const { name, value } = await io.waitForAny(["turn", turn], {
+          msg: (branch) => branch.waitForEvent("e", { name: "msg" }),
+          stop: (branch) => branch.waitForEvent("e", { name: "stop" }),
+        });
+        seen.push(name, value.id);
+      }
+      return seen;
+    });
+    await run.drain();
+    await world()
+      .client()
+      .sendEvents([
+        { name: "msg", id: "m" },
+        { name: "stop", id: "s" },
+      ]);
+    const output = (await run.drain()).output as string[];
+    expect([...output].sort()).toEqual(["m", "msg", "s", "stop"]);
+  });
+
+  test("E8: a tag of the user's that looks like a topic is no event", async () => {
+    const run = await start(world(), async (io) => (await io.waitForEvent("e", { name: "e" })).id, {
+      job: { tags: ["event:e"] },
+    });
+    await run.drain();
+    const other = await run.client.invoke("job", {}, { tags: ["event:e"] });
+    await run.client.drain();
+    expect((await run.read()).status).toBe("WAITING");
+    await run.client.cancelRun(other);
+    await run.client.sendEvent({ name: "e", id: "real" });
+    expect((await run.drain()).output).toBe("real");
+  });
+
   test("E8: runs that wait for different values of one property hear of their own only", async () => {
     const client = world().client();
     client.defineJob({

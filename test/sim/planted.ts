@@ -130,11 +130,6 @@ export const plantedBugs: readonly PlantedBug[] = [
     "for (const name of names) expect.push(paths.expected(name));",
     "",
   ]),
-  bug("E6: a timeout does not look whether the event has come", [
-    "engine/io/wait-for-event.ts",
-    "const event = await this.#earliest();\n    if (event !== undefined) {\n      await this.#settle(event);\n      return;\n    }\n    const { path",
-    "const { path",
-  ]),
   bug("E8: a later wait receives the event of an earlier one", [
     "engine/io/wait-for-event.ts",
     "if (execution.received.wasBefore(id, waitingSince)) return false;",

@@ -58,15 +58,19 @@ async function runBranch(
 }
 
 async function decide(op: Op, all: Scope, winner: Winner): Promise<void> {
-  const { execution } = op.scope;
+  const { execution, tag } = op.scope;
+  const winnerPath = childPath(op.path, winner.name);
   await execution.hold(async () => {
     try {
       if ("error" in winner) throw winner.error;
       const output = await encodeValue(execution.engine, winner, `output of "${op.path}"`);
       disarm(op, all);
-      execution.record(op, { status: "COMPLETED", output, attempts: 1 }, "settle");
+      execution.received.decided(op.path, winnerPath);
+      const data = encodeTaskData({ winner: winnerPath });
+      execution.record(op, { status: "COMPLETED", output, attempts: 1, data }, "settle");
     } catch (error) {
       disarm(op, all);
+      execution.received.decided(op.path, winnerPath);
       const failure = encodeErrorRecord(toErrorRecord(error));
       execution.record(
         op,
@@ -74,7 +78,7 @@ async function decide(op: Op, all: Scope, winner: Winner): Promise<void> {
           status: "FAILED",
           error: failure,
           attempts: 1,
-          data: encodeTaskData({ tag: op.scope.tag }),
+          data: encodeTaskData({ tag, winner: winnerPath }),
         },
         "settle",
       );

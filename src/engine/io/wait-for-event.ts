@@ -239,7 +239,7 @@ class OpenEventWait {
       // It was this wait's event all the same: another wait does not get it again.
       failOp(op, error, { eventId });
     }
-    if (op.record?.status !== "WAITING") execution.received.add(eventId, op.seq);
+    if (op.record?.status !== "WAITING") execution.received.add(eventId, op.path, op.seq);
   }
 
   async #received(event: RunRecord): Promise<ReceivedEvent> {

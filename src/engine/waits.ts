@@ -1,3 +1,4 @@
+import type { RunRecord } from "../core/storage.js";
 import type { Execution } from "./execution.js";
 import { afterMicrotasks } from "./macrotask.js";
 import type { Op, Waiting } from "./op.js";
@@ -11,6 +12,8 @@ export class Waits {
   #timerAt = NO_TIME;
   /** The inbox is being read for waits that are due: they are not fired a second time meanwhile. */
   #isLooking = false;
+  /** Reads under way that may end a wait without a signal. */
+  readonly #looks = new Set<Promise<void>>();
 
   constructor(execution: Execution) {
     this.#execution = execution;
@@ -29,6 +32,23 @@ export class Waits {
     } else {
       afterMicrotasks(() => execution.checkIdle());
     }
+  }
+
+  /**
+   * For a wait that was recorded before this execution: a replay that parked
+   * before it came by here took the signal for one that nobody waits for.
+   * Reads what is waited for once, unless its signal is there.
+   */
+  lookAgain(op: Op, targetId: string, seen: (target: RunRecord | undefined) => void): void {
+    const { waiting } = op;
+    if (waiting === undefined) return;
+    const { engine } = this.#execution;
+    const look = this.#execution.hold(async () => {
+      const target = await engine.reader.read(targetId);
+      if (op.waiting === waiting) seen(target);
+    });
+    this.#looks.add(look);
+    void look.finally(() => this.#looks.delete(look));
   }
 
   /** After a pause: what arrived or became due meanwhile goes on, the rest waits again. */
@@ -86,11 +106,11 @@ export class Waits {
       for (const op of due) this.#fire(op, now);
       return;
     }
-    // A fulfilment that is in the inbox already wins over the timeout.
+    // A fulfilment that is there already wins over the timeout.
     this.#isLooking = true;
     void execution.hold(async () => {
       try {
-        await this.readInbox();
+        await Promise.all([this.readInbox(), ...this.#looks]);
       } finally {
         this.#isLooking = false;
       }

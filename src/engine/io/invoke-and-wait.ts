@@ -8,7 +8,7 @@ import type { Key } from "../../core/key.js";
 import { assertInteger, assertOptions } from "../../core/options.js";
 import type { InvokeResult } from "../../core/run.js";
 import { type FinalStatus, isFinal } from "../../core/run-status.js";
-import type { Signal, TaskRecord } from "../../core/storage.js";
+import type { RunRecord, Signal, TaskRecord } from "../../core/storage.js";
 import { decodeTaskData, encodeTaskData } from "../../core/task-data.js";
 import type { Engine } from "../engine.js";
 import type { Op } from "../op.js";
@@ -45,12 +45,9 @@ export function invokeAndWaitTask<R>(
     (record) => resultOf(engine, record),
     (op, earlier) => {
       if (earlier?.status === "WAITING") {
-        waitForChild(
-          op,
-          decodeTaskData(earlier.data).childId ?? "",
-          earlier.wakeAt ?? undefined,
-          batch,
-        );
+        const childId = decodeTaskData(earlier.data).childId ?? "";
+        waitForChild(op, childId, earlier.wakeAt ?? undefined, batch);
+        execution.waits.lookAgain(op, childId, (child) => seenAgain(op, childId, child));
         return;
       }
       void execution.hold(async () => {
@@ -127,39 +124,50 @@ function childEnded(
   const { execution } = op.scope;
   void execution.hold(async () => {
     const child = await execution.engine.reader.read(childId);
-    if (child !== undefined && !isFinal(child.status)) {
-      // Retried since it ended: the end of that is the one to wait for.
-      execution.writer.pending.signalsRead.push(signal.id);
-      watchChild(op, childId, `${op.scope.tag}:${child.generation}`);
-      execution.writer.enqueue();
-      waitForChild(op, childId, wakeAt, batch);
-      return;
-    }
-    if (child === undefined) {
-      execution.writer.pending.signalsRead.push(signal.id);
-      failOp(
-        op,
-        new RunError(
-          "RUN_NOT_FOUND",
-          `Run ${childId}, which "${op.path}" waits for, is not in the storage any more.`,
-        ),
-        { childId },
-      );
-      return;
-    }
     execution.writer.pending.signalsRead.push(signal.id);
-    execution.record(
-      op,
-      {
-        status: "COMPLETED",
-        attempts: 1,
-        output: child.output,
-        error: child.error,
-        data: encodeTaskData({ childId, child: { jobId: child.jobId, status: child.status } }),
-      },
-      "settle",
-    );
+    if (!isOpen(child)) {
+      recordEnd(op, childId, child);
+      return;
+    }
+    // Retried since it ended: the end of that is the one to wait for.
+    watchGeneration(op, child);
+    waitForChild(op, childId, wakeAt, batch);
   });
+}
+
+/** As a replay finds the child of a wait that is recorded. */
+function seenAgain(op: Op, childId: string, child: RunRecord | undefined): void {
+  if (!isOpen(child)) {
+    op.waiting = undefined;
+    recordEnd(op, childId, child);
+  } else if (child.generation > 0) {
+    // The signal that was passed over may have been that of its first end.
+    watchGeneration(op, child);
+  }
+}
+
+function isOpen(child: RunRecord | undefined): child is RunRecord {
+  return child !== undefined && !isFinal(child.status);
+}
+
+function watchGeneration(op: Op, child: RunRecord): void {
+  watchChild(op, child.id, `${op.scope.tag}:${child.generation}`);
+  op.scope.execution.writer.enqueue();
+}
+
+function recordEnd(op: Op, childId: string, child: RunRecord | undefined): void {
+  if (child === undefined) {
+    const message = `Run ${childId}, which "${op.path}" waits for, is not in the storage any more.`;
+    failOp(op, new RunError("RUN_NOT_FOUND", message), { childId });
+    return;
+  }
+  const { jobId, status, output, error } = child;
+  const data = encodeTaskData({ childId, child: { jobId, status } });
+  op.scope.execution.record(
+    op,
+    { status: "COMPLETED", attempts: 1, output, error, data },
+    "settle",
+  );
 }
 
 /** The output of the child is kept as its own text; the result is built around it on use. */

@@ -5,7 +5,8 @@ import { WaitTimeoutError } from "../../core/errors.js";
 import { endTopic } from "../../core/final.js";
 import type { Key } from "../../core/key.js";
 import { assertOptions } from "../../core/options.js";
-import type { Signal, TaskRecord } from "../../core/storage.js";
+import { isFinal } from "../../core/run-status.js";
+import type { RunRecord, Signal, TaskRecord } from "../../core/storage.js";
 import { encodeTaskData } from "../../core/task-data.js";
 import type { Token, TokenOptions } from "../../core/token.js";
 import type { Op } from "../op.js";
@@ -61,9 +62,11 @@ export function waitForTokenTask<T>(
   const decode = ({ output }: TaskRecord) => codec.decode(output ?? "");
   return execution.call<T>(scope, key, "waitForToken", decode, (op, earlier) => {
     let wakeAt = timeoutMs === undefined ? null : storeClock.now() + timeoutMs;
-    if (earlier?.status === "WAITING") wakeAt = earlier.wakeAt;
+    const isRecorded = earlier?.status === "WAITING";
+    if (isRecorded) wakeAt = earlier.wakeAt;
     else recordWaiting(op, id, wakeAt);
     waitForEnd(op, id, wakeAt ?? undefined);
+    if (isRecorded) execution.waits.lookAgain(op, id, (found) => seenAgain(op, id, found));
   });
 }
 
@@ -93,14 +96,25 @@ function tokenEnded(op: Op, id: string, signal: Signal): void {
   void execution.hold(async () => {
     const token = await execution.engine.reader.read(id);
     execution.writer.pending.signalsRead.push(signal.id);
-    if (token?.jobId !== TOKEN_JOB) {
-      failOp(op, tokenNotFound(id), { childId: id });
-    } else if (token.status === "COMPLETED") {
-      const data = encodeTaskData({ childId: id });
-      const { output } = token;
-      execution.record(op, { status: "COMPLETED", attempts: 1, output, data }, "settle");
-    } else {
-      failOp(op, fromErrorRecord(decodeErrorRecord(token.error ?? "")), { childId: id });
-    }
+    recordEnd(op, id, token);
   });
+}
+
+/** As a replay finds the token of a wait that is recorded. */
+function seenAgain(op: Op, id: string, token: RunRecord | undefined): void {
+  if (token !== undefined && !isFinal(token.status)) return;
+  op.waiting = undefined;
+  recordEnd(op, id, token);
+}
+
+function recordEnd(op: Op, id: string, token: RunRecord | undefined): void {
+  if (token?.jobId !== TOKEN_JOB) {
+    failOp(op, tokenNotFound(id), { childId: id });
+  } else if (token.status === "COMPLETED") {
+    const data = encodeTaskData({ childId: id });
+    const { output } = token;
+    op.scope.execution.record(op, { status: "COMPLETED", attempts: 1, output, data }, "settle");
+  } else {
+    failOp(op, fromErrorRecord(decodeErrorRecord(token.error ?? "")), { childId: id });
+  }
 }

@@ -98,6 +98,7 @@ export { cronTrigger, intervalTrigger, type ScheduledPayload } from "./core/sche
 export type { Schema, SchemaInput, SchemaOutput, StandardSchema } from "./core/schema.js";
 export type { StatusHandle, StatusState, StatusValue, StatusView } from "./core/status.js";
 export type { Storage } from "./core/storage.js";
+export type { EnvStore, KeyedStore, Stores } from "./core/store.js";
 export type { CompleteTokenResult, Token, TokenOptions } from "./core/token.js";
 export {
   eventTrigger,
@@ -107,8 +108,9 @@ export {
   type TriggerExample,
 } from "./core/trigger.js";
 export { createClient } from "./create-client.js";
-export type { Client, RunRef } from "./engine/client.js";
+export type { Client } from "./engine/client.js";
 export type { ClientOptions } from "./engine/client-options.js";
+export type { RunRef } from "./engine/client-runs.js";
 export type {
   DynamicSchedule,
   DynamicScheduleOptions,

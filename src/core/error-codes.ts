@@ -139,6 +139,10 @@ export const errorCodes = {
     concern: "run",
     help: "No job with this id and a schedule is registered; check the id, or start the client that has the job.",
   },
+  STORE_VALUE_INVALID: {
+    concern: "run",
+    help: "A value of the store is no number, so it cannot be incremented; set it to a number, or use another name.",
+  },
   TOKEN_NOT_FOUND: {
     concern: "run",
     help: "No token with this id is in the storage; check the id. Completed tokens go with purge.",

@@ -17,6 +17,7 @@ import type { RetryOptions } from "./retry.js";
 import type { DisplayProperty, InvokeResult, RunHandle, TaskStyle } from "./run.js";
 import type { Schema } from "./schema.js";
 import type { StatusHandle, StatusValue } from "./status.js";
+import type { Stores } from "./store.js";
 import type { Token, TokenOptions } from "./token.js";
 
 /** What a task's callback knows about itself. */
@@ -258,6 +259,14 @@ export interface Io {
   now(key: Key): Promise<Date>;
   uuid(key: Key): Promise<string>;
   readonly logger: Logger;
+  /**
+   * Key-value data of this run, of its job and of everybody.
+   *
+   * @example
+   * const count = await io.store.job.increment("count", "orders");
+   * await io.store.run.set("note", "first", { count });
+   */
+  readonly store: Stores;
   /** `try/catch` as a call. Plain `try/catch` works just as well. */
   try<T, C>(body: () => Promise<T>, onCatch: (error: unknown) => Promise<C>): Promise<T | C>;
 }
@@ -284,5 +293,6 @@ export const ioKeys = [
   "now",
   "uuid",
   "logger",
+  "store",
   "try",
 ] as const satisfies readonly (keyof Io)[];

@@ -19,6 +19,12 @@ export const taskKinds = [
   "status",
   "getEvent",
   "cancelEvent",
+  "storeGet",
+  "storeSet",
+  "storeHas",
+  "storeDelete",
+  "storeIncrement",
+  "storeCompareAndSet",
   "yield",
   "random",
   "now",
@@ -45,6 +51,8 @@ export interface TaskData {
   readonly childId?: string;
   /** The status that this creates or changes: path of its creation. */
   readonly statusPath?: string;
+  /** What the call changed in the run's own store. Text by the codec; null: deleted. */
+  readonly stored?: { readonly name: string; readonly text: string | null };
   /** Path of the branch that won a `waitForAny`. */
   readonly winner?: string;
   /** The event that a wait received. */

@@ -28,6 +28,7 @@ import type { Key } from "../core/key.js";
 import type { InvokeResult, RunHandle } from "../core/run.js";
 import type { Schema } from "../core/schema.js";
 import type { StatusHandle, StatusValue } from "../core/status.js";
+import type { Stores } from "../core/store.js";
 import type { Token, TokenOptions } from "../core/token.js";
 import { currentScope } from "./async-context.js";
 import type { Execution } from "./execution.js";
@@ -39,6 +40,7 @@ import { parallel } from "./io/parallel.js";
 import { nowValue, randomValue, uuidValue } from "./io/remembered-values.js";
 import { runTask } from "./io/run-task.js";
 import { createStatus } from "./io/status.js";
+import { storesOf } from "./io/store.js";
 import { createTokenTask, waitForTokenTask } from "./io/tokens.js";
 import { wait } from "./io/wait.js";
 import { type Branches, waitForAny } from "./io/wait-for-any.js";
@@ -64,6 +66,10 @@ class BoundIo implements Io {
 
   get logger(): Logger {
     return new ScopedLogger(() => this.#scope());
+  }
+
+  get store(): Stores {
+    return storesOf(() => this.#scope());
   }
 
   runTask<T>(

@@ -84,7 +84,7 @@ export function checkClientOptions(options: ClientOptions): void {
   if (options.retry !== undefined) resolveRetry(options.retry);
   assertOptions(
     options.caps,
-    ["taskOutputBytes", "tasksPerRun", "errorMessageBytes", "errorStackBytes"],
+    ["taskOutputBytes", "storeValueBytes", "tasksPerRun", "errorMessageBytes", "errorStackBytes"],
     "caps of createClient",
   );
   for (const [name, cap] of Object.entries(options.caps ?? {}))

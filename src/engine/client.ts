@@ -19,46 +19,37 @@ import {
 } from "../core/job.js";
 import { assertText } from "../core/key.js";
 import { assertInteger, assertOptions } from "../core/options.js";
-import type { Run, RunHandle } from "../core/run.js";
-import type { RunStatus } from "../core/run-status.js";
+import type { RunHandle } from "../core/run.js";
 import type { Storage } from "../core/storage.js";
+import type { EnvStore } from "../core/store.js";
 import type { CompleteTokenResult, Token, TokenOptions } from "../core/token.js";
-import { ClientLife, type PublicClient } from "./client-life.js";
+import type { ClientLife } from "./client-life.js";
 import { type ClientOptions, checkClientOptions } from "./client-options.js";
+import { ClientRuns, lifeOf } from "./client-runs.js";
 import { invokeRun } from "./direct-start.js";
 import { DynamicSchedule } from "./dynamic-schedules.js";
 import type { ClientEventName, Listener } from "./emitter.js";
+import { ClientEnvStore } from "./env-store.js";
 import { cancelEvent, getEvent } from "./event-admin.js";
-import { explainRun } from "./explain.js";
-import {
-  type CancelManyResult,
-  type CancelResult,
-  cancelRun,
-  cancelRunsOf,
-  replayRun,
-  retryRun,
-} from "./manage-runs.js";
 import { type PurgeOptions, purge } from "./purge.js";
-import { type GetRunOptions, getRun, getRuns, type RunFilter, type RunList } from "./reads.js";
 import { refuseInRun } from "./replay-guard.js";
-import { getRunStatuses, type RunStatuses } from "./run-statuses.js";
 import { getSchedules, pauseSchedule, resumeSchedule, type ScheduleView } from "./schedules.js";
 import { sendEvents } from "./send-events.js";
 import { completeToken, createToken } from "./tokens.js";
-import { type WaitForRunOptions, waitForRun } from "./wait-for-run.js";
-
-/** Names a run by its id or its handle. */
-export type RunRef<Output = unknown> = string | RunHandle<Output>;
 
 /** Sends events, starts and manages runs and, once started, executes them. Made by `createClient`. */
-export class Client {
+export class Client extends ClientRuns {
   readonly id: string | undefined;
+  /** Key-value data that `io.store.env` shares. */
+  readonly store: { readonly env: EnvStore };
   readonly #life: ClientLife;
 
   constructor(options: ClientOptions, storage: Storage) {
     checkClientOptions(options);
+    super(options, storage);
     this.id = options.id;
-    this.#life = new ClientLife(this as PublicClient, options, storage);
+    this.#life = lifeOf(this);
+    this.store = { env: new ClientEnvStore(this.#life) };
     this.#life.enter(options);
   }
 
@@ -203,103 +194,14 @@ export class Client {
     return { id: await invokeRun(this.#life.engine, this.#life.worker, job, payload, options) };
   }
 
-  async getRun<Output = unknown>(
-    run: RunRef<Output>,
-    options?: GetRunOptions,
-  ): Promise<Run<Output> | undefined> {
-    await this.#life.ready();
-    return (await getRun(this.#life.engine, idOf(run), options)) as Run<Output> | undefined;
-  }
-
-  /** What the run has told of its progress with `io.createStatus`. undefined for an unknown id. */
-  async getRunStatuses(run: RunRef): Promise<RunStatuses | undefined> {
-    await this.#life.ready();
-    return getRunStatuses(this.#life.engine, idOf(run));
-  }
-
-  /** Newest first. */
-  async getRuns(filter?: RunFilter): Promise<RunList> {
-    await this.#life.ready();
-    return getRuns(this.#life.engine, filter);
-  }
-
-  /**
-   * Resolves with the run in its final state, whatever that is.
-   * @throws RunError RUN_NOT_FOUND, RUN_WAIT_TIMEOUT; the error of a blocked run
-   */
-  async waitForRun<Output = unknown>(
-    run: RunRef<Output>,
-    options?: WaitForRunOptions,
-  ): Promise<Run<Output>> {
-    await this.#life.ready();
-    return (await waitForRun(this.#life.engine, idOf(run), options)) as Run<Output>;
-  }
-
-  /** After it resolves, nothing more of the run is recorded. A finished run stays as it is. */
-  async cancelRun(run: RunRef): Promise<CancelResult> {
-    refuseInRun("cancelRun");
-    await this.#life.ready();
-    return cancelRun(this.#life.engine, idOf(run));
-  }
-
-  async cancelRunsForJob(jobId: string): Promise<CancelManyResult> {
-    refuseInRun("cancelRunsForJob");
-    await this.#life.ready();
-    return cancelRunsOf(this.#life.engine, { jobId });
-  }
-
-  async cancelRunsForEvent(eventId: string): Promise<CancelManyResult> {
-    refuseInRun("cancelRunsForEvent");
-    await this.#life.ready();
-    return cancelRunsOf(this.#life.engine, { eventId });
-  }
-
-  /** Lets a run that ended badly go on: completed tasks are kept, failed ones are tried afresh. */
-  async retryRun<Output = unknown>(run: RunRef<Output>): Promise<RunHandle<Output>> {
-    refuseInRun("retryRun");
-    await this.#life.ready();
-    await retryRun(this.#life.engine, idOf(run));
-    this.#life.worker.claimSoon();
-    return { id: idOf(run) };
-  }
-
-  /** A new run with the same payload, or with `payload`. */
-  async replayRun<Output = unknown>(
-    run: RunRef<Output>,
-    options?: { readonly payload?: unknown },
-  ): Promise<RunHandle<Output>> {
-    refuseInRun("replayRun");
-    assertOptions(options, ["payload"], "replayRun");
-    await this.#life.ready();
-    const handle = await replayRun(this.#life.engine, idOf(run), options);
-    this.#life.worker.claimSoon();
-    return handle as RunHandle<Output>;
-  }
-
-  /** Why it is not moving, in one sentence. undefined for an unknown id. */
-  async explainRun(run: RunRef): Promise<string | undefined> {
-    await this.#life.ready();
-    return explainRun(this.#life.engine, idOf(run));
-  }
-
   /** Deletes runs that ended before `olderThan` ago. Event ids and idempotency keys stay remembered for `dedupeRetention`. */
   async purge(options: PurgeOptions): Promise<{ purged: number }> {
     await this.#life.ready();
     return purge(this.#life.engine, options);
   }
 
-  /** Number of runs by status. */
-  async stats(): Promise<{ runs: Partial<Record<RunStatus, number>> }> {
-    await this.#life.ready();
-    return { runs: await this.#life.engine.rawStorage.countRuns() };
-  }
-
   /** This process only, best effort; a job's hooks are durable. Answers a function that ends it. */
   on<E extends ClientEventName>(event: E, listener: Listener<E>): () => void {
     return this.#life.engine.emitter.on(event, listener);
   }
-}
-
-function idOf(run: RunRef): string {
-  return typeof run === "string" ? run : run.id;
 }

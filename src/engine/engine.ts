@@ -19,6 +19,7 @@ import { Patience, patientStorage } from "./patient-storage.js";
 import { Registry } from "./registry.js";
 import { RunReader } from "./run-reader.js";
 import { StoreClock } from "./store-clock.js";
+import { Turns } from "./turns.js";
 
 export type RunningJob = AnyJob;
 
@@ -26,6 +27,8 @@ export type RunningJob = AnyJob;
 export interface Caps {
   /** Encoded bytes of a task's output, a run's output and an event's payload. Default 3 MiB. */
   readonly taskOutputBytes: number;
+  /** Encoded bytes of a value of `io.store` and `client.store`. Default 256 KiB. */
+  readonly storeValueBytes: number;
   /** Default 100,000. */
   readonly tasksPerRun: number;
   /** UTF-8 bytes of a stored error message and stack. Default 8 KiB and 16 KiB. */
@@ -35,6 +38,7 @@ export interface Caps {
 
 export const defaultCaps: Caps = {
   taskOutputBytes: 3 * 1024 * 1024,
+  storeValueBytes: 256 * 1024,
   tasksPerRun: 100_000,
   errorMessageBytes: 8 * 1024,
   errorStackBytes: 16 * 1024,
@@ -72,6 +76,8 @@ export class Engine {
   readonly paths: EventPaths;
   readonly matcher = new EventMatcher(this);
   readonly reader: RunReader;
+  /** Calls of the same value of the store, one after the other. */
+  readonly storeTurns = new Turns();
   readonly writeIds = new WriteIds();
   readonly codec: Codec;
   readonly leaseMs: number;

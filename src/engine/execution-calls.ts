@@ -72,8 +72,9 @@ export function beginCall(execution: Execution, op: Op, start: Start): void {
   const stale = record.status !== "COMPLETED" && decodeTaskData(record.data).tag !== op.scope.tag;
   if (record.status === "COMPLETED" || (record.status === "FAILED" && !stale)) {
     // A call that an earlier attempt of its parent left open may be decided and not yet committed.
-    if (execution.writer.isDurable(record)) execution.settlement.addRecorded(op);
-    else execution.writer.whenDurable(record, () => execution.settlement.addRecorded(op));
+    const settle = () => execution.settlement.addRecorded(op);
+    if (execution.writer.isDurable(record)) settle();
+    else execution.writer.whenDurable(record, settle, () => beginCall(execution, op, start));
   } else if (execution.phase === "running") {
     start(op, stale && record.kind !== "wait" ? undefined : record);
   }

@@ -4,8 +4,8 @@ import type {
   RunPatch,
   RunWrite,
   TaskRecord,
-  TaskStatus,
   TaskWrite,
+  ValueWrite,
 } from "../core/storage.js";
 import type { Writer } from "./commit-queue.js";
 import type { Execution } from "./execution.js";
@@ -13,22 +13,8 @@ import { finishedError, leftError, lostError, storageRefused } from "./execution
 import { finalWrite, parkWrite, recordsWrite, releaseWrite } from "./execution-writes.js";
 import type { Op } from "./op.js";
 import { executionOver } from "./outcome.js";
-import { PendingWrite } from "./pending-write.js";
-
-/** What is decided about one record; the rest of its columns follows from the operation. */
-export interface Draft {
-  readonly status: TaskStatus;
-  readonly attempts?: number;
-  readonly output?: string | null;
-  readonly error?: string | null;
-  readonly startedAt?: number;
-  readonly finishedAt?: number | null;
-  readonly wakeAt?: number | null;
-  readonly data?: string | null;
-  /** Of an open event wait. */
-  readonly topics?: readonly string[];
-  readonly filter?: string;
-}
+import { type Answer, PendingWrite } from "./pending-write.js";
+import { type Draft, taskWrite } from "./task-write.js";
 
 interface InFlight {
   readonly purpose: "records" | "park" | "final" | "release";
@@ -47,6 +33,8 @@ export class ExecutionWriter implements Writer {
   isQueued = false;
   readonly #execution: Execution;
   #pending: PendingWrite | undefined;
+  /** Complete, and to be sent each by itself, before `#pending`. */
+  #sealed: PendingWrite[] = [];
   #inFlight: InFlight | undefined;
   #sendsNow = false;
   /** Seq of the last record. */
@@ -79,7 +67,7 @@ export class ExecutionWriter implements Writer {
 
   /** Somebody wants to hear when the next write is durable. */
   #isAwaited(): boolean {
-    return this.#pending?.isAwaited === true;
+    return this.#sealed.length > 0 || this.#pending?.isAwaited === true;
   }
 
   enqueue(): void {
@@ -91,26 +79,56 @@ export class ExecutionWriter implements Writer {
     return this.#writeWith(record) === undefined;
   }
 
-  whenDurable(record: TaskRecord, next: () => void): void {
-    this.#writeWith(record)?.onDurable.push(next);
+  whenDurable(record: TaskRecord, next: () => void, refused?: () => void): void {
+    const write = this.#writeWith(record);
+    write?.onDurable.push(next);
+    if (refused !== undefined) write?.onRefused.push(refused);
   }
 
   #writeWith({ seq }: TaskRecord): PendingWrite | undefined {
-    if (this.#pending?.has(seq) === true) return this.#pending;
-    return this.#inFlight?.pending.has(seq) === true ? this.#inFlight.pending : undefined;
+    const writes = [this.#inFlight?.pending, ...this.#sealed, this.#pending];
+    return writes.find((write) => write?.has(seq) === true);
   }
 
   /** Decides a record; `onDurable` is called once it is committed, "settle" settles the operation then. */
   record(op: Op, draft: Draft, onDurable?: "settle" | (() => void)): TaskRecord {
     const { pending } = this;
-    const write = this.#taskWrite(op, draft, this.#execution.engine.storeClock.now());
-    op.record = write;
-    pending.tasks.push(write);
+    const write = this.#taskWrite(op, draft);
     if (onDurable === "settle") pending.settles.push(op);
     else if (onDurable !== undefined) pending.onDurable.push(onDurable);
     if (onDurable === "settle" && this.#execution.isAlone) this.#sendNow();
     else this.enqueue();
     return write;
+  }
+
+  /** A record with values that are compared, in a write of its own; what came before goes before it. */
+  recordCompared(
+    op: Op,
+    draft: Draft,
+    values: readonly ValueWrite[],
+    answered: (answer: Answer) => void,
+  ): TaskRecord {
+    this.#seal();
+    const { pending } = this;
+    const write = this.#taskWrite(op, draft);
+    pending.settles.push(op);
+    pending.values.push(...values);
+    pending.answered = answered;
+    this.#seal();
+    this.enqueue();
+    return write;
+  }
+
+  #seal(): void {
+    if (this.#pending !== undefined) this.#sealed.push(this.#pending);
+    this.#pending = undefined;
+  }
+
+  /** Nothing more is written: nobody is left to wait for an answer. */
+  ends(): void {
+    for (const { answered } of [this.#inFlight?.pending, ...this.#sealed].filter(isWrite))
+      answered?.("over");
+    this.#sealed = [];
   }
 
   #sendNow(): void {
@@ -119,37 +137,22 @@ export class ExecutionWriter implements Writer {
     this.#sendsNow = false;
   }
 
-  #taskWrite(op: Op, draft: Draft, now: number): TaskWrite {
-    const earlier = op.record;
-    const replaces =
-      earlier === undefined ? undefined : this.pending.supersede(op.path, earlier.seq);
-    const done = draft.status === "COMPLETED" || draft.status === "FAILED";
-    const write: TaskWrite = {
-      path: op.path,
-      seq: ++this.#seq,
-      kind: op.kind,
-      status: draft.status,
-      attempts: draft.attempts ?? earlier?.attempts ?? 0,
-      output: draft.output ?? null,
-      error: draft.error ?? null,
-      startedAt: draft.startedAt ?? earlier?.startedAt ?? now,
-      finishedAt: draft.finishedAt ?? (done ? now : null),
-      wakeAt: draft.wakeAt ?? null,
-      data: draft.data ?? null,
-    };
-    const { topics, filter } = draft;
-    if (topics === undefined && replaces === undefined) return write;
-    return {
-      ...write,
-      ...(topics === undefined ? undefined : { topics, filter: filter ?? null }),
-      ...(replaces === undefined ? undefined : { replaces }),
-    };
+  #taskWrite(op: Op, draft: Draft): TaskWrite {
+    const { record } = op;
+    const replaces = record === undefined ? undefined : this.pending.supersede(op.path, record.seq);
+    const now = this.#execution.engine.storeClock.now();
+    const write = taskWrite(op, draft, { seq: ++this.#seq, now, replaces });
+    op.record = write;
+    this.pending.tasks.push(write);
+    return write;
   }
 
   takeWrite(): RunWrite | undefined {
     const execution = this.#execution;
     const { phase, ending, leaving, lease } = execution;
     if (this.#inFlight !== undefined || !execution.isLive) return undefined;
+    const sealed = this.#sealed.shift();
+    if (sealed !== undefined) return this.#send("records", recordsWrite(execution, sealed), sealed);
     if (phase === "finishing" && ending !== undefined) {
       return this.#send("final", finalWrite(execution, ending, this.pending));
     }
@@ -171,10 +174,10 @@ export class ExecutionWriter implements Writer {
     return this.#send("records", recordsWrite(execution, this.pending));
   }
 
-  #send(purpose: InFlight["purpose"], write: RunWrite): RunWrite {
+  #send(purpose: InFlight["purpose"], write: RunWrite, pending = this.pending): RunWrite {
     const sentAt = this.#execution.engine.clock.monotonic();
-    this.#inFlight = { purpose, pending: this.pending, sentAt, inTurn: this.#sendsNow };
-    this.#pending = undefined;
+    this.#inFlight = { purpose, pending, sentAt, inTurn: this.#sendsNow };
+    if (pending === this.#pending) this.#pending = undefined;
     return write;
   }
 
@@ -186,6 +189,8 @@ export class ExecutionWriter implements Writer {
     if (result.result === "ok") this.#committed(inFlight, write, result);
     else if (result.result === "conflict" && inFlight.purpose === "final")
       this.#readWatches(inFlight);
+    else if (result.result === "conflict" && inFlight.pending.answered !== undefined)
+      this.#comparedInVain(inFlight.pending);
     else if (result.result === "rejected") this.#refused(result);
     else execution.drop(() => lostError(execution.runId, result));
   }
@@ -215,6 +220,7 @@ export class ExecutionWriter implements Writer {
       return;
     }
     if (write.leaseUntil !== undefined) execution.lease.extended(sentAt);
+    pending.answered?.("ok");
     for (const op of pending.settles) {
       if (inTurn) execution.settlement.addInTurn(op);
       else execution.settlement.addLive(op);
@@ -223,8 +229,20 @@ export class ExecutionWriter implements Writer {
     if (execution.inbox.isBehind(result.inbox)) {
       void execution.hold(() => execution.waits.readInbox());
     }
-    if (this.#pending !== undefined || execution.phase !== "running") this.enqueue();
-    else execution.checkIdle();
+    this.#next();
+  }
+
+  #next(): void {
+    const hasMore = this.#sealed.length > 0 || this.#pending !== undefined;
+    if (hasMore || this.#execution.phase !== "running") this.enqueue();
+    else this.#execution.checkIdle();
+  }
+
+  /** A value moved on: nothing of this write holds. */
+  #comparedInVain({ answered, onRefused }: PendingWrite): void {
+    answered?.("conflict");
+    for (const next of onRefused) next();
+    this.#next();
   }
 
   /** A row that the store will not take holds nobody else up: this run pauses with the reason on it. */
@@ -256,4 +274,8 @@ export class ExecutionWriter implements Writer {
     this.#inFlight = undefined;
     this.#execution.drop(() => error);
   }
+}
+
+function isWrite(write: PendingWrite | undefined): write is PendingWrite {
+  return write !== undefined;
 }

@@ -8,16 +8,18 @@ import { admitCall, beginCall, type Start } from "./execution-calls.js";
 import { leftError } from "./execution-errors.js";
 import type { ExecutionHost, LeaveReason, Phase } from "./execution-host.js";
 import { ExecutionLimit } from "./execution-limit.js";
-import { type Draft, ExecutionWriter } from "./execution-writer.js";
+import { ExecutionWriter } from "./execution-writer.js";
 import { Inbox } from "./inbox.js";
 import { Lease } from "./lease.js";
 import { LogBuffer } from "./log-buffer.js";
 import { afterMicrotasks } from "./macrotask.js";
-import { Op, type Waiting } from "./op.js";
+import { Op } from "./op.js";
 import { ReceivedEvents } from "./received-events.js";
 import { callRun } from "./run-body.js";
+import { RunStore } from "./run-store.js";
 import { Scope } from "./scope.js";
 import { Settlement } from "./settlement.js";
+import type { Draft } from "./task-write.js";
 import { Waits } from "./waits.js";
 
 /**
@@ -39,6 +41,7 @@ export class Execution {
   readonly waits: Waits;
   readonly writer: ExecutionWriter;
   readonly received: ReceivedEvents;
+  readonly store: RunStore;
   readonly cancellation = new Cancellation();
   /** One instance of each integration per execution, made on first use. */
   readonly integrations = new Map<string, unknown>();
@@ -88,6 +91,7 @@ export class Execution {
     );
     this.waits = new Waits(this);
     this.received = new ReceivedEvents(() => this.memo.values());
+    this.store = new RunStore(() => this.memo.values());
     this.writer = new ExecutionWriter(this, claimed.tasks.at(-1)?.seq ?? claimed.run.lastSeq);
   }
 
@@ -132,11 +136,6 @@ export class Execution {
     if (this.isPaused) this.whenLive(() => beginCall(this, op, start));
     else beginCall(this, op, start);
     return op.promise as Promise<T>;
-  }
-
-  /** The operation is not busy: it goes on by time or by signal. */
-  waitOn(op: Op, waiting: Waiting): void {
-    this.waits.add(op, waiting);
   }
 
   /** Keeps the run from parking while the engine itself works for an operation. */
@@ -203,6 +202,7 @@ export class Execution {
     this.#phase = "over";
     this.#stopTimers();
     this.settlement.stop();
+    this.writer.ends();
     this.ops.clear();
     this.cancellation.fire(reason);
     this.host.left(this);

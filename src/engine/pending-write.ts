@@ -10,6 +10,9 @@ import type {
 } from "../core/storage.js";
 import type { Op } from "./op.js";
 
+/** What came of a write with comparisons. "over": the execution was, before it was known. */
+export type Answer = "ok" | "conflict" | "over";
+
 /** What goes with some writes only. */
 interface Extras {
   readonly runs: NewRun[];
@@ -30,6 +33,10 @@ export class PendingWrite {
   /** Operations that settle once this is durable. */
   readonly settles: Op[] = [];
   patch: RunPatch | undefined;
+  /** Of a write that compares values: hears what came of it. */
+  answered: ((answer: Answer) => void) | undefined;
+  /** Hear of it if a comparison refused this. */
+  readonly onRefused: (() => void)[] = [];
   #extras: Extras | undefined;
 
   get runs(): NewRun[] {

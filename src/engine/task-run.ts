@@ -69,7 +69,7 @@ export class TaskRun {
   }
 
   #waitUntil(wakeAt: number, parkRecord?: () => void): void {
-    this.#execution.waitOn(this.#op, {
+    this.#execution.waits.add(this.#op, {
       wakeAt,
       onDue: () => this.#attempt(),
       ...(parkRecord === undefined ? undefined : { parkRecord }),

@@ -146,3 +146,19 @@ test("a token is typed from its creation to its completion", async () => {
   // @ts-expect-error a token or its id
   void io.waitForToken("number", 5);
 });
+
+test("the stores know the types that they are told", () => {
+  defineJob({
+    id: "stores",
+    trigger: invokeTrigger(),
+    run: async (_payload, io) => {
+      expectTypeOf(await io.store.run.get<string>("a", "n")).toEqualTypeOf<string | undefined>();
+      expectTypeOf(await io.store.job.set("b", "n", 5)).toEqualTypeOf<number>();
+      expectTypeOf(await io.store.env.increment("c", "n")).toEqualTypeOf<number>();
+      // @ts-expect-error inside a run a key comes first
+      await io.store.env.get("n");
+      // @ts-expect-error the next value is of the type of the expected one
+      await io.store.env.compareAndSet<string>("d", "n", "x", 5);
+    },
+  });
+});

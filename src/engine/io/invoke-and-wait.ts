@@ -96,7 +96,7 @@ function waitForChild(
   wakeAt: number | undefined,
   batch: object | undefined,
 ): void {
-  op.scope.execution.waitOn(op, {
+  op.scope.execution.waits.add(op, {
     topic: endTopic(childId),
     onSignal: (signal) => childEnded(op, childId, signal, wakeAt, batch),
     ...(wakeAt === undefined ? undefined : { wakeAt, onDue: () => timedOut(op, childId) }),

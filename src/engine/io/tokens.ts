@@ -79,7 +79,7 @@ function recordWaiting(op: Op, targetId: string, wakeAt: number | null): void {
 }
 
 function waitForEnd(op: Op, id: string, wakeAt: number | undefined): void {
-  op.scope.execution.waitOn(op, {
+  op.scope.execution.waits.add(op, {
     topic: endTopic(id),
     onSignal: (signal) => tokenEnded(op, id, signal),
     ...(wakeAt === undefined ? undefined : { wakeAt, onDue: () => timedOut(op, id) }),

@@ -177,7 +177,7 @@ class OpenEventWait {
       return;
     }
     if (signal !== undefined) execution.writer.enqueue();
-    execution.waitOn(op, {
+    execution.waits.add(op, {
       topic: waitSignalTopic(op.path),
       onSignal: (next) => void execution.hold(() => this.#look(wakeAt, next)),
       ...(wakeAt === undefined

@@ -28,7 +28,7 @@ export function wait(scope: Scope, key: Key, when: Duration | Date): Promise<voi
 
 function waitUntil(op: Op, wakeAt: number): void {
   const { execution } = op.scope;
-  execution.waitOn(op, {
+  execution.waits.add(op, {
     wakeAt,
     onDue: () => execution.record(op, { status: "COMPLETED" }, "settle"),
     parkRecord: () => {

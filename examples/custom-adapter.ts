@@ -63,6 +63,7 @@ class State {
     return elements.map((element) => {
       const plan = kit.planCreation(element, { holder, versionOf: this.versionOf }, now);
       for (const stored of plan.runs) this.#insert(stored);
+      for (const value of plan.values) this.writeValue(value);
       return plan.answer;
     });
   }

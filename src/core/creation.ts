@@ -1,5 +1,12 @@
 import { leaseAtCreation } from "./new-run.js";
-import type { CreatedRun, CreateElement, CreateResult, NewRun, RunRecord } from "./storage.js";
+import type {
+  CreatedRun,
+  CreateElement,
+  CreateResult,
+  NewRun,
+  RunRecord,
+  ValueWrite,
+} from "./storage.js";
 import { newStoredRun, type StoredRun } from "./stored-run.js";
 
 /** Who has an id or an idempotency key: a run, or what is left of one that was purged. */
@@ -52,6 +59,8 @@ export interface CreationPlan {
   readonly answer: CreateResult;
   /** To be stored, all or none. */
   readonly runs: readonly StoredRun[];
+  /** To be written with them. */
+  readonly values: readonly ValueWrite[];
 }
 
 /** Which runs an element of `createRuns` makes, and what it is answered. */
@@ -60,17 +69,31 @@ export function planCreation(
   known: KnownOfCreation,
   now: number,
 ): CreationPlan {
-  const { createId, groups, expect = [] } = element;
-  if (expect.some(({ key, version }) => known.versionOf(key) !== version)) {
-    const isRepeat = groups.some(({ first }) => known.holder(first)?.createId === createId);
-    if (!isRepeat) return { answer: { result: "conflict" }, runs: [] };
+  const { createId, groups, values = [] } = element;
+  if (hasMoved(element, known.versionOf)) {
+    const holders = groups.map(({ first }) => known.holder(first));
+    const isRepeat = holders.some((holder) => holder?.createId === createId);
+    const makesNothing = holders.every((holder) => holder !== undefined);
+    if (!isRepeat && !makesNothing) return { answer: { result: "conflict" }, runs: [], values: [] };
   }
   const making = new Making(element, known, now);
   const made = groups.map(({ first: newFirst, further = [] }) => {
     const first = making.run(newFirst);
     return { first, further: first.created ? further.map((run) => making.run(run)) : [] };
   });
-  return { answer: { result: "ok", groups: made }, runs: making.runs };
+  const { runs } = making;
+  return { answer: { result: "ok", groups: made }, runs, values: runs.length > 0 ? values : [] };
+}
+
+/** Whether a value that the element compares is not what it was decided from. */
+export function hasMoved(
+  { expect = [], values = [] }: CreateElement,
+  versionOf: (key: string) => number,
+): boolean {
+  return (
+    expect.some(({ key, version }) => versionOf(key) !== version) ||
+    values.some(({ key, expected }) => expected !== undefined && versionOf(key) !== expected)
+  );
 }
 
 /** One element. What it made before is answered as made again, each run once. */

@@ -8,7 +8,7 @@ import type {
   StoredValue,
   TaskRecord,
 } from "./storage-records.js";
-import type { CommitResult, NewRun, RunWrite } from "./storage-writes.js";
+import type { CommitResult, NewRun, RunWrite, ValueWrite } from "./storage-writes.js";
 
 export type {
   PurgeQuery,
@@ -202,6 +202,12 @@ export interface CreateElement {
   readonly groups: readonly CreateGroup[];
   /** Values that must still have these versions (0: must not exist). */
   readonly expect?: readonly { readonly key: string; readonly version: number }[];
+  /**
+   * Written with the runs. One whose `expected` does not hold is a conflict, too.
+   * An element whose first runs are all there already makes nothing: it is
+   * answered with them, compares nothing and writes no value.
+   */
+  readonly values?: readonly ValueWrite[];
 }
 
 export interface CreatedRun {

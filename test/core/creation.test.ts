@@ -19,12 +19,14 @@ function plan(element: Omit<CreateElement, "createId">, present: readonly Identi
     return holderOf(run, byId, byKey || undefined, now);
   };
   const versionOf = (key: string) => (key === "present" ? 3 : 0);
-  const { answer, runs } = planCreation({ createId: "c", ...element }, { holder, versionOf }, now);
+  const planned = planCreation({ createId: "c", ...element }, { holder, versionOf }, now);
+  const { answer, runs } = planned;
   const groups = answer.result === "ok" ? answer.groups : [];
   const answered = groups.flatMap(({ first, further }) => [first, ...further]);
   return {
     result: answer.result,
     made: runs.map(({ run }) => run.id),
+    written: planned.values.map(({ key }) => key),
     answered: answered.map(({ id, created }) => [id, created]),
     leases: answered.map(({ leaseUntil }) => leaseUntil),
   };
@@ -47,6 +49,27 @@ describe("the creation of runs", () => {
         ["d", true],
       ],
     });
+  });
+
+  test("writes values with what it makes, if they are as expected", () => {
+    const groups = [{ first: newRun("a") }];
+    const value = (expected?: number) => [
+      { key: "present", value: "x", ...(expected === undefined ? {} : { expected }) },
+    ];
+    expect(plan({ groups, values: value(3) })).toMatchObject({ made: ["a"], written: ["present"] });
+    expect(plan({ groups, values: value() })).toMatchObject({ made: ["a"], written: ["present"] });
+    const refused = { result: "conflict", made: [], written: [] };
+    expect(plan({ groups, values: value(2) })).toMatchObject(refused);
+  });
+
+  test("compares and writes nothing if all its first runs are there", () => {
+    const present = [newStoredRun(newRun("a", { idempotencyKey: "k" }), "other", now)];
+    const values = [{ key: "present", value: "x", expected: 9 }];
+    const first = newRun("b", { idempotencyKey: "k" });
+    const found = { result: "ok", made: [], written: [], answered: [["a", false]] };
+    expect(plan({ groups: [{ first }], values }, present)).toMatchObject(found);
+    const groups = [{ first }, { first: newRun("c") }];
+    expect(plan({ groups, values }, present)).toMatchObject({ result: "conflict", made: [] });
   });
 
   test("sees what the same element has made before", () => {

@@ -269,6 +269,27 @@ export const brokenAdapters: readonly BrokenAdapter[] = [
     }),
   },
   {
+    fault: "values of a creation are not written",
+    noticedBy: ["createRuns"],
+    breaks: () => (inner) => ({
+      createRuns: (elements) =>
+        inner.createRuns(elements.map((each) => ({ ...each, values: undefined }))),
+    }),
+  },
+  {
+    fault: "values of a creation are written without their comparison",
+    noticedBy: ["createRuns"],
+    breaks: () => (inner) => ({
+      createRuns: (elements) =>
+        inner.createRuns(
+          elements.map((each) => ({
+            ...each,
+            values: each.values?.map(({ key, value }) => ({ key, value })),
+          })),
+        ),
+    }),
+  },
+  {
     fault: "a write does not set a version",
     noticedBy: ["what a write sets"],
     breaks: changingWrites((write) =>

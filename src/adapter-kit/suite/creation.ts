@@ -183,6 +183,41 @@ export const creation = topic("createRuns", {
     same(await result("nothing", 1), "conflict");
   },
 
+  async "values are written with the runs, or neither is"(store) {
+    const create = async (first: NewRun, expected: number, createId = store.id("create")) => {
+      const values = [{ key: "counter", value: first.id, expected }];
+      return store.createElement({ createId, groups: [{ first }], values });
+    };
+    const one = store.newRun();
+    same((await create(one, 0, "once")).result, "ok");
+    const { version = 0 } = (await store.a.getValue("counter")) ?? {};
+    has(await store.a.getValue("counter"), { value: one.id });
+    const two = store.newRun();
+    same((await create(two, version + 1)).result, "conflict");
+    same(await store.a.getRuns([two.id]), [undefined], "a run in spite of the conflict");
+    same((await create(one, 0, "once")).result, "ok", "repeated");
+    has(await store.a.getValue("counter"), { value: one.id, version });
+  },
+
+  async "an element whose first runs are there makes and writes nothing, whatever the values are"(
+    store,
+  ) {
+    const id = await store.create({ jobId: "job", idempotencyKey: "key" });
+    for (const first of [
+      store.newRun({ id }),
+      store.newRun({ jobId: "job", idempotencyKey: "key" }),
+    ]) {
+      for (const expected of [0, 7]) {
+        const values = [{ key: "counter", value: "1", expected }];
+        const expect = [{ key: "registry", version: expected }];
+        const result = await store.createElement({ groups: [{ first }], values, expect });
+        const found = result.result === "ok" ? result.groups[0]?.first : undefined;
+        same([result.result, found?.id, found?.created], ["ok", id, false], "answer");
+      }
+    }
+    same(await store.a.getValue("counter"), undefined, "value");
+  },
+
   async "a run created leased is held from the start"(store) {
     const lease = { workerId: "me", leaseMs: store.leaseMs };
     const first = store.newRun({ lease, wakeAt: null });

@@ -7,7 +7,8 @@ export function createElement(data: MemoryData, element: CreateElement, now: num
     holder: (run: NewRun) => data.identities.holder(run, now),
     versionOf: (key: string) => data.values.versionOf(key),
   };
-  const { answer, runs } = planCreation(element, known, now);
+  const { answer, runs, values } = planCreation(element, known, now);
   for (const stored of runs) data.insert(stored, now);
+  for (const value of values) data.values.write(value);
   return answer;
 }

@@ -1,3 +1,4 @@
+import { hasMoved } from "../../core/creation.js";
 import { leaseAtCreation } from "../../core/new-run.js";
 import type {
   CreatedRun,
@@ -44,18 +45,26 @@ export class RunCreator {
   }
 
   apply(element: CreateElement): CreateResult {
-    const { createId, groups, expect = [] } = element;
+    const { createId, groups, expect = [], values = [] } = element;
     const [group] = groups;
+    const compares = expect.length > 0 || values.length > 0;
     // A lone group needs no look beforehand: that its first run is there shows when it is inserted.
-    if (group !== undefined && groups.length === 1 && expect.length === 0) {
+    if (group !== undefined && groups.length === 1 && !compares) {
       return { result: "ok", groups: [this.#group(group, createId, true)] };
     }
     if (groups.some(({ first }) => this.#byId(first.id)?.createId === createId)) {
       return { result: "ok", groups: this.#repeatedGroups(element) };
     }
-    if (expect.some(({ key, version }) => this.#values.versionOf(key) !== version))
-      return { result: "conflict" };
-    return { result: "ok", groups: groups.map((each) => this.#group(each, createId, false)) };
+    const moved = hasMoved(element, (key) => this.#values.versionOf(key));
+    if (moved && !groups.every(({ first }) => this.#isThere(first))) return { result: "conflict" };
+    const made = groups.map((each) => this.#group(each, createId, false));
+    if (made.some(({ first }) => first.created))
+      for (const value of values) this.#values.write(value);
+    return { result: "ok", groups: made };
+  }
+
+  #isThere(run: NewRun): boolean {
+    return this.#byId(run.id) !== undefined || this.#otherHolder(run) !== undefined;
   }
 
   refused(_element: CreateElement, cause: unknown): CreateResult {

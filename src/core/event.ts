@@ -2,6 +2,7 @@ import type { Duration } from "./duration.js";
 import { ConfigError } from "./errors.js";
 import type { FilterFor } from "./filter-types.js";
 import { assertText } from "./key.js";
+import { assertOptions } from "./options.js";
 import type { RunStatus } from "./run-status.js";
 import { assertSchema, type Schema, type SchemaInput, type SchemaOutput } from "./schema.js";
 
@@ -18,7 +19,7 @@ export interface EventDefinition<S extends Schema | undefined = Schema | undefin
  *
  * @example
  * const orderPaid = defineEvent({ name: "order.paid", schema: z.object({ orderId: z.string() }) });
- * client.defineJob({ id: "ship", trigger: eventTrigger({ name: orderPaid }), run: async (order) => order.orderId });
+ * client.defineJob({ id: "ship", trigger: eventTrigger(orderPaid), run: async (order) => order.orderId });
  * await client.sendEvent({ name: orderPaid, payload: { orderId: "o1" } });
  */
 export function defineEvent<S extends Schema | undefined = undefined>(options: {
@@ -32,6 +33,15 @@ export function defineEvent<S extends Schema | undefined = undefined>(options: {
     name: options.name,
     schema: options.schema as S,
   });
+}
+
+/** What a definition has where options are asked for: its name and schema say all. */
+const definitionFields = ["kind", "name", "schema"];
+
+/** Options that name an event, or its definition itself. */
+export function assertEventOptions(options: object, known: readonly string[], where: string): void {
+  const isDefinition = (options as { kind?: unknown })?.kind === "event-definition";
+  assertOptions(options, isDefinition ? definitionFields : known, where);
 }
 
 export type EventName = string | EventDefinition;

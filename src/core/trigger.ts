@@ -1,4 +1,5 @@
 import {
+  assertEventOptions,
   DEFAULT_SOURCE,
   type EventNames,
   namesOf,
@@ -75,7 +76,7 @@ export function eventTrigger<
   source?: string;
   examples?: readonly TriggerExample[];
 }): Trigger<InputOf<S, unknown>, OutputOf<S, unknown>> {
-  assertOptions(options, ["name", "schema", "filter", "source", "examples"], "eventTrigger");
+  assertEventOptions(options, ["name", "schema", "filter", "source", "examples"], "eventTrigger");
   const names = namesOf(options.name, "eventTrigger", "TRIGGER_INVALID");
   const where = `eventTrigger "${names.join(", ")}"`;
   const schema = options.schema ?? schemaOfNames(options.name, "eventTrigger", "TRIGGER_INVALID");

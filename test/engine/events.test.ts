@@ -52,7 +52,7 @@ describeEngine("events", (world) => {
     let got: unknown;
     client.defineJob({
       id: "j",
-      trigger: eventTrigger({ name: event }),
+      trigger: eventTrigger(event),
       run: async (payload) => {
         got = payload;
       },

@@ -154,7 +154,7 @@ describeEngine("waitForEvent", (world) => {
   test("the payload is typed and parsed by the definition; one that does not fit is an error", async () => {
     const paid = defineEvent({ name: "paid", schema: z.object({ n: z.coerce.number<string>() }) });
     const run = await start(world(), async (io) => {
-      const good = await io.waitForEvent("good", { name: paid });
+      const good = await io.waitForEvent("good", paid);
       const bad = await codeOf(io.waitForEvent("bad", { name: paid }));
       const next = await io.waitForEvent("next", { name: paid });
       return [good.payload.n, bad, next.payload.n];

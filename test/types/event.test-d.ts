@@ -22,7 +22,7 @@ describe("an event's definition types", () => {
   test("the trigger", () => {
     defineJob({
       id: "a",
-      trigger: eventTrigger({ name: paid }),
+      trigger: eventTrigger(paid),
       run: async (payload) => {
         expectTypeOf(payload).toEqualTypeOf<{ id: string; at: Date }>();
         // @ts-expect-error parsed into a Date

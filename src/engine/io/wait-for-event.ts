@@ -1,6 +1,7 @@
 import { type Duration, durationMs } from "../../core/duration.js";
 import { ConfigError, WaitTimeoutError } from "../../core/errors.js";
 import {
+  assertEventOptions,
   DEFAULT_SOURCE,
   type EventWait,
   namesOf,
@@ -61,7 +62,7 @@ function checkedWait(wait: EventWait, options: { readonly timeout?: Duration }):
       `io.waitForEvent takes { name, filter?, … } after its key, got ${describe(wait)}.`,
     );
   }
-  assertOptions(wait, ["name", "filter", "source", "schema", "since"], "io.waitForEvent");
+  assertEventOptions(wait, ["name", "filter", "source", "schema", "since"], "io.waitForEvent");
   assertOptions(options, ["timeout"], "io.waitForEvent");
   const names = namesOf(wait.name, "io.waitForEvent", "OPTION_INVALID");
   const where = `io.waitForEvent "${names.join(", ")}"`;

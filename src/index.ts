@@ -44,6 +44,7 @@ export type {
   FilterOperator,
   FilterScalar,
 } from "./core/filter-types.js";
+export type { Debounce, FlowOptions, Singleton, StartRate } from "./core/flow.js";
 export type { Integration, Integrations, IoWith } from "./core/integration.js";
 // Inside a run
 export type {

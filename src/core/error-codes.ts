@@ -181,7 +181,15 @@ export const errorCodes = {
   },
   RATE_LIMITED: {
     concern: "run",
-    help: "The job's `rateLimit` is used up, and no run was made; invoke again later.",
+    help: "The job's `rateLimit` is used up, and nothing was started; start it again at `details.retryAt`.",
+  },
+  RUN_SKIPPED: {
+    concern: "run",
+    help: 'The job is a singleton with mode "skip" or "join", and run `details.runId` is open; start it again when that one has ended.',
+  },
+  RUN_SUPERSEDED: {
+    concern: "run",
+    help: 'A later start of the job took the place of the run (`debounce`, or a singleton with mode "replace"); `details.runId` is that run.',
   },
   STORAGE_INVALID: {
     concern: "storage",

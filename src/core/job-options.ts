@@ -1,5 +1,6 @@
 import { durationMs } from "./duration.js";
 import { ConfigError } from "./errors.js";
+import { checkFlow, flowRules } from "./flow.js";
 import { ioKeys } from "./io.js";
 import { assertText } from "./key.js";
 import { assertInteger, assertOptions, describe } from "./options.js";
@@ -13,6 +14,7 @@ const jobOptionNames = [
   "integrations",
   "enabled",
   "concurrencyLimit",
+  ...flowRules,
   "retry",
   "maxDuration",
   "maxExecutionsWithoutProgress",
@@ -39,6 +41,10 @@ interface UncheckedJob {
   readonly version?: unknown;
   readonly integrations?: object;
   readonly concurrencyLimit?: unknown;
+  readonly debounce?: unknown;
+  readonly rateLimit?: unknown;
+  readonly singleton?: unknown;
+  readonly throttle?: unknown;
   readonly retry?: RetryOptions;
   readonly maxDuration?: unknown;
   readonly maxExecutionsWithoutProgress?: unknown;
@@ -62,6 +68,7 @@ export function checkJobOptions(options: UncheckedJob): void {
   checkVersion(options.version, where);
   checkKinds(options, where);
   checkLimit(options.concurrencyLimit, where);
+  checkFlow(options, where);
   if (options.retry !== undefined) resolveRetry(options.retry);
   if (options.maxDuration !== undefined) {
     durationMs(options.maxDuration as number, `maxDuration of ${where}`);

@@ -1,5 +1,6 @@
 import type { Context } from "./context.js";
 import type { Duration } from "./duration.js";
+import type { FlowOptions } from "./flow.js";
 import type { Integrations, IoWith, NoIoKeys } from "./integration.js";
 import type { BatchItem, InvokeAndWaitOptions, InvokeOptions, Io } from "./io.js";
 import { invokeAndWaitFromJob, invokeFromJob } from "./job-invoke.js";
@@ -26,7 +27,8 @@ export interface KeyedConcurrencyLimit<Payload> {
 
 export type Hook = (notification: RunNotification) => unknown;
 
-export interface JobOptions<Input, Payload, Output, I extends Integrations> {
+export interface JobOptions<Input, Payload, Output, I extends Integrations>
+  extends FlowOptions<Payload> {
   /** Stable identity: 1 to 128 characters of `[A-Za-z0-9._~-]`. */
   readonly id: string;
   readonly trigger: Trigger<Input, Payload>;

@@ -1,11 +1,12 @@
 import { toErrorRecord } from "../core/error-record.js";
 import { type Ending, endSignals, finalPatch, hookOf, hookRun } from "../core/final.js";
-import type { ClaimedRun, RunPatch, RunRecord, RunWrite, TaskRecord } from "../core/storage.js";
+import type { ClaimedRun, RunWrite, TaskRecord } from "../core/storage.js";
 import { type Admission, admitText, maxDurationMsOf } from "./admission.js";
 import type { Engine, RunningJob } from "./engine.js";
+import { passFlow } from "./flow-claim.js";
 import { lateEnding, stalledEnding } from "./overdue.js";
-import { decodeMeta } from "./run-meta.js";
 import { payloadInvalid } from "./start-runs.js";
+import { unstarted } from "./unstarted.js";
 
 const TASK_PAGE_BYTES = 16 * 1024 * 1024;
 const DEFAULT_STALLS = 5;
@@ -30,7 +31,26 @@ export async function admitClaimed(
     await end(engine, job, complete, stalledEnding(run, openTasks(complete.tasks)));
     return undefined;
   }
-  return run.admitted === null ? await admitLate(engine, job, complete) : complete;
+  const admitted = run.admitted === null ? await admitLate(engine, job, complete) : complete;
+  return admitted === undefined ? undefined : await passRules(engine, job, admitted);
+}
+
+/** Its job may say that it is not to start now, or not at all. */
+async function passRules(
+  engine: Engine,
+  job: RunningJob,
+  claimed: ClaimedRun,
+): Promise<ClaimedRun | undefined> {
+  let passed: ClaimedRun | Ending | "waits";
+  try {
+    passed = await passFlow(engine, job, claimed);
+  } catch (error) {
+    passed = { status: "FAILED", error: toErrorRecord(error) };
+  }
+  if (passed === "waits") return undefined;
+  if ("run" in passed) return passed;
+  await end(engine, job, claimed, passed);
+  return undefined;
 }
 
 async function withAllTasks(engine: Engine, kept: ClaimedRun): Promise<ClaimedRun> {
@@ -117,13 +137,6 @@ async function admitLate(
     ...claimed,
     run: { ...run, admitted, tags, limitKeys, maxDurationMs, deadlineAt },
   };
-}
-
-/** What a claim changed, put back: it came to no execution. */
-export function unstarted(run: RunRecord): RunPatch {
-  const executionCount = run.executionCount - 1;
-  if (executionCount > 0 || run.lastSeq > 0) return { executionCount };
-  return { executionCount, startedAt: null, deadlineAt: decodeMeta(run.meta).expiresAt ?? null };
 }
 
 /** Ends a run that this worker holds and that never gets to an execution. */

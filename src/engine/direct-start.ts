@@ -1,8 +1,10 @@
+import { hasFlow } from "../core/flow.js";
 import type { InvokeOptions } from "../core/io.js";
 import type { AnyJob } from "../core/job.js";
 import { newRunRecord } from "../core/new-run.js";
 import type { CreatedRun } from "../core/storage.js";
 import type { Engine } from "./engine.js";
+import { createInvokedRun } from "./flow-start.js";
 import { newId } from "./ids.js";
 import { createKeyedRun, newInvokedRun } from "./start-runs.js";
 import type { Worker } from "./worker.js";
@@ -21,11 +23,12 @@ export async function invokeRun(
   const direct =
     job !== undefined &&
     worker.mayStartDirectly &&
+    !hasFlow(job.options) &&
     run.admitted !== null &&
     (run.limitKeys?.length ?? 0) === 0 &&
     (run.wakeAt ?? 0) <= engine.storeClock.now();
   if (!direct) {
-    const created = await createKeyedRun(engine, run);
+    const created = await createInvokedRun(engine, run);
     worker.claimSoon(run.wakeAt ?? undefined);
     return created.id;
   }

@@ -6,6 +6,7 @@ import { limitsOf } from "./admission.js";
 import type { Engine } from "./engine.js";
 import type { Sought } from "./event-match.js";
 import type { Block } from "./execution-writes.js";
+import { explainFlow } from "./explain-flow.js";
 
 /** One sentence: why the run is not moving, and what to do. */
 export async function explainRun(engine: Engine, id: string): Promise<string | undefined> {
@@ -19,6 +20,8 @@ export async function explainRun(engine: Engine, id: string): Promise<string | u
   const status = displayStatus(run, now);
   if (status === "QUEUED") return explainQueued(engine, run, now);
   if (status === "PENDING") {
+    const held = explainFlow(engine, run);
+    if (held !== undefined) return held;
     return `Run ${id} is delayed until ${time(run.dueAt)}; it starts then. Cancel it and invoke again to start it now.`;
   }
   return explainWaiting(engine, run, await tasksOf(engine, run), now);

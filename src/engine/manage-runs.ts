@@ -7,9 +7,10 @@ import type { NewRun, RunRecord, RunWrite } from "../core/storage.js";
 import { encodeValue } from "./encode.js";
 import type { Engine } from "./engine.js";
 import { finishRun } from "./finish-run.js";
+import { createInvokedRun } from "./flow-start.js";
 import { newId } from "./ids.js";
 import { decodeMeta, encodeMeta } from "./run-meta.js";
-import { admitInvoke, createKeyedRun, resolveJob } from "./start-runs.js";
+import { admitInvoke, resolveJob } from "./start-runs.js";
 
 export interface CancelResult {
   /** False: it had ended before, or was retried before the answer came. */
@@ -146,6 +147,6 @@ export async function replayRun(
     meta: encodeMeta({ ...decodeMeta(run.meta), expiresAt: undefined }),
     eventId: run.eventId,
   };
-  const { id: created } = await createKeyedRun(engine, replay);
+  const { id: created } = await createInvokedRun(engine, replay);
   return { id: created };
 }

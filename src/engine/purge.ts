@@ -1,6 +1,7 @@
 import { type Duration, durationMs } from "../core/duration.js";
 import { assertOptions } from "../core/options.js";
 import type { Engine } from "./engine.js";
+import { purgeFlow } from "./flow-state.js";
 import { nextMacrotask } from "./macrotask.js";
 
 export interface PurgeOptions {
@@ -29,7 +30,9 @@ export async function purge(engine: Engine, options: PurgeOptions): Promise<{ pu
       limit: BATCH,
     });
     total += purged;
-    if (purged < BATCH) return { purged: total };
+    if (purged < BATCH) break;
     await nextMacrotask();
   }
+  await purgeFlow(engine, now);
+  return { purged: total };
 }

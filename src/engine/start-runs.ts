@@ -6,7 +6,7 @@ import type { AnyJob } from "../core/job.js";
 import { assertPriority } from "../core/job-options.js";
 import { assertText } from "../core/key.js";
 import { assertOptions, describe } from "../core/options.js";
-import type { CreatedRun, CreateResult, NewRun } from "../core/storage.js";
+import type { CreatedRun, CreateResult, NewRun, ValueWrite } from "../core/storage.js";
 import {
   type Admission,
   type Admitted,
@@ -242,28 +242,40 @@ function idempotency(options: InvokeOptions, payload: string, now: number): Idem
 
 /** Creates a run by itself, or finds the one that has its idempotency key. */
 export async function createKeyedRun(engine: Engine, run: NewRun): Promise<CreatedRun> {
+  const { result, made } = await create(engine, run, []);
+  if (made === undefined) throw createRefused(result);
+  return made;
+}
+
+/** The same, together with values; undefined if one of them has moved on. */
+export async function tryCreate(
+  engine: Engine,
+  run: NewRun,
+  values: readonly ValueWrite[],
+): Promise<CreatedRun | undefined> {
+  const { result, made } = await create(engine, run, values);
+  if (made === undefined && result.result !== "conflict") throw createRefused(result);
+  return made;
+}
+
+async function create(engine: Engine, run: NewRun, values: readonly ValueWrite[]) {
   const result = await engine.queue.create({
     createId: engine.writeIds.next(),
     groups: [{ first: run }],
+    ...(values.length === 0 ? undefined : { values }),
   });
-  const created = firstOf(result);
-  if (
-    !created.created &&
-    typeof run.fingerprint === "string" &&
-    created.fingerprint !== run.fingerprint
-  ) {
-    throw new RunError(
-      "IDEMPOTENCY_CONFLICT",
-      `The idempotency key ${describe(run.idempotencyKey)} of job "${run.jobId}" belongs to run ${created.id}, which has another payload. Use another key for another payload.`,
-      { details: { runId: created.id } },
-    );
-  }
-  return created;
+  const made = result.result === "ok" ? result.groups[0]?.first : undefined;
+  if (made !== undefined) assertSamePayload(run, made);
+  return { result, made };
 }
 
-function firstOf(result: CreateResult): CreatedRun {
-  if (result.result === "ok" && result.groups[0] !== undefined) return result.groups[0].first;
-  throw createRefused(result);
+function assertSamePayload(run: NewRun, { created, id, fingerprint }: CreatedRun): void {
+  if (created || typeof run.fingerprint !== "string" || fingerprint === run.fingerprint) return;
+  throw new RunError(
+    "IDEMPOTENCY_CONFLICT",
+    `The idempotency key ${describe(run.idempotencyKey)} of job "${run.jobId}" belongs to run ${id}, which has another payload. Use another key for another payload.`,
+    { details: { runId: id } },
+  );
 }
 
 export function createRefused(result: CreateResult): StorageError {

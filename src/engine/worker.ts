@@ -2,7 +2,7 @@ import { hookRun, isInternal } from "../core/final.js";
 import type { ClaimedRun } from "../core/storage.js";
 import { runOutsideScope } from "./async-context.js";
 import { boundIo } from "./bound-io.js";
-import { admitClaimed, unstarted } from "./claimed-run.js";
+import { admitClaimed } from "./claimed-run.js";
 import { Claimer, type ClaimerHost } from "./claimer.js";
 import type { Engine, RunningJob } from "./engine.js";
 import { Execution } from "./execution.js";
@@ -13,6 +13,7 @@ import { newId } from "./ids.js";
 import { executeInternal } from "./internal-runs.js";
 import { lateEnding } from "./overdue.js";
 import { ParkedFrames } from "./parked-frames.js";
+import { unstarted } from "./unstarted.js";
 
 /** Executes runs in this process: slots, leases, kept frames, the way to stop. */
 export class Worker implements ExecutionHost, ClaimerHost {

@@ -46,6 +46,11 @@ COMPLETED Ada bought a plotter`,
 heartbeat 3 ticks ahead
 report [ '09:00', '09:00', '09:00' ]
 two beats`,
+  "debounce.ts": `[ 'letter in version 5', 'poem in version 50' ]
+8 saves gave way to a later one`,
+  "per-customer.ts": `4 conversions, at most 1 at a time for one customer
+report 3 of ada: RATE_LIMITED
+a second sync of ada is the first one: true`,
   "idempotent-invoke.ts": "one run\nlabel for o-1, key true\nIDEMPOTENCY_CONFLICT",
   "hooks.ts": [
     /^onStart of check$/m,

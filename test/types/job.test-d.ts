@@ -144,3 +144,27 @@ describe("invoke", () => {
     });
   });
 });
+
+describe("flow control", () => {
+  test("keys are functions of the parsed payload", () => {
+    const trigger = invokeTrigger({ schema: z.object({ customer: z.string(), n: z.number() }) });
+    const run = () => {};
+    defineJob({
+      id: "ok",
+      trigger,
+      run,
+      debounce: { period: "5s", maxDelay: "1m", key: ({ customer }) => customer },
+      throttle: { limit: 5, period: 60, key: (payload) => payload.customer },
+      rateLimit: { limit: 5, period: { hours: 1 } },
+      singleton: { mode: "join" },
+    });
+    // @ts-expect-error a key is text
+    defineJob({ id: "a", trigger, run, throttle: { limit: 5, period: 60, key: ({ n }) => n } });
+    // @ts-expect-error no such field
+    defineJob({ id: "b", trigger, run, singleton: { mode: "skip", key: ({ m }) => m } });
+    // @ts-expect-error no such mode
+    defineJob({ id: "c", trigger, run, singleton: { mode: "queue" } });
+    // @ts-expect-error no period
+    defineJob({ id: "d", trigger, run, rateLimit: { limit: 5 } });
+  });
+});

@@ -14,7 +14,7 @@ import type { Engine } from "../engine.js";
 import type { Op } from "../op.js";
 import type { Scope } from "../scope.js";
 import { isThenable } from "../thenable.js";
-import { failOp, startChild } from "./invoke.js";
+import { failOp, type StartedChild, startChild } from "./invoke.js";
 import { group, inSlots } from "./parallel.js";
 import { rejected } from "./run-task.js";
 
@@ -52,10 +52,10 @@ export function invokeAndWaitTask<R>(
       }
       void execution.hold(async () => {
         try {
-          const childId = await startChild(op, job, payload, invokeOptions);
+          const started = await startChild(op, job, payload, invokeOptions);
           const wakeAt = timeoutMs === undefined ? undefined : engine.storeClock.now() + timeoutMs;
-          recordWaiting(op, childId, wakeAt, invokeOptions.idempotencyKey !== undefined);
-          waitForChild(op, childId, wakeAt, batch);
+          recordWaiting(op, started, wakeAt);
+          waitForChild(op, started.childId, wakeAt, batch);
         } catch (error) {
           failOp(op, error);
         }
@@ -67,12 +67,11 @@ export function invokeAndWaitTask<R>(
 /** Creation, wait and, if nothing else is going on, the park are one commit. */
 function recordWaiting(
   op: Op,
-  childId: string,
+  { childId, mayBeForeign }: StartedChild,
   wakeAt: number | undefined,
-  mayBeForeign: boolean,
 ): void {
   const { execution } = op.scope;
-  // A run found by its idempotency key has another parent or none: ask to be told.
+  // Another parent is told of its end: ask to be told, too.
   if (mayBeForeign) watchChild(op, childId, op.scope.tag);
   execution.record(op, {
     status: "WAITING",

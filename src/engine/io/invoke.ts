@@ -6,9 +6,10 @@ import type { Key } from "../../core/key.js";
 import type { RunHandle } from "../../core/run.js";
 import type { TaskRecord } from "../../core/storage.js";
 import { decodeTaskData, encodeTaskData, type TaskData } from "../../core/task-data.js";
+import { createInvokedRun, decidesAtOnce } from "../flow-start.js";
 import type { Op } from "../op.js";
 import type { Scope } from "../scope.js";
-import { createKeyedRun, newInvokedRun } from "../start-runs.js";
+import { newInvokedRun } from "../start-runs.js";
 
 /** Starts a child and goes on. Child and record are one commit, so there is never a second child. */
 export function invokeTask(
@@ -23,7 +24,7 @@ export function invokeTask(
   return execution.call(scope, key, "invoke", decode, (op) => {
     void execution.hold(async () => {
       try {
-        const childId = await startChild(op, job, payload, options);
+        const { childId } = await startChild(op, job, payload, options);
         execution.record(
           op,
           { status: "COMPLETED", attempts: 1, data: encodeTaskData({ childId }) },
@@ -36,29 +37,36 @@ export function invokeTask(
   });
 }
 
+export interface StartedChild {
+  readonly childId: string;
+  /** It may have been there before, and have another parent or none. */
+  readonly mayBeForeign: boolean;
+}
+
 /**
- * The id of the child, whose creation goes into the next commit of this run. A
- * child with an idempotency key may exist already, so that one is created
- * first; the key makes a second try find it.
+ * The child, whose creation goes into the next commit of this run. One with an
+ * idempotency key may exist already, and the rules of its job may have an
+ * answer of their own, so that one is created first; a second try finds it by
+ * its key or its id.
  */
 export async function startChild(
   op: Op,
   job: AnyJob | string,
   payload: unknown,
   options: InvokeOptions,
-): Promise<string> {
+): Promise<StartedChild> {
   const { execution } = op.scope;
+  const { engine } = execution;
   const id = derivedId("child", op.runId, op.path, op.scope.tag);
-  const run = await newInvokedRun(execution.engine, job, payload, options, {
+  const run = await newInvokedRun(engine, job, payload, options, {
     id,
     parentId: op.runId,
     parentPath: op.path,
   });
-  if (run.idempotencyKey === undefined || run.idempotencyKey === null) {
-    execution.writer.pending.runs.push(run);
-    return id;
-  }
-  return (await createKeyedRun(execution.engine, run)).id;
+  if (typeof run.idempotencyKey === "string" || decidesAtOnce(engine.jobs.get(run.jobId)))
+    return { childId: (await createInvokedRun(engine, run)).id, mayBeForeign: true };
+  execution.writer.pending.runs.push(run);
+  return { childId: id, mayBeForeign: false };
 }
 
 export function failOp(op: Op, error: unknown, data: TaskData = {}): void {

@@ -1,0 +1,63 @@
+import type { Ending } from "../core/final.js";
+import { hasFlow } from "../core/flow.js";
+import type { AnyJob } from "../core/job.js";
+import type { ClaimedRun, RunWrite } from "../core/storage.js";
+import type { Engine } from "./engine.js";
+import { storageRefused } from "./execution-errors.js";
+import { type Gate, GateKeeper } from "./flow-gate.js";
+import { flowStateOf, inTurn, rulesAhead } from "./flow-state.js";
+import { unstarted } from "./unstarted.js";
+
+/**
+ * Asks the rules of the job whether a claimed run may start. Whatever made the
+ * run, an event, a schedule or a sender without the job's code, comes by here;
+ * an invoke may have asked before. "waits": it was given back until its turn.
+ */
+export async function passFlow(
+  engine: Engine,
+  job: AnyJob,
+  claimed: ClaimedRun,
+): Promise<ClaimedRun | Ending | "waits"> {
+  if (!hasFlow(job.options)) return claimed;
+  const { run } = claimed;
+  if (rulesAhead(job, flowStateOf(run)).length === 0) return claimed;
+  const payload = await engine.admittedPayload(run);
+  return inTurn(engine, job, payload, () => decide(engine, job, claimed, payload));
+}
+
+async function decide(
+  engine: Engine,
+  job: AnyJob,
+  claimed: ClaimedRun,
+  payload: unknown,
+): Promise<ClaimedRun | Ending | "waits"> {
+  const { run } = claimed;
+  for (;;) {
+    const gate = await new GateKeeper(engine, job, run, payload, flowStateOf(run)).ask();
+    if (gate.ending !== undefined) return gate.ending;
+    const answer = await engine.queue.submit(gateWrite(engine, claimed, gate));
+    const { result } = answer;
+    if (result === "rejected") engine.onTrouble(storageRefused(run.id, answer));
+    if (result === "ok" && gate.state.wait === undefined)
+      return { ...claimed, run: { ...run, state: JSON.stringify(gate.state) } };
+    // Another start was decided on meanwhile.
+    if (result !== "conflict") return "waits";
+  }
+}
+
+function gateWrite(engine: Engine, { run }: ClaimedRun, { state, values }: Gate): RunWrite {
+  const write = {
+    runId: run.id,
+    writeId: engine.writeIds.next(),
+    guard: { epoch: run.epoch },
+    values,
+  };
+  const patch = { state: JSON.stringify(state) };
+  if (state.wait === undefined) return { ...write, run: patch };
+  const status = run.lastSeq === 0 ? "PENDING" : "WAITING";
+  return {
+    ...write,
+    run: { ...patch, ...unstarted(run), status },
+    release: { wakeAt: state.wait.until, wakeSignals: 1 },
+  };
+}

@@ -1,0 +1,101 @@
+import { ConfigError } from "../core/errors.js";
+import { type FlowRule, flowRules } from "../core/flow.js";
+import type { AnyJob } from "../core/job.js";
+import { assertText } from "../core/key.js";
+import type { RunRecord, StoredValue } from "../core/storage.js";
+import type { Engine } from "./engine.js";
+
+/** What the rules of its job have decided about a run; kept in its row. */
+export interface FlowState {
+  /** These let it through. */
+  readonly passed: readonly FlowRule[];
+  /** A retried run is no new start, but an open one again. */
+  readonly generation: number;
+  readonly wait?: { readonly rule: "debounce" | "throttle"; readonly until: number };
+}
+
+export function flowStateOf({ state, generation }: RunRecord): FlowState {
+  if (state === null) return { passed: [], generation };
+  const found = JSON.parse(state) as FlowState;
+  if (found.generation === generation) return found;
+  return { ...found, generation, passed: found.passed.filter((rule) => rule !== "singleton") };
+}
+
+/** The rules that have not let it through. */
+export function rulesAhead(job: AnyJob, { passed }: FlowState): FlowRule[] {
+  return flowRules.filter((rule) => job.options[rule] !== undefined && !passed.includes(rule));
+}
+
+const PREFIX = "flow:";
+
+/** Key of the value that all starts under one rule, job and key share; no job id has a slash. */
+export function flowKey(job: AnyJob, rule: FlowRule, payload: unknown): string {
+  const value: unknown = job.options[rule]?.key?.(payload) ?? "";
+  const where = `${rule}.key of job "${job.id}"`;
+  if (typeof value !== "string") {
+    throw new ConfigError("OPTION_INVALID", `${where} must give a string, got ${typeof value}.`);
+  }
+  if (value !== "") assertText(value, where, { maxBytes: 512 });
+  return `${PREFIX}${job.id}/${rule}/${value}`;
+}
+
+/** Starts that share all their values are decided one after the other in this process, not against each other. */
+export function inTurn<T>(
+  engine: Engine,
+  job: AnyJob,
+  payload: unknown,
+  decide: () => Promise<T>,
+): Promise<T> {
+  const rules = flowRules.filter((rule) => job.options[rule] !== undefined);
+  const keys = rules.map((rule) => flowKey(job, rule, payload));
+  return engine.storeTurns.take(keys.join(" "), decide);
+}
+
+export interface KnownFlow<State> {
+  readonly state: State | undefined;
+  /** 0 if there is none. */
+  readonly version: number;
+}
+
+export async function readFlow<State>(engine: Engine, key: string): Promise<KnownFlow<State>> {
+  const found = await engine.patience.until(() => engine.rawStorage.getValue(key));
+  return found === undefined ? { state: undefined, version: 0 } : parsed(found);
+}
+
+function parsed<State>({ value, version }: StoredValue): KnownFlow<State> {
+  return { state: JSON.parse(value) as State, version };
+}
+
+/** Who has the place of a singleton. */
+export interface SingletonState {
+  readonly runId: string;
+  /** The run that it takes the place of: it must have ended before this one starts. */
+  readonly replaces?: string;
+}
+
+const PAGE = 500;
+
+/** Deletes what says nothing any more, so that keys of long ago leave nothing behind. */
+export async function purgeFlow(engine: Engine, now: number): Promise<void> {
+  const { rawStorage } = engine;
+  let after: string | undefined;
+  for (;;) {
+    const page = await rawStorage.listValues(PREFIX, {
+      limit: PAGE,
+      ...(after === undefined ? undefined : { after }),
+    });
+    for (const { key, value, version } of page) {
+      const state = JSON.parse(value) as { readonly until?: number; readonly runId?: string };
+      const isOver =
+        state.until === undefined ? !(await isOpen(engine, state.runId ?? "")) : state.until < now;
+      if (isOver) await rawStorage.deleteValue(key, version);
+    }
+    after = page.at(-1)?.key;
+    if (page.length < PAGE) return;
+  }
+}
+
+export async function isOpen(engine: Engine, runId: string): Promise<boolean> {
+  const run = await engine.reader.read(runId);
+  return run !== undefined && run.finishedAt === null;
+}

@@ -77,15 +77,18 @@ export class Scope {
   }
 
   exit(): void {
-    // What it left open can still be closed from above.
-    if (this.parent !== undefined && !this.#hasChildren()) this.parent.#forget(this);
-    if (!this.#active) return;
+    if (this.#active && this.#openOps === 0) this.execution.busyScopes--;
     this.#active = false;
-    if (this.#openOps === 0) this.execution.busyScopes--;
+    this.#leaveParent();
   }
 
-  #hasChildren(): boolean {
-    return this.#children !== undefined && this.#children.length > 0;
+  /**
+   * What it left open must still be closed from above: scopes, and calls, which
+   * may make scopes later (a task of it that is to be tried again).
+   */
+  #leaveParent(): void {
+    const isOver = !this.#active && this.#openOps === 0 && (this.#children?.length ?? 0) === 0;
+    if (isOver) this.parent?.#forget(this);
   }
 
   /** The last one takes its place: a Set would be made anew each time it gets empty, which it does with every task. */
@@ -93,9 +96,11 @@ export class Scope {
     const children = this.#children;
     if (children?.[child.#index] !== child) return;
     const last = children.pop();
-    if (last === undefined || last === child) return;
-    last.#index = child.#index;
-    children[child.#index] = last;
+    if (last !== undefined && last !== child) {
+      last.#index = child.#index;
+      children[child.#index] = last;
+    }
+    this.#leaveParent();
   }
 
   get isBusy(): boolean {
@@ -109,7 +114,9 @@ export class Scope {
 
   opEnds(): void {
     this.#openOps--;
-    if (this.#active && this.#openOps === 0) this.execution.busyScopes++;
+    if (this.#openOps > 0) return;
+    if (this.#active) this.execution.busyScopes++;
+    else this.#leaveParent();
   }
 
   /** Nothing in here or below counts or settles any more. */

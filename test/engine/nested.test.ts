@@ -1,6 +1,6 @@
 import type { Io } from "pawl";
 import { expect, test } from "vitest";
-import { runToEnd, start } from "./drive.js";
+import { gate, runToEnd, start, turns } from "./drive.js";
 import { describeEngine } from "./world.js";
 
 describeEngine("nested tasks", (world) => {
@@ -109,5 +109,48 @@ describeEngine("nested tasks", (world) => {
     await new Promise((resolve) => setImmediate(resolve));
     expect(await run.finish()).toMatchObject({ status: "COMPLETED", output: "done" });
     expect(calls).toBeGreaterThan(0);
+  });
+
+  test("a task that its parent left open and that is tried again holds the run no longer than its parent's parent", async () => {
+    const { opened, open } = gate();
+    const run = await start(world(), async (io) => {
+      await io.runTask(
+        "outer",
+        async (task, inner) => {
+          const middle = inner.runTask("middle", (_, innermost) =>
+            Promise.race([
+              innermost.runTask(
+                "slow",
+                async ({ attempt }) => {
+                  if (attempt === 2) await opened;
+                  throw new Error("again");
+                },
+                { retry: { limit: 3, minTimeoutInMs: 300, randomize: false } },
+              ),
+              innermost.runTask("fast", () => {
+                throw new Error("no");
+              }),
+            ]),
+          );
+          await middle.catch(() => {});
+          await inner.wait("second", 1);
+          if (task.attempt === 1) throw new Error("outer once more");
+        },
+        { retry: { limit: 2, minTimeoutInMs: 0 } },
+      );
+      await io.yield("leave");
+      return "done";
+    });
+    await run.client.start();
+    for (let step = 0; step < 20; step++) {
+      await turns(10);
+      world().clock.advance({ milliseconds: 100 });
+    }
+    open();
+    for (let step = 0; step < 30; step++) {
+      await turns(10);
+      world().clock.advance({ milliseconds: 100 });
+    }
+    expect(await run.read()).toMatchObject({ status: "COMPLETED", output: "done" });
   });
 });

@@ -74,8 +74,9 @@ function ageOf({ starts, turns }: Omit<ThrottleState, "until">, periodMs: number
 }
 
 export interface DebounceState extends Ageing {
-  /** The last start, which takes the place of those before. */
+  /** The last start, which takes the place of those before, and when it was created. */
   readonly runId: string;
+  readonly createdAt: number;
   readonly firstAt: number;
   /** When it goes on, unless another start comes. */
   readonly dueAt: number;
@@ -106,17 +107,20 @@ export function debounced(
   state: DebounceState | undefined,
   times: DebounceTimes,
   now: number,
-  run: { readonly id: string; readonly hasWaited: boolean },
+  run: { readonly id: string; readonly createdAt: number; readonly hasWaited: boolean },
 ): Verdict<DebounceState> {
-  if (run.hasWaited) {
-    if (state !== undefined && state.runId !== run.id)
-      return { kind: "superseded", by: state.runId };
-    const next = { runId: run.id, firstAt: now, dueAt: now, ...state, isStarted: true };
+  const { id: runId, createdAt, hasWaited } = run;
+  const isOther = state !== undefined && state.runId !== runId;
+  // Workers may come to two starts in the other order; the later one counts.
+  if (isOther && (hasWaited || state.createdAt > createdAt))
+    return { kind: "superseded", by: state.runId };
+  if (hasWaited) {
+    const next = { runId, createdAt, firstAt: now, dueAt: now, ...state, isStarted: true };
     return { kind: "go", next: { ...next, until: now + times.periodMs } };
   }
   const firstAt = isCollecting(state, times, now) ? state.firstAt : now;
   const dueAt = debouncedUntil(times, firstAt, now);
-  const next = { runId: run.id, firstAt, dueAt, isStarted: dueAt <= now };
+  const next = { runId, createdAt, firstAt, dueAt, isStarted: dueAt <= now };
   const kept = { ...next, until: dueAt + times.periodMs };
   return dueAt <= now ? { kind: "go", next: kept } : { kind: "wait", until: dueAt, next: kept };
 }

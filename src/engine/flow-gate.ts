@@ -75,7 +75,8 @@ export class GateKeeper {
     const now = this.#now;
     if (rule === "debounce" && debounce !== undefined) {
       const known = await readFlow<DebounceState>(this.#engine, key);
-      const run = { id: this.#run.id, hasWaited: this.#state.wait?.rule === rule };
+      const { id, createdAt } = this.#run;
+      const run = { id, createdAt, hasWaited: this.#state.wait?.rule === rule };
       return this.#take(rule, key, known, debounced(known.state, timesOf(debounce), now, run));
     }
     if (rule === "rateLimit" && rateLimit !== undefined) {

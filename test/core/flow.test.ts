@@ -163,10 +163,10 @@ describe("a throttle", () => {
 
 describe("debounce", () => {
   const times = { periodMs: 100, maxDelayMs: 250 };
-  const first = { id: "a", hasWaited: false };
+  const first = { id: "a", createdAt: 0, hasWaited: false };
 
   function waiting(state: DebounceState | undefined, now: number, id: string): DebounceState {
-    const verdict = debounced(state, times, now, { id, hasWaited: false });
+    const verdict = debounced(state, times, now, { id, createdAt: now, hasWaited: false });
     if (verdict.kind !== "wait") throw new Error(verdict.kind);
     return verdict.next;
   }
@@ -176,20 +176,25 @@ describe("debounce", () => {
     expect(a).toMatchObject({ dueAt: 100, firstAt: 0 });
     const b = waiting(a, 60, "b");
     expect(b).toMatchObject({ runId: "b", dueAt: 160, firstAt: 0 });
-    expect(debounced(b, times, 100, { id: "a", hasWaited: true })).toEqual({
+    expect(debounced(b, times, 100, { id: "a", createdAt: 0, hasWaited: true })).toEqual({
       kind: "superseded",
       by: "b",
     });
-    const done = debounced(b, times, 160, { id: "b", hasWaited: true });
+    const done = debounced(b, times, 160, { id: "b", createdAt: 60, hasWaited: true });
     expect(done).toMatchObject({ kind: "go", next: { runId: "b", isStarted: true, until: 260 } });
   });
 
   test("waits no longer than its longest delay", () => {
     const c = waiting(waiting(waiting(undefined, 0, "a"), 90, "b"), 180, "c");
     expect(c.dueAt).toBe(250);
-    expect(debounced(c, times, 250, { id: "d", hasWaited: false })).toMatchObject({ kind: "go" });
+    expect(debounced(c, times, 250, { id: "d", createdAt: 250, hasWaited: false })).toMatchObject({
+      kind: "go",
+    });
     const endless = { ...times, maxDelayMs: Number.POSITIVE_INFINITY };
-    expect(debounced(c, endless, 260, first)).toMatchObject({ kind: "wait", until: 360 });
+    expect(debounced(c, endless, 260, { ...first, createdAt: 255 })).toMatchObject({
+      kind: "wait",
+      until: 360,
+    });
   });
 
   test("begins anew after a start, and after one that was cancelled while it waited", () => {
@@ -200,8 +205,17 @@ describe("debounce", () => {
     expect(isCollecting({ ...a, isStarted: true }, times, 50)).toBe(false);
   });
 
+  test("counts the start that was created last, whichever is looked at first", () => {
+    const b = waiting(undefined, 60, "b");
+    expect(debounced(b, times, 70, first)).toEqual({ kind: "superseded", by: "b" });
+    const done = { ...b, isStarted: true };
+    expect(debounced(done, times, 500, first)).toEqual({ kind: "superseded", by: "b" });
+  });
+
   test("lets a run go whose state has gone with a purge", () => {
-    expect(debounced(undefined, times, 5, { id: "a", hasWaited: true })).toMatchObject({
+    expect(
+      debounced(undefined, times, 5, { id: "a", createdAt: 0, hasWaited: true }),
+    ).toMatchObject({
       kind: "go",
     });
   });

@@ -1,9 +1,11 @@
 import { isPawlError } from "../../src/core/errors.js";
 import { isInternal } from "../../src/core/final.js";
 import { isFinal } from "../../src/core/run-status.js";
+import { TOKEN_JOB } from "../../src/engine/tokens.js";
 import type { Client } from "../../src/index.js";
+import { BURST } from "./jobs.js";
 import type { Machine } from "./machine.js";
-import { type ProgramJob, ProgramMaker, SHARED } from "./program.js";
+import { flowJobs, type ProgramJob, ProgramMaker, SHARED } from "./program.js";
 import type { Random } from "./random.js";
 import type { World } from "./world.js";
 
@@ -43,6 +45,9 @@ export class Driver {
     times(random.int(4), () => this.#retryOne());
     this.#retries = random.int(4);
     times(random.int(2), () => this.#stopOne());
+    times(random.int(6), () => this.#completeOne());
+    if (random.chance(0.4)) times(random.between(2, 6), this.#invokeUnderRule());
+    if (random.chance(0.3)) times(random.between(2, 5), () => this.#burst());
     if (random.chance(0.1)) this.#later(at(), () => this.#poison());
     times(random.chance(0.3) ? 2 : 0, () => this.#invokeShared());
   }
@@ -127,6 +132,38 @@ export class Driver {
       client.invoke(job, { program }, options),
     );
     this.acknowledged.add(id);
+  }
+
+  /** Several of one job, so that its rule has something to do. */
+  #invokeUnderRule(): () => Promise<void> {
+    const job = this.#random.pick(flowJobs);
+    return async () => {
+      const program = this.#programs.small();
+      await this.#ask(`start ${program.id}`, async (client) => {
+        try {
+          await client.invoke(job, { program }, { idempotencyKey: program.id });
+        } catch (error) {
+          const isDropped = isPawlError(error, "RATE_LIMITED") || isPawlError(error, "RUN_SKIPPED");
+          if (!isDropped) throw error;
+        }
+      });
+    };
+  }
+
+  async #burst(): Promise<void> {
+    const program = this.#programs.small();
+    const event = { name: BURST, id: program.id, payload: { program } };
+    await this.#ask(`burst ${program.id}`, (client) => client.sendEvent(event));
+  }
+
+  async #completeOne(): Promise<void> {
+    const tokens = [...this.#world.view.runs()].filter(
+      ({ jobId, status }) => jobId === TOKEN_JOB && !isFinal(status),
+    );
+    if (tokens.length === 0) return;
+    const { id } = this.#random.pick(tokens);
+    const answer = `answer ${this.#random.int(1_000)}`;
+    await this.#ask(`complete ${id}`, (client) => client.completeToken(id, answer));
   }
 
   #invokeShared(): Promise<void> {

@@ -19,6 +19,8 @@ const recorded = new Set<Command["op"]>([
   "event",
   "tell",
   "await",
+  "token",
+  "count",
   "value",
   "yield",
 ]);
@@ -147,6 +149,14 @@ export class Interpreter {
         const wait = { name: TOLD, filter: { n: [command.n] } };
         return io.waitForEvent(key, wait, { timeout: { milliseconds: command.timeoutMs } });
       }
+      case "token": {
+        const timeout = { milliseconds: command.timeoutMs };
+        return io
+          .createToken(`${key}-made`, { timeout })
+          .then((token) => io.waitForToken(key, token));
+      }
+      case "count":
+        return io.store[command.place].increment(key, "count");
       case "value":
         return io[command.kind](key);
       case "yield":

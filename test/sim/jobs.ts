@@ -9,7 +9,7 @@ import {
 import { Interpreter } from "./interpreter.js";
 import type { Ledger } from "./ledger.js";
 import type { Machine } from "./machine.js";
-import { type Program, programJobs } from "./program.js";
+import { flowJobs, type Program, programJobs } from "./program.js";
 import { hashText } from "./random.js";
 
 /** Most leases at a time, by limit id. */
@@ -20,6 +20,13 @@ export const LIMITS: Readonly<Record<string, number>> = {
 };
 
 export const hearingJobs = ["hears1", "hears2"] as const;
+
+/** Starts of "rated" in a whole simulation. */
+export const RATED = 2;
+/** Between two starts of "turns". */
+export const TURN_MS = 2_000;
+/** Hears bursts of events, and works for the last. */
+export const BURST = "burst";
 
 export interface SimPayload {
   readonly program: Program;
@@ -64,7 +71,21 @@ export function jobsOf(
     pooled: { concurrencyLimit: { id: "pool", limit: 2 }, ...hooks },
     brief: { maxDuration: { milliseconds: 20_000 }, ...hooks },
   };
+  const rules: Record<(typeof flowJobs)[number], object> = {
+    rated: { rateLimit: { limit: RATED, period: "10d" } },
+    turns: { throttle: { limit: 1, period: { milliseconds: TURN_MS } } },
+    skipped: { singleton: { mode: "skip" } },
+    joined: { singleton: { mode: "join" } },
+    replaced: { singleton: { mode: "replace" } },
+  };
   return [
+    ...flowJobs.map((id) => defineJob({ id, trigger, ...base, ...rules[id] })),
+    defineJob({
+      id: "bounced",
+      trigger: eventTrigger({ name: BURST }),
+      debounce: { period: { milliseconds: 2_500 }, maxDelay: 9 },
+      ...base,
+    }),
     ...programJobs.map((id) => defineJob({ id, trigger, ...base, ...options[id] })),
     defineJob({ id: "poisoned", trigger, ...base, maxExecutionsWithoutProgress: 3 }),
     ...hearingJobs.map((id) => defineJob({ id, trigger: eventTrigger({ name: "ev" }), ...base })),

@@ -31,7 +31,7 @@ const givesObject = new Set<Command["op"]>([
 ]);
 
 function normal(message: string): string {
-  if (/ did not end in time; | that fits came in time for /.test(message)) return TIMEOUT;
+  if (/ did not end in time; | that fits came in time for |^Token /.test(message)) return TIMEOUT;
   return /^Task ".*" of run .* was started by an execution that ended before/.test(message)
     ? INTERRUPTED
     : message;
@@ -130,6 +130,10 @@ export class Model {
         const n = (value as { payload?: { n?: number } }).payload?.n;
         return n === command.n ? undefined : `it received ${n}`;
       }
+      case "token":
+        return /^answer \d+$/.test(String(value)) ? undefined : `it gave ${String(value)}`;
+      case "count":
+        return Number.isInteger(value) && Number(value) > 0 ? undefined : `it gave ${value}`;
       default:
         return undefined;
     }
@@ -188,6 +192,7 @@ export class Model {
           errors: command.timeoutMs === undefined ? NONE : new Set([TIMEOUT]),
         };
       case "await":
+      case "token":
         return { ok: true, errors: new Set([TIMEOUT]) };
       case "throw":
         // A retried run may get further, or have ended before.

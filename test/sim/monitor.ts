@@ -3,11 +3,13 @@ import type {
   ClaimedRun,
   ClaimRequest,
   ClaimResult,
+  CommitResult,
   CreateResult,
   RunRecord,
   RunWrite,
 } from "../../src/core/storage.js";
-import { LIMITS } from "./jobs.js";
+import { flowStateOf } from "../../src/engine/flow-state.js";
+import { LIMITS, TURN_MS } from "./jobs.js";
 import type { Machine } from "./machine.js";
 import type { StoreWatcher } from "./network.js";
 import type { Change, StoredTask, StoreView } from "./store-view.js";
@@ -30,6 +32,7 @@ export class Monitor implements StoreWatcher {
   /** Somebody outside may wait for it. */
   onEnd: (runId: string, status: string) => void = () => {};
   readonly #claims = new Map<string, string>();
+  #lastTurn = Number.NEGATIVE_INFINITY;
 
   constructor(view: StoreView, now: () => number, report: (violation: unknown) => void) {
     this.#view = view;
@@ -44,8 +47,11 @@ export class Monitor implements StoreWatcher {
     machine: Machine,
   ): Promise<void> {
     try {
-      if (method === "commit") await this.#committed(args[0] as readonly RunWrite[]);
-      else if (method === "createRuns") await this.#created(answer as readonly CreateResult[]);
+      if (method === "commit") {
+        const writes = args[0] as readonly RunWrite[];
+        this.#judgeTurns(writes, answer as readonly CommitResult[]);
+        await this.#committed(writes);
+      } else if (method === "createRuns") await this.#created(answer as readonly CreateResult[]);
       else if (method === "claimRuns") {
         await this.#claimed(args[0] as ClaimRequest, answer as ClaimResult, machine);
       }
@@ -129,6 +135,32 @@ export class Monitor implements StoreWatcher {
 
   async #look(ids: ReadonlySet<string>, withTasks: boolean): Promise<void> {
     await this.#view.look(ids, withTasks, (change) => this.#judge(change));
+    for (const jobId of ["skipped", "joined", "replaced"]) this.#judgeSingleton(jobId);
+  }
+
+  #judgeSingleton(jobId: string): void {
+    const open = [...this.#view.runs()].filter(
+      (run) =>
+        run.jobId === jobId &&
+        !isFinal(run.status) &&
+        flowStateOf(run).passed.includes("singleton"),
+    );
+    if (open.length > 1)
+      throw new Violation("RULE", `${open.map(({ id }) => id).join(" and ")} of ${jobId} are open`);
+  }
+
+  /** Starts of "turns" keep their distance. */
+  #judgeTurns(writes: readonly RunWrite[], results: readonly CommitResult[]): void {
+    for (const [index, { values = [] }] of writes.entries()) {
+      const value = values.find(({ key }) => key.startsWith("flow:turns/throttle/"))?.value;
+      if (typeof value !== "string" || results[index]?.result !== "ok") continue;
+      const { starts } = JSON.parse(value) as { starts: [number, number][] };
+      const [at = 0] = starts.at(-1) ?? [];
+      const isNew = at > this.#lastTurn;
+      if (isNew && at < this.#lastTurn + TURN_MS)
+        throw new Violation("RULE", `turns at ${this.#lastTurn} and ${at}`);
+      this.#lastTurn = Math.max(at, this.#lastTurn);
+    }
   }
 
   #judge({ before, after, tasksBefore, tasks }: Change): void {

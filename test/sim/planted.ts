@@ -72,8 +72,8 @@ export const plantedBugs: readonly PlantedBug[] = [
   ),
   bug("E3: a task settles before its record is committed", [
     "engine/execution-writer.ts",
-    "pending.settles.push(op);",
-    "this.#execution.settlement.addLive(op);",
+    'if (onDurable === "settle") pending.settles.push(op);',
+    'if (onDurable === "settle") this.#execution.settlement.addLive(op);',
   ]),
   bug("E3: a record on its way counts as a record", [
     "engine/execution-writer.ts",
@@ -135,6 +135,41 @@ export const plantedBugs: readonly PlantedBug[] = [
     "if (execution.received.wasBefore(id, waitingSince)) return false;",
     "",
   ]),
+  bug("stores: an increment is written whatever the value is by now", [
+    "engine/io/store.ts",
+    "expected: current?.version ?? 0 }",
+    "}",
+  ]),
+  bug("stores: an increment is tried again in a write of its own", [
+    "engine/io/store.ts",
+    "const answer = await recordCompared(",
+    "await rawStorage.setValue(key, String(decision.next), current?.version ?? 0).catch(() => {});\n    const answer = await recordCompared(",
+  ]),
+  bug("flow control: what a rule decided from may have moved on", [
+    "engine/flow-gate.ts",
+    "value: JSON.stringify(state), expected: version }",
+    "value: JSON.stringify(state) }",
+  ]),
+  bug("flow control: a singleton that replaces does not wait for the end of the other", [
+    "engine/flow-gate.ts",
+    "await finishRun(engine, other, () => supersededBy(other, id));",
+    "",
+  ]),
+  bug("flow control: of two starts of a burst the one that was claimed last counts", [
+    "core/flow-decisions.ts",
+    "(hasWaited || state.createdAt > createdAt)",
+    "hasWaited",
+  ]),
+  bug("E8: a wait for a token does not ask to be told", [
+    "engine/io/tokens.ts",
+    "execution.writer.pending.watches.push({ targetId, signalId, topic: endTopic(targetId) });",
+    "",
+  ]),
+  bug("E6: a replay that parks before a recorded wait loses what it waits for", [
+    "engine/waits.ts",
+    "if (op.waiting === waiting) seen(target);",
+    "if (op.waiting === undefined) seen(target);",
+  ]),
   bug("E9: the id of an event does not derive from its task", [
     "engine/io/events.ts",
     "return { ...event, id: derivedId(",
@@ -167,8 +202,8 @@ export const plantedBugs: readonly PlantedBug[] = [
   ]),
   bug("E12: a parent takes a child that was retried for ended", [
     "engine/io/invoke-and-wait.ts",
-    "if (child !== undefined && !isFinal(child.status)) {",
-    "if (child !== undefined && !isFinal(child.status) && Number.isNaN(0)) {",
+    "    if (!isOpen(child)) {\n      recordEnd",
+    "    if (!isOpen(child) || Number.isFinite(0)) {\n      recordEnd",
   ]),
   bug("E13: leases are extended by the local wall clock", [
     "engine/lease.ts",

@@ -3,6 +3,8 @@ import type { Random } from "./random.js";
 /** Which job a program runs in; see jobs.ts. */
 export const programJobs = ["plain", "limited", "lanes", "pooled", "brief"] as const;
 export type ProgramJob = (typeof programJobs)[number];
+/** Jobs whose starts are under a rule; see jobs.ts. */
+export const flowJobs = ["rated", "turns", "skipped", "joined", "replaced"] as const;
 
 /** What a run does. It travels as the run's payload and is told by its id in every report. */
 export interface Program {
@@ -62,6 +64,9 @@ export type Command =
   /** Tells who waits for this number. */
   | (Keyed & { readonly op: "tell"; readonly n: number })
   | (Keyed & { readonly op: "await"; readonly n: number; readonly timeoutMs: number })
+  /** Makes a token and waits until somebody outside completes it. */
+  | (Keyed & { readonly op: "token"; readonly timeoutMs: number })
+  | (Keyed & { readonly op: "count"; readonly place: "env" | "run" })
   | (Keyed & { readonly op: "value"; readonly kind: "random" | "now" | "uuid" })
   | (Keyed & { readonly op: "yield" | "log" })
   /** Throws, up to this generation. */
@@ -130,6 +135,8 @@ export class ProgramMaker {
       event: 0.7,
       tell: 0.7,
       await: 0.5,
+      token: 0.4,
+      count: 0.7,
       yield: top * 0.8,
       throw: top * 0.3,
       nested: deep * 1.5,
@@ -200,6 +207,10 @@ export class ProgramMaker {
           n: random.int(MOST_TOLD),
           timeoutMs: random.pick([9_000, 40_000]),
         };
+      case "token":
+        return { op, key, uncaught, timeoutMs: random.pick([3_000, 30_000]) };
+      case "count":
+        return { op, key, place: random.pick(["env", "env", "run"] as const) };
       case "value":
         return { op, key, kind: random.pick(["random", "now", "uuid"] as const) };
       case "throw":
@@ -234,6 +245,7 @@ export class ProgramMaker {
         task: 5,
         wait: 3,
         await: 0.5,
+        token: 0.5,
         invokeAndWait: depth < 2 ? 2 : 0,
         nested: depth < 2 ? 1 : 0,
       } as Readonly<Record<Op, number>>);

@@ -21,6 +21,8 @@ const commands = [
     "event",
     "tell",
     "await",
+    "token",
+    "count",
     "value",
     "yield",
     "log",
@@ -29,7 +31,7 @@ const commands = [
   ],
   ...["hook onStart", "hook onSuccess", "hook onFailure", "hook onCancel"],
 ];
-const outside = ["invoke", "send", "cancel", "retry", "stop"];
+const outside = ["invoke", "send", "cancel", "retry", "stop", "start", "burst", "complete"];
 
 /** All that must have happened for the result to mean anything. */
 const mustHappen = [

@@ -8,7 +8,7 @@ import { EVENT_JOB } from "../../src/engine/event-run.js";
 import { decodeMeta } from "../../src/engine/run-meta.js";
 import type { Driver } from "./driver.js";
 import { TOLD } from "./interpreter.js";
-import { hearingJobs, type SimPayload } from "./jobs.js";
+import { hearingJobs, RATED, type SimPayload } from "./jobs.js";
 import { type Facts, Model } from "./model.js";
 import type { Command, Program } from "./program.js";
 import type { CallValue } from "./values.js";
@@ -28,6 +28,9 @@ export async function judge(world: World, driver: Driver): Promise<void> {
     if (!isInternal(run.jobId)) await judgeRun(world, driver, run, byId);
   }
   await judgeWaits(world, runs);
+  await judgeTokens(world, runs);
+  await judgeCounts(world, runs);
+  judgeRules(driver, runs);
   judgeEvents(runs);
   judgeKeys(world, runs);
   await judgeSent(world, runs);
@@ -87,7 +90,7 @@ async function problemOf(
     case "FAILED":
       return model.errorProblem(program, message);
     case "CANCELED":
-      return driver.canceled.has(run.id) ? undefined : "nobody cancelled it";
+      return isDropped(run) || driver.canceled.has(run.id) ? undefined : "nobody cancelled it";
     case "TIMED_OUT":
       if (run.jobId === "poisoned" && message.includes("in a row without recording"))
         return undefined;
@@ -138,7 +141,7 @@ function childProblem(
 function judgeEvents(runs: readonly RunRecord[]): void {
   const heard = new Map<string, string[]>();
   for (const { eventId, jobId, meta } of runs) {
-    if (eventId !== null && decodeMeta(meta).eventName !== TOLD)
+    if (eventId !== null && decodeMeta(meta).eventName === "ev")
       heard.set(eventId, [...(heard.get(eventId) ?? []), jobId]);
   }
   for (const [eventId, jobIds] of heard) {
@@ -165,6 +168,83 @@ async function judgeWaits({ view }: World, runs: readonly RunRecord[]): Promise<
     const waits = [...view.tasks(run.id).values()].filter(({ kind }) => kind === "waitForEvent");
     if (waits.length > 0) judgeWaitsOf(run, waits, awaitsOf((await programOf(run)).commands), told);
   }
+}
+
+/** Who waits for a token gets what it was completed with, and times out only if it was not. */
+async function judgeTokens({ view }: World, runs: readonly RunRecord[]): Promise<void> {
+  for (const run of runs) {
+    for (const { kind, path, status, output, data } of view.tasks(run.id).values()) {
+      if (kind !== "waitForToken" || status === "WAITING" || status === "CANCELED") continue;
+      const { childId = "" } = decodeTaskData(data);
+      const token = view.run(childId);
+      const isRight =
+        token?.status === "COMPLETED"
+          ? status === "COMPLETED" && output === token.output
+          : status === "FAILED";
+      if (!isRight)
+        throw new Violation(
+          "E8",
+          `${path} of run ${run.id} is ${status}, its token ${token?.status}`,
+        );
+    }
+  }
+}
+
+/** Each increment on record counted, and counted once. */
+async function judgeCounts({ view }: World, runs: readonly RunRecord[]): Promise<void> {
+  const ofAll: unknown[] = [];
+  for (const run of runs) {
+    const own: unknown[] = [];
+    for (const { kind, status, output, data } of view.tasks(run.id).values()) {
+      if (kind !== "storeIncrement" || status !== "COMPLETED") continue;
+      const sums = decodeTaskData(data).stored === undefined ? ofAll : own;
+      sums.push(await defaultCodec.decode(output ?? ""));
+    }
+    judgeSums(`run ${run.id}`, own, own.length);
+  }
+  const stored = await view.storage.getValue("store:env/count");
+  judgeSums("env", ofAll, Number(stored?.value ?? 0));
+}
+
+function judgeSums(whose: string, sums: readonly unknown[], last: number): void {
+  const expected = Array.from({ length: last }, (_, index) => index + 1);
+  const found = [...sums].sort((a, b) => Number(a) - Number(b));
+  if (found.join() !== expected.join())
+    throw new Violation(
+      "STORE",
+      `increments of ${whose} gave ${found.join()}, the last is ${last}`,
+    );
+}
+
+const drops: Readonly<Record<string, readonly string[]>> = {
+  rated: ["RATE_LIMITED"],
+  skipped: ["RUN_SKIPPED"],
+  joined: ["RUN_SKIPPED"],
+  replaced: ["RUN_SUPERSEDED"],
+  bounced: ["RUN_SUPERSEDED"],
+};
+
+/** A rule of its job kept it from starting, or took its place away. */
+function isDropped({ jobId, error }: RunRecord): boolean {
+  const code = error === null ? undefined : decodeErrorRecord(error).code;
+  return drops[jobId]?.includes(code ?? "") === true;
+}
+
+function judgeRules(driver: Driver, runs: readonly RunRecord[]): void {
+  const of = (jobId: string) => runs.filter((run) => run.jobId === jobId);
+  const let_ = of("rated").filter(({ state }) => state?.includes("rateLimit") === true);
+  if (let_.length > RATED) throw new Violation("RULE", `${let_.length} runs of rated started`);
+  if (of("rated").some(isDropped) && let_.length < RATED)
+    throw new Violation("RULE", `rated dropped a run after ${let_.length} starts`);
+  for (const jobId of ["skipped", "joined", "replaced", "bounced"]) {
+    const kept = of(jobId).filter((run) => !isDropped(run) || driver.canceled.has(run.id));
+    if (of(jobId).length > 0 && kept.length === 0)
+      throw new Violation("RULE", `all runs of ${jobId} gave way`);
+  }
+  const last = Math.max(...of("bounced").map(({ createdAt }) => createdAt));
+  const lasts = of("bounced").filter(({ createdAt }) => createdAt === last);
+  if (lasts.length === 1 && lasts.some(isDropped))
+    throw new Violation("RULE", "the last of a burst gave way to an earlier one");
 }
 
 interface Told {

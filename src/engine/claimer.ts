@@ -123,8 +123,11 @@ export class Claimer {
 
   async #once(): Promise<void> {
     await this.#takeReclaims();
+    // A slot that becomes free meanwhile tells nothing of the runs that were not asked for.
+    const askedForRuns = this.#hasSlots;
     const { now, runs, nextDue, overdue, nextDeadline } = await this.claim();
-    this.#backlog = !this.#hasSlots || (nextDue !== null && nextDue <= now);
+    const isCutOff = nextDue !== null && nextDue <= now;
+    this.#backlog = !askedForRuns || !this.#hasSlots || isCutOff;
     await this.#renewRegistrations(now);
     if (overdue.length > 0) await finishOverdue(this.#engine, overdue);
     const { left } = (await this.#engine.rawStorage.deliver?.()) ?? { left: 0 };

@@ -120,12 +120,13 @@ export class Worker implements ExecutionHost, ClaimerHost {
   }
 
   async #giveBack({ run, kept }: ClaimedRun): Promise<void> {
-    const status = run.lastSeq === 0 ? "PENDING" : "WAITING";
+    // An internal run records no tasks: an earlier holder may have done its work, which cannot be taken back.
+    const isNew = run.lastSeq === 0 && !isInternal(run.jobId);
     await this.#engine.queue.submit({
       runId: run.id,
       writeId: this.#engine.writeIds.next(),
       guard: { epoch: run.epoch },
-      run: { ...(kept ? undefined : unstarted(run)), status },
+      run: { ...(kept ? undefined : unstarted(run)), status: isNew ? "PENDING" : "WAITING" },
       release: { wakeAt: this.#engine.storeClock.now(), wakeSignals: 1 },
     });
   }

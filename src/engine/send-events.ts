@@ -1,4 +1,3 @@
-import { decodeErrorRecord } from "../core/error-record.js";
 import { ConfigError } from "../core/errors.js";
 import {
   DEFAULT_SOURCE,
@@ -7,7 +6,6 @@ import {
   type SentEvent,
 } from "../core/event.js";
 import { assertOptions, describe } from "../core/options.js";
-import { isFinal } from "../core/run-status.js";
 import type { Engine } from "./engine.js";
 import { updateDelayed } from "./event-admin.js";
 import {
@@ -18,6 +16,7 @@ import {
   prepareEvent,
 } from "./event-run.js";
 import { createEvents, type FanOut } from "./fan-out.js";
+import { tellOfOver } from "./over-at-creation.js";
 
 /** `isRepeat`: may be a second try of the very same send, which changes nothing then. */
 export interface SendSituation {
@@ -75,12 +74,7 @@ export async function tellOf(
 ): Promise<SentEvent> {
   if (!hasListeners && engine.paths.paths(event.name) === undefined)
     engine.warnOnce(`event ${event.name}`, unheard(event));
-  const ended = runs.filter(({ status }) => isFinal(status)).map(({ id }) => id);
-  for (const run of ended.length === 0 ? [] : await engine.storage.getRuns(ended)) {
-    if (run === undefined || !isFinal(run.status)) continue;
-    const error = decodeErrorRecord(run.error ?? "");
-    engine.outsiderEnded(run, { status: run.status, error }, engine.storeClock.now());
-  }
+  await tellOfOver(engine, runs);
   return { id: event.id, runIds: runs.map(({ id }) => id) };
 }
 

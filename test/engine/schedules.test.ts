@@ -303,6 +303,28 @@ describeEngine("schedules", (world) => {
     });
   });
 
+  test("H2: a tick whose run fails before it begins calls onFailure once and is told of", async () => {
+    const heard: string[] = [];
+    const job = (id: string) =>
+      defineJob({
+        id,
+        trigger: every(60),
+        tags: () => {
+          throw new Error("no tags");
+        },
+        run: async () => {},
+        ...(id === "hooked"
+          ? { onFailure: (run) => void heard.push(`hook ${run.job.id} ${run.error?.message}`) }
+          : undefined),
+      });
+    const client = world().client({ jobs: [job("hooked"), job("plain")] });
+    client.on("runFailed", ({ job: { id }, error }) => heard.push(`${id} ${error?.message}`));
+    await client.drain();
+    await pass(world(), client, 1);
+    expect(heard.sort()).toEqual(["hook hooked no tags", "hooked no tags", "plain no tags"]);
+    expect((await client.getRuns()).runs.map(({ status }) => status)).toEqual(["FAILED", "FAILED"]);
+  });
+
   test("a run by hand is an invoke like any other", async () => {
     const ticks: ScheduledPayload[] = [];
     const job = ticking(cron("0 0 1 1 *"), ticks);

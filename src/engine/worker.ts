@@ -11,7 +11,7 @@ import type { ExecutionHost } from "./execution-host.js";
 import { Idle } from "./idle.js";
 import { newId } from "./ids.js";
 import { executeInternal } from "./internal-runs.js";
-import { lateEnding } from "./overdue.js";
+import { finishOverdue, lateEnding } from "./overdue.js";
 import { ParkedFrames } from "./parked-frames.js";
 
 /** Executes runs in this process: slots, leases, kept frames, the way to stop. */
@@ -265,6 +265,7 @@ export class Worker implements ExecutionHost, ClaimerHost {
 
   async #tookMore(): Promise<boolean> {
     const { runs, overdue } = await this.#claimer.claim();
+    await finishOverdue(this.#engine, overdue);
     return runs.length > 0 || overdue.length > 0 || this.#isBusy;
   }
 

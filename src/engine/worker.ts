@@ -10,7 +10,7 @@ import { leftError } from "./execution-errors.js";
 import type { ExecutionHost } from "./execution-host.js";
 import { Idle } from "./idle.js";
 import { newId } from "./ids.js";
-import { executeInternal } from "./internal-runs.js";
+import { InternalLanes } from "./internal-lanes.js";
 import { finishOverdue, lateEnding } from "./overdue.js";
 import { ParkedFrames } from "./parked-frames.js";
 
@@ -18,6 +18,7 @@ import { ParkedFrames } from "./parked-frames.js";
 export class Worker implements ExecutionHost, ClaimerHost {
   readonly id: string;
   readonly ioOf = boundIo;
+  readonly lanes: InternalLanes;
   readonly #engine: Engine;
   readonly #concurrency: number;
   readonly #claimer: Claimer;
@@ -38,6 +39,7 @@ export class Worker implements ExecutionHost, ClaimerHost {
   constructor(engine: Engine, concurrency: number) {
     this.#engine = engine;
     this.#concurrency = concurrency;
+    this.lanes = new InternalLanes(concurrency);
     this.id = newId(engine.clock.now());
     this.#claimer = new Claimer(engine, this);
     this.#frames = new ParkedFrames(engine.maxParked, (frame) =>
@@ -85,11 +87,8 @@ export class Worker implements ExecutionHost, ClaimerHost {
   accept(claimed: ClaimedRun, claimedAtMono: number): void {
     const { jobId } = claimed.run;
     if (isInternal(jobId) && this.#running) {
-      // Takes no slot (contract E11).
-      void this.#meanwhile(async () => {
-        await executeInternal(this.#engine, claimed);
-        this.claimSoon();
-      });
+      const execution = this.lanes.execute(this.#engine, claimed);
+      void this.#meanwhile(() => execution.finally(() => this.claimSoon()));
       return;
     }
     if (!this.#running || this.freeSlots <= 0) {

@@ -33,6 +33,8 @@ export interface PreparedEvent extends StoredEvent {
   readonly now: number;
   /** Undefined: at once. */
   readonly deliverAt: number | undefined;
+  /** Names the task that sends it, the same in each try; undefined outside of runs. */
+  readonly sender: string | undefined;
 }
 
 /** The one run that an event id can have. */
@@ -50,6 +52,7 @@ export async function prepareEvent(
   engine: Engine,
   event: SendEvent,
   options: SendEventOptions,
+  sender?: string,
 ): Promise<PreparedEvent> {
   if (typeof event !== "object" || event === null) {
     throw new ConfigError(
@@ -71,6 +74,7 @@ export async function prepareEvent(
     meta: await metaOf(engine, event, { name, now, options }),
     now,
     deliverAt: deliveryTime(options, now),
+    sender,
   };
 }
 
@@ -178,5 +182,19 @@ export function delayedRun(event: PreparedEvent, deliverAt: number): NewRun {
     payload: event.payload,
     eventId: event.id,
     meta: event.meta,
+    state: delayedState([], event),
   };
+}
+
+/** Each of them repeats its send after a crash, which changes nothing then. */
+const MOST_SENDERS = 100;
+
+/** The tasks that have sent or changed a delayed event so far. */
+export function sendersOf({ state }: Pick<RunRecord, "state">): readonly string[] {
+  return (JSON.parse(state ?? "{}") as { senders?: string[] }).senders ?? [];
+}
+
+export function delayedState(before: readonly string[], { sender }: PreparedEvent): string {
+  const senders = sender === undefined ? before : [...before, sender].slice(-MOST_SENDERS);
+  return JSON.stringify(senders.length === 0 ? {} : { senders });
 }

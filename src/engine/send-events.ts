@@ -18,27 +18,25 @@ import {
 import { createEvents, type FanOut } from "./fan-out.js";
 import { tellOfOver } from "./over-at-creation.js";
 
-/** `isRepeat`: may be a second try of the very same send, which changes nothing then. */
-export interface SendSituation {
-  readonly isRepeat?: boolean;
-}
-
 /**
  * Stores the events and the runs they start, all or nothing. An id that was
  * sent before adds nothing, whoever sent it; only an event whose time has not
  * come takes the new payload and time.
+ * @param senderOf of events that a task sends: a name for each, the same in each try of the task
  */
 export async function sendEvents(
   engine: Engine,
   events: readonly SendEvent[],
   options: SendEventOptions = {},
-  { isRepeat = false }: SendSituation = {},
+  senderOf: (index: number) => string | undefined = () => undefined,
 ): Promise<readonly SentEvent[]> {
   assertOptions(options, ["deliverAt", "deliverAfter", "accountId"], "sendEvent");
   if (!Array.isArray(events)) {
     throw new ConfigError("EVENT_INVALID", `sendEvents takes a list, got ${describe(events)}.`);
   }
-  const prepared = await Promise.all(events.map((event) => prepareEvent(engine, event, options)));
+  const prepared = await Promise.all(
+    events.map((event, index) => prepareEvent(engine, event, options, senderOf(index))),
+  );
   const now = prepared.filter(({ deliverAt }) => deliverAt === undefined);
   const delayed = prepared.flatMap((event) =>
     event.deliverAt === undefined ? [] : [{ first: delayedRun(event, event.deliverAt) }],
@@ -54,7 +52,7 @@ export async function sendEvents(
     prepared.map(async (event) => {
       const fanOut = fanOuts.get(event);
       const isNew = fanOut?.isNew ?? isNewDelayed.get(eventRunId(event.id)) === true;
-      if (!isNew) return known(engine, event, isRepeat);
+      if (!isNew) return known(engine, event);
       if (fanOut === undefined) return { id: event.id, runIds: [] };
       return tellOf(engine, fanOut);
     }),
@@ -62,8 +60,8 @@ export async function sendEvents(
 }
 
 /** An event of this id was there. */
-async function known(engine: Engine, event: PreparedEvent, isRepeat: boolean): Promise<SentEvent> {
-  if (!isRepeat) await updateDelayed(engine, event);
+async function known(engine: Engine, event: PreparedEvent): Promise<SentEvent> {
+  await updateDelayed(engine, event);
   return { id: event.id, runIds: await runIdsOf(engine, event.id) };
 }
 

@@ -15,9 +15,7 @@ export function sendEventTask(
   options?: SendEventOptions,
 ): Promise<SentEvent> {
   return remembered(scope, key, "sendEvent", async (op) => {
-    const events = [withId(op, event, 0)];
-    const situation = { isRepeat: event.id === undefined };
-    const [sent] = await sendEvents(scope.execution.engine, events, options, situation);
+    const [sent] = await sendFrom(op, [event], options);
     return sent;
   });
 }
@@ -28,14 +26,22 @@ export function sendEventsTask(
   events: readonly SendEvent[],
   options?: SendEventOptions,
 ): Promise<readonly SentEvent[]> {
-  return remembered(scope, key, "sendEvents", (op) =>
-    sendEvents(
-      scope.execution.engine,
-      events.map((event, index) => withId(op, event, index)),
-      options,
-      { isRepeat: events.every((event) => event.id === undefined) },
-    ),
-  );
+  return remembered(scope, key, "sendEvents", (op) => sendFrom(op, events, options));
+}
+
+/** A crash between send and record repeats the send; the derived ids make that one send. */
+function sendFrom(
+  op: Op,
+  events: readonly SendEvent[],
+  options: SendEventOptions | undefined,
+): Promise<readonly SentEvent[]> {
+  const idOf = (index: number) => derivedId(`event ${index}`, op.runId, op.path, op.scope.tag);
+  const identified = events.map((event, index) => withId(event, idOf(index)));
+  return sendEvents(op.scope.execution.engine, identified, options, idOf);
+}
+
+function withId(event: SendEvent, id: string): SendEvent {
+  return event.id === undefined ? { ...event, id } : event;
 }
 
 export function getEventTask(scope: Scope, key: Key, id: string): Promise<EventView | undefined> {
@@ -50,10 +56,4 @@ export function cancelEventTask(scope: Scope, key: Key, id: string): Promise<boo
     assertText(id, "id of io.cancelEvent", { maxBytes: 512 });
     return cancelEvent(scope.execution.engine, id);
   });
-}
-
-/** A crash between send and record repeats the send; the derived id makes that one event. */
-function withId(op: Op, event: SendEvent, index: number): SendEvent {
-  if (event.id !== undefined) return event;
-  return { ...event, id: derivedId(`event ${index}`, op.runId, op.path, op.scope.tag) };
 }

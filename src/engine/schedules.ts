@@ -57,10 +57,17 @@ export async function putSchedule(
   await put(engine, id, definition, present);
 }
 
-/** Answers whether there was one. */
-export async function endSchedule(engine: Engine, name: string): Promise<boolean> {
-  const ending = { status: "CANCELED" } as const;
-  return (await finishRun(engine, scheduleRunId(name), () => ending)).result === "ended";
+/**
+ * Answers whether there was one.
+ * @param by names the task that ends it, the same in each try: repeated after a crash, it answers as
+ * at first and ends nothing that was registered since
+ */
+export async function endSchedule(engine: Engine, name: string, by?: string): Promise<boolean> {
+  const wasEnded = (run: RunRecord | undefined) => by !== undefined && run?.output === by;
+  const { result, run } = await finishRun(engine, scheduleRunId(name), (open) =>
+    wasEnded(open) ? undefined : { status: "CANCELED", output: by ?? null },
+  );
+  return result === "ended" || wasEnded(run);
 }
 
 function definitionOf(

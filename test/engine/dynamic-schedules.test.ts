@@ -1,6 +1,13 @@
 import { expect, test } from "vitest";
-import { type Context, defineJob, invokeTrigger, type ScheduledPayload } from "../../src/index.js";
-import { codeOf, thrownCode } from "./support.js";
+import {
+  type Context,
+  type DynamicSchedule,
+  defineJob,
+  invokeTrigger,
+  type ScheduledPayload,
+} from "../../src/index.js";
+import { Machine } from "./drive.js";
+import { codeOf, thrownCode, until } from "./support.js";
 import { describeEngine } from "./world.js";
 
 const MINUTE = 60_000;
@@ -139,6 +146,37 @@ describeEngine("dynamic schedules", (world) => {
     expect(minutes("k")).toEqual([1, 2, 3, 4].slice(0, minutes("k").length));
     expect(minutes("k").length).toBeGreaterThanOrEqual(3);
   });
+
+  test.each([
+    ["stays ended", false],
+    ["and registered by somebody else meanwhile stays registered", true],
+  ])(
+    "T17: what a run unregistered before its process crashed was there, %s",
+    async (_title, registersAgain) => {
+      const setup = (schedule: DynamicSchedule) =>
+        defineJob({
+          id: "setup",
+          trigger: invokeTrigger(),
+          run: async () => [await schedule.unregister("k"), await schedule.unregister("other")],
+        });
+      const doomed = new Machine(world(), {});
+      const doomedSchedule = doomed.client.defineDynamicSchedule({ id: "reports" });
+      doomed.client.attach(setup(doomedSchedule));
+      await doomedSchedule.register("k", { seconds: 60 });
+      const { id } = await doomed.client.invoke("setup");
+      doomed.dieAtCommit(2);
+      void doomed.client.drain();
+      await until(() => doomed.isFrozen);
+      const { client, schedule } = reporting();
+      expect(await schedule.list()).toEqual([]);
+      if (registersAgain) await schedule.register("k", { seconds: 120 });
+      world().clock.advance("31s");
+      client.attach(setup(schedule));
+      await client.drain();
+      expect(await client.getRun(id)).toMatchObject({ output: [true, false], executionCount: 2 });
+      expect(await schedule.list()).toHaveLength(registersAgain ? 1 : 0);
+    },
+  );
 
   test("ticks without a job pass, and the first job that comes gets the next one", async () => {
     const { client, schedule, ticks, pass } = reporting();

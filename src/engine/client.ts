@@ -40,6 +40,7 @@ import {
 } from "./manage-runs.js";
 import { type PurgeOptions, purge } from "./purge.js";
 import { type GetRunOptions, getRun, getRuns, type RunFilter, type RunList } from "./reads.js";
+import { removeJob } from "./remove-job.js";
 import { refuseInRun } from "./replay-guard.js";
 import { getRunStatuses, type RunStatuses } from "./run-statuses.js";
 import { getSchedules, pauseSchedule, resumeSchedule, type ScheduleView } from "./schedules.js";
@@ -94,10 +95,10 @@ export class Client {
     return new DynamicSchedule(this.#life, options);
   }
 
-  /** Forgets the registration of a job that no process has any more: events start no runs of it. */
+  /** Forgets a job that no process has any more: no event and no tick starts runs of it. */
   async removeJob(jobId: string): Promise<void> {
     await this.#life.ready();
-    await this.#life.engine.registry.remove(jobId);
+    await removeJob(this.#life.engine, jobId);
   }
 
   /** Executes runs in this process until `stop`. Keeps the process alive; installs no signal handler. */

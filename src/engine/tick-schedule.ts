@@ -9,7 +9,7 @@ import { heardRun } from "./fan-out.js";
 import { hooksOfOver, tellOfOver } from "./over-at-creation.js";
 import type { Registration } from "./registry.js";
 import { encodeMeta } from "./run-meta.js";
-import { type ScheduleState, scheduleRunId, stateOf } from "./schedule-state.js";
+import { type ScheduleState, scheduleName, stateOf } from "./schedule-state.js";
 
 /** Beside a lease: what a worker may take to notice that somebody died (contract E15). */
 const LONGEST_POLL_MS = 30_000;
@@ -50,7 +50,7 @@ function jobsOf(
 ): Registration[] | undefined {
   const { registry } = engine;
   if (dynamicId !== undefined) return registry.jobsOfSchedule(dynamicId);
-  const job = registry.get(run.id.slice(scheduleRunId("").length));
+  const job = registry.get(scheduleName(run));
   if (job?.trigger.type !== "schedule") return undefined;
   return job.enabled ? [job] : [];
 }

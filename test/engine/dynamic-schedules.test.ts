@@ -178,6 +178,23 @@ describeEngine("dynamic schedules", (world) => {
     },
   );
 
+  test("T17: one that was purged can be registered again, also by several at once, and has ticks of its own", async () => {
+    const { client, schedule, pass, minutes } = reporting("a");
+    const other = world().client().defineDynamicSchedule({ id: "reports" });
+    for (const seconds of [60, 120, 180]) {
+      await Promise.all([schedule, other].map((each) => each.register("k", { seconds })));
+      expect(await schedule.list()).toMatchObject([{ key: "k", schedule: { seconds } }]);
+      await pass(6);
+      expect(await other.unregister("k")).toBe(true);
+      expect(await schedule.unregister("k")).toBe(false);
+      expect(await schedule.list()).toEqual([]);
+      world().clock.advance(1);
+      await client.purge({ olderThan: 0 });
+    }
+    expect(minutes("k")).toHaveLength(6 + 3 + 2);
+    expect(await schedule.unregister("k")).toBe(false);
+  });
+
   test("ticks without a job pass, and the first job that comes gets the next one", async () => {
     const { client, schedule, ticks, pass } = reporting();
     await schedule.register("k", { seconds: 60 });

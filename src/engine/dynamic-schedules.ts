@@ -101,8 +101,9 @@ export class DynamicSchedule implements Trigger<ScheduledPayload> {
     });
   }
 
-  /** Ends the schedule of a key: it ticks no more. Answers whether there was one. */
-  unregister(key: string): Promise<boolean> {
+  /** Ends the schedule of a key: it ticks no more. Answers whether there was one. @throws ConfigError OPTION_INVALID */
+  async unregister(key: string): Promise<boolean> {
+    this.#assertKey(key);
     return this.#do([this.id, key, "unregister"], (op) =>
       endSchedule(
         this.#host.engine,
@@ -137,7 +138,7 @@ export class DynamicSchedule implements Trigger<ScheduledPayload> {
     schedule: DynamicScheduleOptions,
     options: RegisterOptions,
   ): ScheduleDefinition {
-    assertText(key, `key of dynamic schedule "${this.id}"`, { maxBytes: 256 });
+    this.#assertKey(key);
     const where = `schedule "${key}" of "${this.id}"`;
     assertOptions(options, ["metadata", "accountId"], where);
     if (options.accountId !== undefined) assertText(options.accountId, `accountId of ${where}`);
@@ -151,6 +152,10 @@ export class DynamicSchedule implements Trigger<ScheduledPayload> {
       key,
       dynamicId: this.id,
     };
+  }
+
+  #assertKey(key: string): void {
+    assertText(key, `key of dynamic schedule "${this.id}"`, { maxBytes: 256 });
   }
 
   /** At once, or as a task of the run that the calling code belongs to. */

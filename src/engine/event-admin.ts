@@ -1,4 +1,5 @@
 import type { EventView } from "../core/event.js";
+import { assertText } from "../core/key.js";
 import { displayStatus, isFinal } from "../core/run-status.js";
 import type { RunRecord, RunWrite } from "../core/storage.js";
 import type { Engine } from "./engine.js";
@@ -50,6 +51,7 @@ function updateOf(engine: Engine, event: PreparedEvent, run: RunRecord): RunWrit
 
 /** False: it was delivered, or is at this moment. */
 export async function cancelEvent(engine: Engine, id: string): Promise<boolean> {
+  assertText(id, "event id of cancelEvent");
   const [run] = await engine.storage.getRuns([eventRunId(id)]);
   if (run === undefined || run.jobId !== DELAYED_JOB) return false;
   if (run.status === "CANCELED") return true;
@@ -64,6 +66,7 @@ export async function cancelEvent(engine: Engine, id: string): Promise<boolean> 
 }
 
 export async function getEvent(engine: Engine, id: string): Promise<EventView | undefined> {
+  assertText(id, "event id of getEvent");
   const [sent, delivered] = await engine.storage.getRuns([eventRunId(id), deliveredRunId(id)]);
   if (sent === undefined) return undefined;
   const { eventContext, eventTimestamp } = decodeMeta(sent.meta);

@@ -1,5 +1,6 @@
 import { RunError } from "../core/errors.js";
 import type { AnyJob } from "../core/job.js";
+import { assertText } from "../core/key.js";
 import { assertInteger, assertOptions } from "../core/options.js";
 import { isFinal } from "../core/run-status.js";
 import { type Schedule, tickAfter } from "../core/schedule.js";
@@ -180,6 +181,7 @@ async function changeExisting(
   jobId: string,
   change: (state: ScheduleState) => ScheduleState | undefined,
 ): Promise<void> {
+  assertText(jobId, "job id of a schedule");
   const { id, run } = await schedulePlace(engine, jobId);
   const result = await changeState(engine, id, run, (state, isOver) =>
     isOver ? undefined : change(state),

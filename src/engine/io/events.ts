@@ -1,6 +1,6 @@
 import { derivedId } from "../../core/derived-id.js";
 import type { EventView, SendEvent, SendEventOptions, SentEvent } from "../../core/event.js";
-import { assertText, type Key } from "../../core/key.js";
+import type { Key } from "../../core/key.js";
 import { cancelEvent, getEvent } from "../event-admin.js";
 import type { Op } from "../op.js";
 import type { Scope } from "../scope.js";
@@ -36,24 +36,22 @@ function sendFrom(
   options: SendEventOptions | undefined,
 ): Promise<readonly SentEvent[]> {
   const idOf = (index: number) => derivedId(`event ${index}`, op.runId, op.path, op.scope.tag);
-  const identified = events.map((event, index) => withId(event, idOf(index)));
+  // What is no list, or no event, is refused where the client's is.
+  const identified = Array.isArray(events)
+    ? events.map((event: SendEvent, index) => withId(event, idOf(index)))
+    : events;
   return sendEvents(op.scope.execution.engine, identified, options, idOf);
 }
 
 function withId(event: SendEvent, id: string): SendEvent {
-  return event.id === undefined ? { ...event, id } : event;
+  const takesId = typeof event === "object" && event !== null && event.id === undefined;
+  return takesId ? { ...event, id } : event;
 }
 
 export function getEventTask(scope: Scope, key: Key, id: string): Promise<EventView | undefined> {
-  return remembered(scope, key, "getEvent", () => {
-    assertText(id, "id of io.getEvent", { maxBytes: 512 });
-    return getEvent(scope.execution.engine, id);
-  });
+  return remembered(scope, key, "getEvent", () => getEvent(scope.execution.engine, id));
 }
 
 export function cancelEventTask(scope: Scope, key: Key, id: string): Promise<boolean> {
-  return remembered(scope, key, "cancelEvent", () => {
-    assertText(id, "id of io.cancelEvent", { maxBytes: 512 });
-    return cancelEvent(scope.execution.engine, id);
-  });
+  return remembered(scope, key, "cancelEvent", () => cancelEvent(scope.execution.engine, id));
 }

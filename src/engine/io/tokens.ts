@@ -61,13 +61,35 @@ export function waitForTokenTask<T>(
   }
   const decode = ({ output }: TaskRecord) => codec.decode(output ?? "");
   return execution.call<T>(scope, key, "waitForToken", decode, (op, earlier) => {
-    let wakeAt = timeoutMs === undefined ? null : storeClock.now() + timeoutMs;
-    const isRecorded = earlier?.status === "WAITING";
-    if (isRecorded) wakeAt = earlier.wakeAt;
-    else recordWaiting(op, id, wakeAt);
-    waitForEnd(op, id, wakeAt ?? undefined);
-    if (isRecorded) execution.waits.lookAgain(op, id, (found) => seenAgain(op, id, found));
+    if (earlier?.status === "WAITING") {
+      waitForEnd(op, id, earlier.wakeAt ?? undefined);
+      execution.waits.lookAgain(op, id, (found) => seenAgain(op, id, found));
+      return;
+    }
+    void whenToken(op, id, () => {
+      const wakeAt = timeoutMs === undefined ? null : storeClock.now() + timeoutMs;
+      recordWaiting(op, id, wakeAt);
+      waitForEnd(op, id, wakeAt ?? undefined);
+    });
   });
+}
+
+/**
+ * The id of an ordinary run would be watched until that run has ended. One that
+ * is not there is for the watch to tell: the store may not have applied its
+ * creation yet (contract S10).
+ */
+async function whenToken(op: Op, id: string, wait: () => void): Promise<void> {
+  const { execution } = op.scope;
+  let isOther = false;
+  await execution.hold(async () => {
+    const target = await execution.engine.reader.read(id);
+    isOther = target !== undefined && target.jobId !== TOKEN_JOB;
+  });
+  // Recorded once the hold is over, so that record, watch and park are one commit.
+  if (op.scope.isClosed || !execution.isLive) return;
+  if (isOther) failOp(op, tokenNotFound(id));
+  else wait();
 }
 
 function recordWaiting(op: Op, targetId: string, wakeAt: number | null): void {

@@ -283,7 +283,11 @@ export class Client {
     return explainRun(this.#life.engine, idOf(run));
   }
 
-  /** Deletes runs that ended before `olderThan` ago. Event ids and idempotency keys stay remembered for `dedupeRetention`. */
+  /**
+   * Deletes runs, events and tokens that ended before `olderThan` ago. Those events and tokens that
+   * an open wait was told of stay a week longer, since its run's worker may be down; a wait that
+   * begins later finds what is still there. Ids and idempotency keys are remembered for `dedupeRetention`.
+   */
   async purge(options: PurgeOptions): Promise<{ purged: number }> {
     await this.#life.ready();
     return purge(this.#life.engine, options);

@@ -66,7 +66,7 @@ export function waitForTokenTask<T>(
       execution.waits.lookAgain(op, id, (found) => seenAgain(op, id, found));
       return;
     }
-    void whenToken(op, id, () => {
+    void unlessOver(op, id, () => {
       const wakeAt = timeoutMs === undefined ? null : storeClock.now() + timeoutMs;
       recordWaiting(op, id, wakeAt);
       waitForEnd(op, id, wakeAt ?? undefined);
@@ -75,21 +75,24 @@ export function waitForTokenTask<T>(
 }
 
 /**
- * The id of an ordinary run would be watched until that run has ended. One that
- * is not there is for the watch to tell: the store may not have applied its
- * creation yet (contract S10).
+ * What is over needs no watch, and an ordinary run would be watched until its
+ * end. A token that is not there is for the watch to tell: the store may not
+ * have applied its creation yet (contract S10).
  */
-async function whenToken(op: Op, id: string, wait: () => void): Promise<void> {
+async function unlessOver(op: Op, id: string, wait: () => void): Promise<void> {
   const { execution } = op.scope;
-  let isOther = false;
+  let found: RunRecord | undefined;
   await execution.hold(async () => {
-    const target = await execution.engine.reader.read(id);
-    isOther = target !== undefined && target.jobId !== TOKEN_JOB;
+    found = await execution.engine.reader.read(id);
   });
   // Recorded once the hold is over, so that record, watch and park are one commit.
   if (op.scope.isClosed || !execution.isLive) return;
-  if (isOther) failOp(op, tokenNotFound(id));
-  else wait();
+  if (found === undefined || isOpenToken(found)) wait();
+  else recordEnd(op, id, found);
+}
+
+function isOpenToken({ jobId, status }: RunRecord): boolean {
+  return jobId === TOKEN_JOB && !isFinal(status);
 }
 
 function recordWaiting(op: Op, targetId: string, wakeAt: number | null): void {

@@ -137,8 +137,8 @@ export const plantedBugs: readonly PlantedBug[] = [
   ]),
   bug("E9: the id of an event does not derive from its task", [
     "engine/io/events.ts",
-    "return { ...event, id: derivedId(",
-    "return { ...event, id: Math.random() + derivedId(",
+    "return takesId ? { ...event, id } : event;",
+    "return takesId ? { ...event, id: id + Math.random() } : event;",
   ]),
   bug("E9: the id of a child does not derive from its task", [
     "engine/io/invoke.ts",

@@ -167,8 +167,8 @@ export const plantedBugs: readonly PlantedBug[] = [
   ]),
   bug("E12: a parent takes a child that was retried for ended", [
     "engine/io/invoke-and-wait.ts",
-    "if (child !== undefined && !isFinal(child.status)) {",
-    "if (child !== undefined && !isFinal(child.status) && Number.isNaN(0)) {",
+    "if (!isOpen(child)) {\n      recordEnd(op, childId, child);\n      return;",
+    "if (child !== undefined) {\n      recordEnd(op, childId, child);\n      return;",
   ]),
   bug("E13: leases are extended by the local wall clock", [
     "engine/lease.ts",

@@ -135,6 +135,12 @@ export function waitUntilMs(when: Duration | Date, now: number, what: string): n
   return instant;
 }
 
+/** The instant of a valid `Date`, in milliseconds since the epoch; undefined for anything else. */
+export function instantOf(value: unknown): number | undefined {
+  const instant = isDate(value) ? value.getTime() : Number.NaN;
+  return Number.isNaN(instant) ? undefined : instant;
+}
+
 // By tag, since a Date from another realm (a vm context, as test runners use) is no instance of
 // ours.
 function isDate(value: unknown): value is Date {

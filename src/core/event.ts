@@ -74,7 +74,7 @@ export interface SendEventOptions {
    * then; until then, sending its id again replaces payload, context and time.
    */
   readonly deliverAt?: Date;
-  /** The same, counted from now. */
+  /** The same, counted from now. Not together with `deliverAt`. */
   readonly deliverAfter?: Duration;
   /** Readable as `context.account.id`. */
   readonly accountId?: string;

@@ -158,24 +158,37 @@ export function dueTicks(
   catchUp: CatchUp,
   { next, now, graceMs }: { readonly next: number; readonly now: number; readonly graceMs: number },
 ): DueTicks {
+  const graceFrom = now - graceMs;
   const fire: number[] = [];
   let missed: number | undefined;
   let last = next;
   let tick: number | undefined = next;
   for (let count = 0; tick !== undefined && tick <= now; count++) {
     if (fire.length === MOST_AT_ONCE) return { fire, next: tick, last };
-    if (catchUp === "all" || tick >= now - graceMs) {
+    if (catchUp === "all" || tick >= graceFrom) {
       if (catchUp === "one" && missed !== undefined) fire.push(missed);
       missed = undefined;
       fire.push(tick);
     } else {
+      if (count === MOST_WALKED) tick = lastTickBefore(schedule, tick, graceFrom);
       missed = tick;
     }
     last = tick;
-    const isFar = count === MOST_WALKED && catchUp !== "all";
-    const from: number = isFar ? Math.max(tick, now - graceMs) : tick;
-    tick = tickAfter(schedule, from, next);
+    tick = tickAfter(schedule, tick, next);
   }
   if (catchUp === "one" && missed !== undefined) fire.push(missed);
   return { fire, next: tick, last };
+}
+
+/** By halves, since a schedule only tells what comes next. `tick` is one of its ticks before `end`. */
+function lastTickBefore(schedule: Schedule, tick: number, end: number): number {
+  let found = tick;
+  let to = end;
+  while (found < to) {
+    const middle = Math.floor((found + to) / 2);
+    const later = tickAfter(schedule, middle, tick);
+    if (later !== undefined && later < end) found = later;
+    else to = middle;
+  }
+  return found;
 }

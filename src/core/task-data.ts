@@ -57,11 +57,16 @@ export interface TaskData {
   readonly winner?: string;
   /** The event that a wait received. */
   readonly eventId?: string;
+  /** Of a wait that was made anew: events that its earlier tries received, with the seq of each record. */
+  readonly passed?: readonly Receipt[];
   /** Epoch ms: earlier events do not count for an open wait. */
   readonly since?: number;
   /** How that run ended, once it has. */
   readonly child?: { readonly jobId: string; readonly status: string };
 }
+
+/** An event, and the seq of the record that says it was received. */
+export type Receipt = readonly [eventId: string, seq: number];
 
 export type AttemptRecord = readonly [startedAt: number, finishedAt: number, error: ErrorRecord];
 

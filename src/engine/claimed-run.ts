@@ -41,12 +41,7 @@ async function passRules(
   job: RunningJob,
   claimed: ClaimedRun,
 ): Promise<ClaimedRun | undefined> {
-  let passed: ClaimedRun | Ending | "waits";
-  try {
-    passed = await passFlow(engine, job, claimed);
-  } catch (error) {
-    passed = { status: "FAILED", error: toErrorRecord(error) };
-  }
+  const passed = await passFlow(engine, job, claimed);
   if (passed === "waits") return undefined;
   if ("run" in passed) return passed;
   await end(engine, job, claimed, passed);

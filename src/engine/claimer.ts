@@ -3,13 +3,12 @@ import { type ClaimedRun, type ClaimRequest, type ClaimResult, NEVER } from "../
 import { limitsOf } from "./admission.js";
 import { runOutsideScope } from "./async-context.js";
 import type { Engine } from "./engine.js";
+import type { InternalLanes } from "./internal-lanes.js";
 import { commonJobs } from "./internal-runs.js";
 import { nextMacrotask } from "./macrotask.js";
 import { finishOverdue } from "./overdue.js";
 
 const TASK_BUDGET = 16 * 1024 * 1024;
-/** Internal runs that are claimed at a time while all slots are taken. */
-const MOST_INTERNAL = 20;
 /** The bound for a lost hint while a subscription is alive (E15). */
 const LONGEST_POLL_MS = 30_000;
 
@@ -17,6 +16,7 @@ const LONGEST_POLL_MS = 30_000;
 export interface ClaimerHost {
   readonly id: string;
   readonly freeSlots: number;
+  readonly lanes: Pick<InternalLanes, "freeForHooks" | "freeForOthers">;
   /** A run that stalled twice is being executed: no second one beside it (E10). */
   readonly hasSuspect: boolean;
   accept(claimed: ClaimedRun, claimedAtMono: number): void;
@@ -123,8 +123,11 @@ export class Claimer {
 
   async #once(): Promise<void> {
     await this.#takeReclaims();
+    // A slot that becomes free meanwhile tells nothing of the runs that were not asked for.
+    const askedForRuns = this.#hasSlots;
     const { now, runs, nextDue, overdue, nextDeadline } = await this.claim();
-    this.#backlog = !this.#hasSlots || (nextDue !== null && nextDue <= now);
+    const isCutOff = nextDue !== null && nextDue <= now;
+    this.#backlog = !askedForRuns || !this.#hasSlots || isCutOff;
     await this.#renewRegistrations(now);
     if (overdue.length > 0) await finishOverdue(this.#engine, overdue);
     const { left } = (await this.#engine.rawStorage.deliver?.()) ?? { left: 0 };
@@ -162,14 +165,19 @@ export class Claimer {
 
   #request(only: readonly string[] | undefined): ClaimRequest {
     const jobs = this.#engine.jobs.all();
-    const hooks = jobs.map((job) => hookJobId(job.id));
-    // With all slots taken, what takes none goes on: hooks, events, ticks.
-    const own = this.#hasSlots ? jobs.map((job) => job.id) : [];
+    const { freeSlots, lanes } = this.#host;
+    // What has no room left is not asked for; the others go on.
+    const open = [
+      { room: lanes.freeForOthers, jobIds: commonJobs },
+      { room: lanes.freeForHooks, jobIds: jobs.map((job) => hookJobId(job.id)) },
+      { room: freeSlots, jobIds: jobs.map((job) => job.id) },
+    ].filter(({ room }) => room > 0);
+    const room = open.length === 0 ? 0 : Math.min(...open.map((each) => each.room));
     return {
       claimId: this.#engine.writeIds.next(),
       workerId: this.#host.id,
-      jobIds: [...commonJobs, ...hooks, ...own],
-      limit: only?.length ?? (this.#hasSlots ? this.#host.freeSlots : MOST_INTERNAL),
+      jobIds: open.flatMap(({ jobIds }) => jobIds),
+      limit: only?.length ?? room,
       leaseMs: this.#engine.leaseMs,
       limits: limitsOf(jobs),
       suspects: this.#host.hasSuspect ? 0 : 1,

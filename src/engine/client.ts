@@ -32,6 +32,7 @@ import type { ClientEventName, Listener } from "./emitter.js";
 import { ClientEnvStore } from "./env-store.js";
 import { cancelEvent, getEvent } from "./event-admin.js";
 import { type PurgeOptions, purge } from "./purge.js";
+import { removeJob } from "./remove-job.js";
 import { refuseInRun } from "./replay-guard.js";
 import { getSchedules, pauseSchedule, resumeSchedule, type ScheduleView } from "./schedules.js";
 import { sendEvents } from "./send-events.js";
@@ -85,10 +86,10 @@ export class Client extends ClientRuns {
     return new DynamicSchedule(this.#life, options);
   }
 
-  /** Forgets the registration of a job that no process has any more: events start no runs of it. */
+  /** Forgets a job that no process has any more: no event and no tick starts runs of it. */
   async removeJob(jobId: string): Promise<void> {
     await this.#life.ready();
-    await this.#life.engine.registry.remove(jobId);
+    await removeJob(this.#life.engine, jobId);
   }
 
   /** Executes runs in this process until `stop`. Keeps the process alive; installs no signal handler. */
@@ -194,7 +195,11 @@ export class Client extends ClientRuns {
     return { id: await invokeRun(this.#life.engine, this.#life.worker, job, payload, options) };
   }
 
-  /** Deletes runs that ended before `olderThan` ago. Event ids and idempotency keys stay remembered for `dedupeRetention`. */
+  /**
+   * Deletes runs, events and tokens that ended before `olderThan` ago. Those events and tokens that
+   * an open wait was told of stay a week longer, since its run's worker may be down; a wait that
+   * begins later finds what is still there. Ids and idempotency keys are remembered for `dedupeRetention`.
+   */
   async purge(options: PurgeOptions): Promise<{ purged: number }> {
     await this.#life.ready();
     return purge(this.#life.engine, options);

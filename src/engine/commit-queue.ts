@@ -6,6 +6,7 @@ import type {
   RunWrite,
   Storage,
 } from "../core/storage.js";
+import { storageRefused } from "./execution-errors.js";
 import { laterThisTurn, nextTurn } from "./macrotask.js";
 import type { Patience, Request } from "./patient-storage.js";
 
@@ -86,13 +87,16 @@ export class CommitQueue {
     });
   }
 
-  /** A write that belongs to no execution. */
+  /** A write that belongs to no execution. Rejects with STORAGE_FAILED if the storage refuses it. */
   submit(write: RunWrite): Promise<CommitResult> {
     return new Promise((resolve, reject) => {
       this.enqueue({
         isQueued: false,
         takeWrite: () => write,
-        written: (_, result) => resolve(result),
+        written: ({ runId }, result) => {
+          if (result.result === "rejected") reject(storageRefused(runId, result));
+          else resolve(result);
+        },
         abandoned: reject,
       });
     });

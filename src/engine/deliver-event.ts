@@ -1,8 +1,16 @@
 import { finalPatch } from "../core/final.js";
-import type { ClaimedRun, NewSignal, RunRecord, RunWrite, WaitingTask } from "../core/storage.js";
+import type {
+  ClaimedRun,
+  NewSignal,
+  RunPatch,
+  RunRecord,
+  RunWrite,
+  WaitingTask,
+} from "../core/storage.js";
 import type { Engine } from "./engine.js";
 import { deliveredRunId, storedEvent, topicsOf } from "./event-run.js";
 import { createEvents } from "./fan-out.js";
+import { endOfInternal } from "./purge.js";
 import { tellOf } from "./send-events.js";
 
 const PAGE = 500;
@@ -19,6 +27,7 @@ export async function deliverEvent(engine: Engine, { run }: ClaimedRun): Promise
   await engine.patience.until(() => engine.paths.reload(event.name));
   const topics = await topicsOf(engine, event, engine.paths.paths(event.name) ?? []);
   let after: { readonly runId: string; readonly path: string } | undefined;
+  let wasTold = false;
   for (;;) {
     const page = { limit: PAGE, ...(after === undefined ? undefined : { after }) };
     const waiting = await engine.patience.until(() => engine.rawStorage.listWaiting(topics, page));
@@ -27,7 +36,9 @@ export async function deliverEvent(engine: Engine, { run }: ClaimedRun): Promise
       if (await seeks(wait.task.filter ?? "{}")) signals.push(signalTo(wait, event.id));
     }
     const isLast = waiting.length < PAGE;
-    const answer = await engine.queue.submit(signalsWrite(engine, run, signals, isLast));
+    wasTold ||= signals.length > 0;
+    const write = signalsWrite(engine, run, signals, isLast ? { wasTold } : undefined);
+    const answer = await engine.queue.submit(write);
     if (isLast || answer.result !== "ok") return;
     const last = waiting.at(-1);
     after = last === undefined ? undefined : { runId: last.runId, path: last.task.path };
@@ -44,7 +55,7 @@ function signalsWrite(
   engine: Engine,
   { id, epoch }: RunRecord,
   signals: readonly NewSignal[],
-  isLast: boolean,
+  end: { readonly wasTold: boolean } | undefined,
 ): RunWrite {
   const now = engine.storeClock.now();
   return {
@@ -52,10 +63,14 @@ function signalsWrite(
     writeId: engine.writeIds.next(),
     guard: { epoch },
     ...(signals.length === 0 ? undefined : { signals }),
-    ...(isLast
-      ? { run: finalPatch({ status: "COMPLETED" }, now) }
-      : { leaseUntil: now + engine.leaseMs }),
+    ...(end === undefined
+      ? { leaseUntil: now + engine.leaseMs }
+      : { run: { ...completed(now), finishedAt: endOfInternal(now, end.wasTold) } }),
   };
+}
+
+function completed(now: number): RunPatch {
+  return finalPatch({ status: "COMPLETED" }, now);
 }
 
 /** The time of a delayed event has come. Made twice after a crash, it has the same id both times. */
@@ -69,6 +84,6 @@ export async function makeDelayed(engine: Engine, { run }: ClaimedRun): Promise<
     runId: run.id,
     writeId: engine.writeIds.next(),
     guard: { epoch: run.epoch },
-    run: finalPatch({ status: "COMPLETED" }, engine.storeClock.now()),
+    run: completed(engine.storeClock.now()),
   });
 }

@@ -1,3 +1,4 @@
+import { derivedId } from "../core/derived-id.js";
 import { assertJobId } from "../core/job-options.js";
 import { assertText, type Key } from "../core/key.js";
 import { assertOptions } from "../core/options.js";
@@ -16,6 +17,7 @@ import { currentScope } from "./async-context.js";
 import { encodeValue } from "./encode.js";
 import type { Engine } from "./engine.js";
 import { remembered } from "./io/remembered.js";
+import type { Op } from "./op.js";
 import { dynamicName, type ScheduleDefinition, scheduleTag, stateOf } from "./schedule-state.js";
 import { endSchedule, listScheduleRuns, putSchedule } from "./schedules.js";
 import type { Scope } from "./scope.js";
@@ -99,10 +101,15 @@ export class DynamicSchedule implements Trigger<ScheduledPayload> {
     });
   }
 
-  /** Ends the schedule of a key: it ticks no more. Answers whether there was one. */
-  unregister(key: string): Promise<boolean> {
-    return this.#do([this.id, key, "unregister"], () =>
-      endSchedule(this.#host.engine, dynamicName(this.id, key)),
+  /** Ends the schedule of a key: it ticks no more. Answers whether there was one. @throws ConfigError OPTION_INVALID */
+  async unregister(key: string): Promise<boolean> {
+    this.#assertKey(key);
+    return this.#do([this.id, key, "unregister"], (op) =>
+      endSchedule(
+        this.#host.engine,
+        dynamicName(this.id, key),
+        op === undefined ? undefined : taskName(op),
+      ),
     );
   }
 
@@ -131,7 +138,7 @@ export class DynamicSchedule implements Trigger<ScheduledPayload> {
     schedule: DynamicScheduleOptions,
     options: RegisterOptions,
   ): ScheduleDefinition {
-    assertText(key, `key of dynamic schedule "${this.id}"`, { maxBytes: 256 });
+    this.#assertKey(key);
     const where = `schedule "${key}" of "${this.id}"`;
     assertOptions(options, ["metadata", "accountId"], where);
     if (options.accountId !== undefined) assertText(options.accountId, `accountId of ${where}`);
@@ -147,8 +154,12 @@ export class DynamicSchedule implements Trigger<ScheduledPayload> {
     };
   }
 
+  #assertKey(key: string): void {
+    assertText(key, `key of dynamic schedule "${this.id}"`, { maxBytes: 256 });
+  }
+
   /** At once, or as a task of the run that the calling code belongs to. */
-  async #do<T>(taskKey: Key, work: () => Promise<T>): Promise<T> {
+  async #do<T>(taskKey: Key, work: (op?: Op) => Promise<T>): Promise<T> {
     const scope: Scope | undefined = currentScope();
     if (scope?.execution.isLive === true) {
       return remembered(scope, taskKey, "schedule", work);
@@ -158,4 +169,8 @@ export class DynamicSchedule implements Trigger<ScheduledPayload> {
     this.#host.claimSoon();
     return result;
   }
+}
+
+function taskName({ runId, path, scope }: Op): string {
+  return derivedId("schedule", runId, path, scope.tag);
 }

@@ -1,4 +1,4 @@
-import { durationMs } from "../core/duration.js";
+import { durationMs, instantOf } from "../core/duration.js";
 import { ConfigError } from "../core/errors.js";
 import { DEFAULT_SOURCE, nameOf, type SendEvent, type SendEventOptions } from "../core/event.js";
 import { eventTopics } from "../core/event-topic.js";
@@ -33,6 +33,8 @@ export interface PreparedEvent extends StoredEvent {
   readonly now: number;
   /** Undefined: at once. */
   readonly deliverAt: number | undefined;
+  /** Names the task that sends it, the same in each try; undefined outside of runs. */
+  readonly sender: string | undefined;
 }
 
 /** The one run that an event id can have. */
@@ -50,6 +52,7 @@ export async function prepareEvent(
   engine: Engine,
   event: SendEvent,
   options: SendEventOptions,
+  sender?: string,
 ): Promise<PreparedEvent> {
   if (typeof event !== "object" || event === null) {
     throw new ConfigError(
@@ -71,6 +74,7 @@ export async function prepareEvent(
     meta: await metaOf(engine, event, { name, now, options }),
     now,
     deliverAt: deliveryTime(options, now),
+    sender,
   };
 }
 
@@ -81,9 +85,12 @@ async function metaOf(
 ): Promise<string> {
   const { accountId } = options;
   if (accountId !== undefined) assertText(accountId, "accountId of sendEvent");
-  const eventTimestamp = timestamp === undefined ? now : new Date(timestamp).getTime();
-  if (Number.isNaN(eventTimestamp))
-    throw new ConfigError("EVENT_INVALID", `The timestamp of event "${name}" is an invalid Date.`);
+  const eventTimestamp = timestamp === undefined ? now : instantOf(timestamp);
+  if (eventTimestamp === undefined)
+    throw new ConfigError(
+      "EVENT_INVALID",
+      `The timestamp of event "${name}" is ${describe(timestamp)}; pass a valid Date.`,
+    );
   const meta = encodeMeta({
     eventName: name,
     eventTimestamp,
@@ -100,15 +107,23 @@ function deliveryTime(
   { deliverAt, deliverAfter }: SendEventOptions,
   now: number,
 ): number | undefined {
-  let at: number | undefined;
-  if (deliverAt !== undefined) {
-    at = new Date(deliverAt).getTime();
-    if (Number.isNaN(at))
-      throw new ConfigError("OPTION_INVALID", "deliverAt of sendEvent is an invalid Date.");
-  } else if (deliverAfter !== undefined) {
-    at = now + durationMs(deliverAfter, "deliverAfter of sendEvent");
+  if (deliverAt !== undefined && deliverAfter !== undefined)
+    throw new ConfigError(
+      "OPTION_INVALID",
+      "sendEvent got both deliverAt and deliverAfter; pass one of them.",
+    );
+  if (deliverAfter !== undefined) {
+    const delayMs = durationMs(deliverAfter, "deliverAfter of sendEvent");
+    return delayMs === 0 ? undefined : now + delayMs;
   }
-  return at === undefined || at <= now ? undefined : at;
+  if (deliverAt === undefined) return undefined;
+  const at = instantOf(deliverAt);
+  if (at === undefined)
+    throw new ConfigError(
+      "OPTION_INVALID",
+      `deliverAt of sendEvent is ${describe(deliverAt)}; pass a valid Date.`,
+    );
+  return at <= now ? undefined : at;
 }
 
 /** The event that a run of {@link EVENT_JOB} or {@link DELAYED_JOB} stands for. */
@@ -178,5 +193,19 @@ export function delayedRun(event: PreparedEvent, deliverAt: number): NewRun {
     payload: event.payload,
     eventId: event.id,
     meta: event.meta,
+    state: delayedState([], event),
   };
+}
+
+/** Each of them repeats its send after a crash, which changes nothing then. */
+const MOST_SENDERS = 100;
+
+/** The tasks that have sent or changed a delayed event so far. */
+export function sendersOf({ state }: Pick<RunRecord, "state">): readonly string[] {
+  return (JSON.parse(state ?? "{}") as { senders?: string[] }).senders ?? [];
+}
+
+export function delayedState(before: readonly string[], { sender }: PreparedEvent): string {
+  const senders = sender === undefined ? before : [...before, sender].slice(-MOST_SENDERS);
+  return JSON.stringify(senders.length === 0 ? {} : { senders });
 }

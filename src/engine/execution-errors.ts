@@ -50,10 +50,15 @@ export function nonDeterminism(run: RunRecord, record: TaskRecord, attempted: st
   );
 }
 
-export function storageRefused(runId: string, result: CommitResult): StorageError {
+export function storageRefused(
+  runId: string,
+  result: CommitResult,
+  outcome = "Nothing of it was stored.",
+): StorageError {
+  const reason = (result.reason ?? "no reason given").replace(/\.$/, "");
   return new StorageError(
     "STORAGE_FAILED",
-    `The storage refused a write of run ${runId}: ${(result.reason ?? "no reason given").replace(/\.$/, "")}. The run is parked; it is tried again later.`,
+    `The storage refused a write of run ${runId}: ${reason}. ${outcome}`,
     { cause: result.cause },
   );
 }

@@ -248,7 +248,8 @@ export class ExecutionWriter implements Writer {
   /** A row that the store will not take holds nobody else up: this run pauses with the reason on it. */
   #refused(result: CommitResult): void {
     const execution = this.#execution;
-    const error = storageRefused(execution.runId, result);
+    const outcome = "The run is parked; it is tried again later.";
+    const error = storageRefused(execution.runId, result, outcome);
     execution.engine.onTrouble(error);
     if (execution.phase === "running") {
       execution.leave({ kind: "blocked", error: toErrorRecord(error) });

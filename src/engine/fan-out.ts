@@ -1,11 +1,10 @@
 import { encodeErrorRecord, toErrorRecord } from "../core/error-record.js";
-import { hookRun } from "../core/final.js";
-import { isFinal } from "../core/run-status.js";
 import type { CreateGroup, NewRun } from "../core/storage.js";
 import { type Admission, admitText } from "./admission.js";
 import type { Engine } from "./engine.js";
 import { eventRun, type StoredEvent } from "./event-run.js";
 import { newId } from "./ids.js";
+import { hooksOfOver } from "./over-at-creation.js";
 import { type Listener, REGISTRY_KEY, type Registration } from "./registry.js";
 import { createRefused, payloadInvalid } from "./start-runs.js";
 
@@ -71,7 +70,7 @@ async function fanOutOf(engine: Engine, { event, runId }: Happening): Promise<Fa
   const runs = await Promise.all(jobs.map((job) => heardRun(engine, event, job, now)));
   const runIds = runs.map(({ id }) => id);
   const first = await eventRun(engine, event, { id: runId, runIds, paths, now });
-  const group = { first, further: [...runs, ...hooksOf(engine, runs, now)] };
+  const group = { first, further: [...runs, ...hooksOfOver(engine, runs, now)] };
   return { event, hasListeners: listeners.length > 0, runs, group, isNew: false };
 }
 
@@ -120,11 +119,4 @@ export async function heardRun(
   }
   const error = toErrorRecord(payloadInvalid(registered.id, admission.issues));
   return { ...run, status: "INVALID_PAYLOAD", error: encodeErrorRecord(error) };
-}
-
-/** Of runs that are over before they began. */
-function hooksOf(engine: Engine, runs: readonly NewRun[], now: number): NewRun[] {
-  return runs
-    .filter(({ status, jobId }) => isFinal(status) && engine.hasHook(jobId, "onFailure"))
-    .map((run) => hookRun({ ...run, generation: 1 }, "onFailure", now));
 }

@@ -2,6 +2,7 @@ import { type Ending, endSignals, finalPatch, hookOf, hookRun, isInternal } from
 import { isFinal, openStatuses } from "../core/run-status.js";
 import type { RunRecord, RunWrite } from "../core/storage.js";
 import type { Engine } from "./engine.js";
+import { endOfInternal } from "./purge.js";
 
 export interface Finished {
   /** "ended" by this call, or over or gone before. */
@@ -54,16 +55,15 @@ function outsiderWrite(
   now: number,
   signals: NonNullable<RunWrite["signals"]>,
 ): RunWrite {
+  const isOwn = isInternal(run.jobId);
   const hook = hookOf(ending.status);
-  const hooks =
-    isInternal(run.jobId) || !engine.hasHook(run.jobId, hook)
-      ? []
-      : [hookRun(run, hook, now, ending)];
+  const hooks = isOwn || !engine.hasHook(run.jobId, hook) ? [] : [hookRun(run, hook, now, ending)];
+  const patch = finalPatch(ending, now);
   return {
     runId: run.id,
     writeId: engine.writeIds.next(),
     guard: { statuses: openStatuses, inbox: run.inbox, generation: run.generation },
-    run: finalPatch(ending, now),
+    run: isOwn ? { ...patch, finishedAt: endOfInternal(now, signals.length > 0) } : patch,
     ...(signals.length === 0 ? undefined : { signals }),
     ...(hooks.length === 0 ? undefined : { runs: hooks }),
   };

@@ -1,11 +1,11 @@
+import { toErrorRecord } from "../core/error-record.js";
 import type { Ending } from "../core/final.js";
 import { hasFlow } from "../core/flow.js";
 import type { AnyJob } from "../core/job.js";
 import type { ClaimedRun, RunWrite } from "../core/storage.js";
 import type { Engine } from "./engine.js";
-import { storageRefused } from "./execution-errors.js";
 import { type Gate, GateKeeper } from "./flow-gate.js";
-import { flowStateOf, inTurn, rulesAhead } from "./flow-state.js";
+import { flowStateOf, flowTurn, rulesAhead } from "./flow-state.js";
 import { unstarted } from "./unstarted.js";
 
 /**
@@ -21,8 +21,16 @@ export async function passFlow(
   if (!hasFlow(job.options)) return claimed;
   const { run } = claimed;
   if (rulesAhead(job, flowStateOf(run)).length === 0) return claimed;
-  const payload = await engine.admittedPayload(run);
-  return inTurn(engine, job, payload, () => decide(engine, job, claimed, payload));
+  let payload: unknown;
+  let turn: string;
+  try {
+    payload = await engine.admittedPayload(run);
+    turn = flowTurn(job, payload);
+  } catch (error) {
+    // The code of a key is the user's.
+    return { status: "FAILED", error: toErrorRecord(error) };
+  }
+  return engine.storeTurns.take(turn, () => decide(engine, job, claimed, payload));
 }
 
 async function decide(
@@ -35,9 +43,7 @@ async function decide(
   for (;;) {
     const gate = await new GateKeeper(engine, job, run, payload, flowStateOf(run)).ask();
     if (gate.ending !== undefined) return gate.ending;
-    const answer = await engine.queue.submit(gateWrite(engine, claimed, gate));
-    const { result } = answer;
-    if (result === "rejected") engine.onTrouble(storageRefused(run.id, answer));
+    const { result } = await engine.queue.submit(gateWrite(engine, claimed, gate));
     if (result === "ok" && gate.state.wait === undefined)
       return { ...claimed, run: { ...run, state: JSON.stringify(gate.state) } };
     // Another start was decided on meanwhile.

@@ -9,7 +9,7 @@ import { rateLimitedError, skippedError, supersededBy } from "./flow-gate.js";
 import {
   type FlowState,
   flowKey,
-  inTurn,
+  flowTurn,
   isOpen,
   readFlow,
   type SingletonState,
@@ -33,7 +33,8 @@ export async function createInvokedRun(engine: Engine, run: NewRun): Promise<Cre
   if (!decidesAtOnce(job)) return createKeyedRun(engine, run);
   const { payload, admitted = null } = run;
   const decoded = await engine.admittedPayload({ payload, admitted });
-  return inTurn(engine, job, decoded, () => createDecided(engine, job, run, decoded));
+  const turn = flowTurn(job, decoded);
+  return engine.storeTurns.take(turn, () => createDecided(engine, job, run, decoded));
 }
 
 async function createDecided(

@@ -39,16 +39,10 @@ export function flowKey(job: AnyJob, rule: FlowRule, payload: unknown): string {
   return `${PREFIX}${job.id}/${rule}/${value}`;
 }
 
-/** Starts that share all their values are decided one after the other in this process, not against each other. */
-export function inTurn<T>(
-  engine: Engine,
-  job: AnyJob,
-  payload: unknown,
-  decide: () => Promise<T>,
-): Promise<T> {
+/** The same for starts that share all their values: they are decided one after the other in this process. */
+export function flowTurn(job: AnyJob, payload: unknown): string {
   const rules = flowRules.filter((rule) => job.options[rule] !== undefined);
-  const keys = rules.map((rule) => flowKey(job, rule, payload));
-  return engine.storeTurns.take(keys.join(" "), decide);
+  return rules.map((rule) => flowKey(job, rule, payload)).join(" ");
 }
 
 export interface KnownFlow<State> {

@@ -7,9 +7,15 @@ import { finishRun } from "./finish-run.js";
 import { decodeMeta } from "./run-meta.js";
 import { expiredTokenEnding, TOKEN_JOB } from "./tokens.js";
 
-/** Ends runs past their deadline, whoever holds them and whatever jobs this process knows (S11). */
+/**
+ * Ends runs past their deadline, whoever holds them and whatever jobs this process knows (S11).
+ * Throws the first problem once all have been tried.
+ */
 export async function finishOverdue(engine: Engine, runIds: readonly string[]): Promise<void> {
-  await Promise.all(runIds.map((runId) => finishRun(engine, runId, overdueEnding)));
+  const endings = runIds.map((runId) => finishRun(engine, runId, overdueEnding));
+  for (const ending of await Promise.allSettled(endings)) {
+    if (ending.status === "rejected") throw ending.reason;
+  }
 }
 
 function overdueEnding(run: RunRecord, now: number): Ending | undefined {

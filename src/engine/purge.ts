@@ -13,6 +13,17 @@ export interface PurgeOptions {
 
 const BATCH = 500;
 
+/**
+ * For so long an event or a token that a run was told of stays, on top of
+ * `olderThan`: that run is due, and its worker may be down.
+ */
+const KEPT_FOR_READERS_MS = 7 * 86_400_000;
+
+/** `finishedAt` of an event or a token; a purge goes by it. */
+export function endOfInternal(now: number, wasTold: boolean): number {
+  return wasTold ? now + KEPT_FOR_READERS_MS : now;
+}
+
 /** In batches, with a breath in between, so that traffic goes on. */
 export async function purge(engine: Engine, options: PurgeOptions): Promise<{ purged: number }> {
   assertOptions(options, ["olderThan", "dedupeRetention"], "purge");

@@ -1,9 +1,20 @@
 import type { TaskRecord } from "../core/storage.js";
-import { decodeTaskData } from "../core/task-data.js";
+import { decodeTaskData, type Receipt } from "../core/task-data.js";
 
-interface Receipt {
+interface Received {
   readonly path: string;
   readonly seq: number;
+}
+
+/** What a wait has received so far: a record that takes the place of this one keeps it. */
+export function receiptsOf(record: Pick<TaskRecord, "data" | "seq"> | undefined): {
+  readonly passed?: readonly Receipt[];
+} {
+  if (record === undefined) return {};
+  const { eventId, passed = [] } = decodeTaskData(record.data);
+  const all: readonly Receipt[] =
+    eventId === undefined ? passed : [...passed, [eventId, record.seq]];
+  return all.length === 0 ? {} : { passed: all };
 }
 
 /**
@@ -13,7 +24,7 @@ interface Receipt {
  */
 export class ReceivedEvents {
   readonly #records: () => Iterable<TaskRecord>;
-  #receipts: Map<string, Receipt[]> | undefined;
+  #received: Map<string, Received[]> | undefined;
   /** Path of each decided race, and that of its winner. */
   readonly #races = new Map<string, string>();
 
@@ -23,9 +34,9 @@ export class ReceivedEvents {
   }
 
   add(eventId: string, path: string, seq: number): void {
-    const receipts = this.#known().get(eventId) ?? [];
-    receipts.push({ path, seq });
-    this.#known().set(eventId, receipts);
+    const received = this.#known().get(eventId) ?? [];
+    received.push({ path, seq });
+    this.#known().set(eventId, received);
   }
 
   /** A race was decided: its other branches go on no more. */
@@ -35,8 +46,8 @@ export class ReceivedEvents {
 
   /** True if a wait received it before the record with this seq was written. */
   wasBefore(eventId: string, seq: number): boolean {
-    const receipts = this.#known().get(eventId) ?? [];
-    return receipts.some((receipt) => receipt.seq < seq && !this.#isLost(receipt.path));
+    const received = this.#known().get(eventId) ?? [];
+    return received.some((each) => each.seq < seq && !this.#isLost(each.path));
   }
 
   #isLost(path: string): boolean {
@@ -47,15 +58,16 @@ export class ReceivedEvents {
     return false;
   }
 
-  #known(): Map<string, Receipt[]> {
-    if (this.#receipts !== undefined) return this.#receipts;
-    this.#receipts = new Map();
-    for (const { kind, path, seq, data } of this.#records()) {
+  #known(): Map<string, Received[]> {
+    if (this.#received !== undefined) return this.#received;
+    this.#received = new Map();
+    for (const record of this.#records()) {
+      const { kind, path, data } = record;
       if (kind !== "waitForEvent" && kind !== "any") continue;
-      const { eventId, winner } = decodeTaskData(data);
-      if (eventId !== undefined) this.add(eventId, path, seq);
+      for (const [eventId, seq] of receiptsOf(record).passed ?? []) this.add(eventId, path, seq);
+      const { winner } = decodeTaskData(data);
       if (winner !== undefined) this.decided(path, winner);
     }
-    return this.#receipts;
+    return this.#received;
   }
 }

@@ -48,8 +48,13 @@ export function scheduleTag(dynamicId: string): string {
   return `schedule:${dynamicId}`;
 }
 
-export function scheduleRunId(name: string): string {
-  return `${SCHEDULE_JOB}/${name}`;
+/** `turn`: one that was purged is made anew under another id. */
+export function scheduleRunId(name: string, turn = 1): string {
+  return turn === 1 ? `${SCHEDULE_JOB}/${name}` : `${SCHEDULE_JOB}.${turn}/${name}`;
+}
+
+export function scheduleName({ id }: Pick<RunRecord, "id">): string {
+  return id.slice(id.indexOf("/") + 1);
 }
 
 export function stateOf({ state }: Pick<RunRecord, "state">): ScheduleState {

@@ -1,5 +1,6 @@
 import { RunError } from "../core/errors.js";
 import type { AnyJob } from "../core/job.js";
+import { assertText } from "../core/key.js";
 import { assertInteger, assertOptions } from "../core/options.js";
 import { isFinal } from "../core/run-status.js";
 import { type Schedule, tickAfter } from "../core/schedule.js";
@@ -7,17 +8,18 @@ import type { NewRun, RunQuery, RunRecord, RunWrite } from "../core/storage.js";
 import type { ScheduleTriggerData } from "../core/trigger.js";
 import type { Engine } from "./engine.js";
 import { finishRun } from "./finish-run.js";
+import { leavePlace, type SchedulePlace, schedulePlace } from "./schedule-place.js";
 import {
   firstState,
   redefined,
   SCHEDULE_JOB,
   type ScheduleDefinition,
   type ScheduleState,
-  scheduleRunId,
+  scheduleName,
   scheduleTag,
   stateOf,
 } from "./schedule-state.js";
-import { createRefused } from "./start-runs.js";
+import { createKeyedRun } from "./start-runs.js";
 
 const PAGE = 200;
 
@@ -39,11 +41,7 @@ export async function registerSchedules(engine: Engine, jobs: readonly AnyJob[])
     job.trigger.data.type === "schedule" ? [{ job, data: job.trigger.data }] : [],
   );
   if (scheduled.length === 0) return;
-  const ids = scheduled.map(({ job }) => scheduleRunId(job.id));
-  const runs = await engine.rawStorage.getRuns(ids);
-  for (const [index, { job, data }] of scheduled.entries()) {
-    await put(engine, ids[index] ?? "", definitionOf(job, data), runs[index]);
-  }
+  for (const { job, data } of scheduled) await putSchedule(engine, job.id, definitionOf(job, data));
 }
 
 /** Makes a schedule, changes it, or begins it anew. */
@@ -52,15 +50,28 @@ export async function putSchedule(
   name: string,
   definition: ScheduleDefinition,
 ): Promise<void> {
-  const id = scheduleRunId(name);
-  const [present] = await engine.storage.getRuns([id]);
-  await put(engine, id, definition, present);
+  for (;;) {
+    const place = await schedulePlace(engine, name);
+    const isDone =
+      place.run === undefined
+        ? await make(engine, name, place, definition)
+        : await change(engine, place.run, definition);
+    if (isDone) return;
+  }
 }
 
-/** Answers whether there was one. */
-export async function endSchedule(engine: Engine, name: string): Promise<boolean> {
-  const ending = { status: "CANCELED" } as const;
-  return (await finishRun(engine, scheduleRunId(name), () => ending)).result === "ended";
+/**
+ * Answers whether there was one.
+ * @param by names the task that ends it, the same in each try: repeated after a crash, it answers as
+ * at first and ends nothing that was registered since
+ */
+export async function endSchedule(engine: Engine, name: string, by?: string): Promise<boolean> {
+  const wasEnded = (run: RunRecord | undefined) => by !== undefined && run?.output === by;
+  const { id } = await schedulePlace(engine, name);
+  const { result, run } = await finishRun(engine, id, (open) =>
+    wasEnded(open) ? undefined : { status: "CANCELED", output: by ?? null },
+  );
+  return result === "ended" || wasEnded(run);
 }
 
 function definitionOf(
@@ -70,35 +81,32 @@ function definitionOf(
   return { schedule, catchUp, overlap, jitterMs, version };
 }
 
-async function put(
+/** False: somebody else was faster, with another definition perhaps, or the id is that of one that was purged. */
+async function make(
   engine: Engine,
-  id: string,
+  name: string,
+  place: SchedulePlace,
   definition: ScheduleDefinition,
-  present: RunRecord | undefined,
-): Promise<void> {
-  const now = engine.storeClock.now();
-  let run = present;
-  if (run === undefined) {
-    const first = scheduleRun(id, firstState(definition, now));
-    const createId = engine.writeIds.next();
-    const result = await engine.queue.create({ createId, groups: [{ first }] });
-    if (result.result !== "ok") throw createRefused(result);
-    if (result.groups[0]?.first.created === true) return;
-    // Somebody else was faster, with another definition perhaps.
-    [run] = await engine.storage.getRuns([id]);
-    if (run === undefined) throw purged(id);
-  }
-  await changeState(engine, id, run, (state, isOver) =>
-    isOver ? firstState(definition, now) : redefined(state, definition, now),
-  );
+): Promise<boolean> {
+  const { id } = place;
+  const first = scheduleRun(id, firstState(definition, engine.storeClock.now()));
+  if ((await createKeyedRun(engine, first)).created) return true;
+  const [present] = await engine.storage.getRuns([id]);
+  if (present === undefined) await leavePlace(engine, name, place);
+  return false;
 }
 
-/** Its id is remembered like that of any run. */
-function purged(id: string): RunError {
-  return new RunError(
-    "SCHEDULE_NOT_FOUND",
-    `Schedule ${id} ended and was purged; it can be registered again when dedupeRetention is over. Use another key or job id until then.`,
+/** False: it was purged at this moment. */
+async function change(
+  engine: Engine,
+  run: RunRecord,
+  definition: ScheduleDefinition,
+): Promise<boolean> {
+  const now = engine.storeClock.now();
+  const result = await changeState(engine, run.id, run, (state, isOver) =>
+    isOver ? firstState(definition, now) : redefined(state, definition, now),
   );
+  return result !== "missing";
 }
 
 function scheduleRun(id: string, state: ScheduleState): NewRun {
@@ -173,8 +181,8 @@ async function changeExisting(
   jobId: string,
   change: (state: ScheduleState) => ScheduleState | undefined,
 ): Promise<void> {
-  const id = scheduleRunId(jobId);
-  const [run] = await engine.storage.getRuns([id]);
+  assertText(jobId, "job id of a schedule");
+  const { id, run } = await schedulePlace(engine, jobId);
   const result = await changeState(engine, id, run, (state, isOver) =>
     isOver ? undefined : change(state),
   );
@@ -229,7 +237,7 @@ function viewOf(run: RunRecord, ticks: number): ScheduleView {
     tick = tickAfter(schedule, tick, tick);
   }
   return {
-    jobId: run.id.slice(scheduleRunId("").length),
+    jobId: scheduleName(run),
     schedule,
     paused,
     next: coming,

@@ -88,7 +88,7 @@ export class Scope {
    */
   #leaveParent(): void {
     const isOver = !this.#active && this.#openOps === 0 && (this.#children?.length ?? 0) === 0;
-    if (isOver) this.parent?.#forget(this);
+    if (isOver && this.parent !== undefined) this.parent.#forget(this);
   }
 
   /** The last one takes its place: a Set would be made anew each time it gets empty, which it does with every task. */

@@ -1,4 +1,3 @@
-import { decodeErrorRecord } from "../core/error-record.js";
 import { ConfigError } from "../core/errors.js";
 import {
   DEFAULT_SOURCE,
@@ -7,7 +6,6 @@ import {
   type SentEvent,
 } from "../core/event.js";
 import { assertOptions, describe } from "../core/options.js";
-import { isFinal } from "../core/run-status.js";
 import type { Engine } from "./engine.js";
 import { updateDelayed } from "./event-admin.js";
 import {
@@ -18,28 +16,27 @@ import {
   prepareEvent,
 } from "./event-run.js";
 import { createEvents, type FanOut } from "./fan-out.js";
-
-/** `isRepeat`: may be a second try of the very same send, which changes nothing then. */
-export interface SendSituation {
-  readonly isRepeat?: boolean;
-}
+import { tellOfOver } from "./over-at-creation.js";
 
 /**
  * Stores the events and the runs they start, all or nothing. An id that was
  * sent before adds nothing, whoever sent it; only an event whose time has not
  * come takes the new payload and time.
+ * @param senderOf of events that a task sends: a name for each, the same in each try of the task
  */
 export async function sendEvents(
   engine: Engine,
   events: readonly SendEvent[],
   options: SendEventOptions = {},
-  { isRepeat = false }: SendSituation = {},
+  senderOf: (index: number) => string | undefined = () => undefined,
 ): Promise<readonly SentEvent[]> {
   assertOptions(options, ["deliverAt", "deliverAfter", "accountId"], "sendEvent");
   if (!Array.isArray(events)) {
     throw new ConfigError("EVENT_INVALID", `sendEvents takes a list, got ${describe(events)}.`);
   }
-  const prepared = await Promise.all(events.map((event) => prepareEvent(engine, event, options)));
+  const prepared = await Promise.all(
+    events.map((event, index) => prepareEvent(engine, event, options, senderOf(index))),
+  );
   const now = prepared.filter(({ deliverAt }) => deliverAt === undefined);
   const delayed = prepared.flatMap((event) =>
     event.deliverAt === undefined ? [] : [{ first: delayedRun(event, event.deliverAt) }],
@@ -55,7 +52,7 @@ export async function sendEvents(
     prepared.map(async (event) => {
       const fanOut = fanOuts.get(event);
       const isNew = fanOut?.isNew ?? isNewDelayed.get(eventRunId(event.id)) === true;
-      if (!isNew) return known(engine, event, isRepeat);
+      if (!isNew) return known(engine, event);
       if (fanOut === undefined) return { id: event.id, runIds: [] };
       return tellOf(engine, fanOut);
     }),
@@ -63,8 +60,8 @@ export async function sendEvents(
 }
 
 /** An event of this id was there. */
-async function known(engine: Engine, event: PreparedEvent, isRepeat: boolean): Promise<SentEvent> {
-  if (!isRepeat) await updateDelayed(engine, event);
+async function known(engine: Engine, event: PreparedEvent): Promise<SentEvent> {
+  await updateDelayed(engine, event);
   return { id: event.id, runIds: await runIdsOf(engine, event.id) };
 }
 
@@ -75,12 +72,7 @@ export async function tellOf(
 ): Promise<SentEvent> {
   if (!hasListeners && engine.paths.paths(event.name) === undefined)
     engine.warnOnce(`event ${event.name}`, unheard(event));
-  const ended = runs.filter(({ status }) => isFinal(status)).map(({ id }) => id);
-  for (const run of ended.length === 0 ? [] : await engine.storage.getRuns(ended)) {
-    if (run === undefined || !isFinal(run.status)) continue;
-    const error = decodeErrorRecord(run.error ?? "");
-    engine.outsiderEnded(run, { status: run.status, error }, engine.storeClock.now());
-  }
+  await tellOfOver(engine, runs);
   return { id: event.id, runIds: runs.map(({ id }) => id) };
 }
 

@@ -6,9 +6,10 @@ import type { ScheduledPayload } from "../core/schedule-trigger.js";
 import type { ClaimedRun, NewRun, RunRecord, RunWrite } from "../core/storage.js";
 import type { Engine } from "./engine.js";
 import { heardRun } from "./fan-out.js";
+import { hooksOfOver, tellOfOver } from "./over-at-creation.js";
 import type { Registration } from "./registry.js";
 import { encodeMeta } from "./run-meta.js";
-import { type ScheduleState, scheduleRunId, stateOf } from "./schedule-state.js";
+import { type ScheduleState, scheduleName, stateOf } from "./schedule-state.js";
 
 /** Beside a lease: what a worker may take to notice that somebody died (contract E15). */
 const LONGEST_POLL_MS = 30_000;
@@ -26,17 +27,20 @@ export async function tickSchedule(engine: Engine, { run }: ClaimedRun): Promise
   await engine.patience.until(() => engine.registry.refresh());
   const state = stateOf(run);
   const jobs = jobsOf(engine, run, state);
-  const write =
+  const write: TickWrite =
     jobs === undefined
       ? { run: finalPatch({ status: "CANCELED" }, engine.storeClock.now()) }
       : await tickWrite(engine, run, state, jobs);
-  await engine.queue.submit({
+  const { result } = await engine.queue.submit({
     runId: run.id,
     writeId: engine.writeIds.next(),
     guard: { epoch: run.epoch },
     ...write,
   });
+  if (result === "ok") await tellOfOver(engine, write.runs ?? []);
 }
+
+type TickWrite = Pick<RunWrite, "run" | "runs" | "release">;
 
 /** Undefined if the job has no schedule of its own any more. */
 function jobsOf(
@@ -46,7 +50,7 @@ function jobsOf(
 ): Registration[] | undefined {
   const { registry } = engine;
   if (dynamicId !== undefined) return registry.jobsOfSchedule(dynamicId);
-  const job = registry.get(run.id.slice(scheduleRunId("").length));
+  const job = registry.get(scheduleName(run));
   if (job?.trigger.type !== "schedule") return undefined;
   return job.enabled ? [job] : [];
 }
@@ -56,7 +60,7 @@ async function tickWrite(
   run: RunRecord,
   state: ScheduleState,
   jobs: readonly Registration[],
-): Promise<Pick<RunWrite, "run" | "runs" | "release">> {
+): Promise<TickWrite> {
   const now = engine.storeClock.now();
   if (state.paused === true || state.next === null) return released(state, null);
   const graceMs = engine.leaseMs + LONGEST_POLL_MS;
@@ -79,10 +83,11 @@ async function tickWrite(
     ...(last <= now ? { last } : undefined),
     ...(runs.length === 0 ? undefined : { runs: { ...state.runs, ...latest } }),
   };
-  return { ...released(after, next), ...(runs.length === 0 ? undefined : { runs }) };
+  if (runs.length === 0) return released(after, next);
+  return { ...released(after, next), runs: [...runs, ...hooksOfOver(engine, runs, now)] };
 }
 
-function released(state: ScheduleState, wakeAt: number | null): Pick<RunWrite, "run" | "release"> {
+function released(state: ScheduleState, wakeAt: number | null): TickWrite {
   return {
     run: { status: "WAITING", state: JSON.stringify(state), stalls: 0 },
     release: { wakeAt, wakeSignals: 0 },

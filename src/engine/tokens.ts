@@ -10,6 +10,7 @@ import { encodeValue } from "./encode.js";
 import type { Engine } from "./engine.js";
 import { finishRun } from "./finish-run.js";
 import { newId } from "./ids.js";
+import { createKeyedRun } from "./start-runs.js";
 
 /**
  * Internal job of tokens. No worker executes a run of it: completing it is its
@@ -38,7 +39,7 @@ export function newToken(
 
 export async function createToken(engine: Engine, options: TokenOptions): Promise<Token> {
   const first = newToken(engine, options, { id: newId(engine.storeClock.now()) });
-  await engine.queue.create({ createId: engine.writeIds.next(), groups: [{ first }] });
+  await createKeyedRun(engine, first);
   return { id: first.id };
 }
 

@@ -10,8 +10,8 @@ import { leftError } from "./execution-errors.js";
 import type { ExecutionHost } from "./execution-host.js";
 import { Idle } from "./idle.js";
 import { newId } from "./ids.js";
-import { executeInternal } from "./internal-runs.js";
-import { lateEnding } from "./overdue.js";
+import { InternalLanes } from "./internal-lanes.js";
+import { finishOverdue, lateEnding } from "./overdue.js";
 import { ParkedFrames } from "./parked-frames.js";
 import { unstarted } from "./unstarted.js";
 
@@ -19,6 +19,7 @@ import { unstarted } from "./unstarted.js";
 export class Worker implements ExecutionHost, ClaimerHost {
   readonly id: string;
   readonly ioOf = boundIo;
+  readonly lanes: InternalLanes;
   readonly #engine: Engine;
   readonly #concurrency: number;
   readonly #claimer: Claimer;
@@ -39,6 +40,7 @@ export class Worker implements ExecutionHost, ClaimerHost {
   constructor(engine: Engine, concurrency: number) {
     this.#engine = engine;
     this.#concurrency = concurrency;
+    this.lanes = new InternalLanes(concurrency);
     this.id = newId(engine.clock.now());
     this.#claimer = new Claimer(engine, this);
     this.#frames = new ParkedFrames(engine.maxParked, (frame) =>
@@ -86,11 +88,8 @@ export class Worker implements ExecutionHost, ClaimerHost {
   accept(claimed: ClaimedRun, claimedAtMono: number): void {
     const { jobId } = claimed.run;
     if (isInternal(jobId) && this.#running) {
-      // Takes no slot (contract E11).
-      void this.#meanwhile(async () => {
-        await executeInternal(this.#engine, claimed);
-        this.claimSoon();
-      });
+      const execution = this.lanes.execute(this.#engine, claimed);
+      void this.#meanwhile(() => execution.finally(() => this.claimSoon()));
       return;
     }
     if (!this.#running || this.freeSlots <= 0) {
@@ -121,12 +120,13 @@ export class Worker implements ExecutionHost, ClaimerHost {
   }
 
   async #giveBack({ run, kept }: ClaimedRun): Promise<void> {
-    const status = run.lastSeq === 0 ? "PENDING" : "WAITING";
+    // An internal run records no tasks: an earlier holder may have done its work, which cannot be taken back.
+    const isNew = run.lastSeq === 0 && !isInternal(run.jobId);
     await this.#engine.queue.submit({
       runId: run.id,
       writeId: this.#engine.writeIds.next(),
       guard: { epoch: run.epoch },
-      run: { ...(kept ? undefined : unstarted(run)), status },
+      run: { ...(kept ? undefined : unstarted(run)), status: isNew ? "PENDING" : "WAITING" },
       release: { wakeAt: this.#engine.storeClock.now(), wakeSignals: 1 },
     });
   }
@@ -265,6 +265,7 @@ export class Worker implements ExecutionHost, ClaimerHost {
 
   async #tookMore(): Promise<boolean> {
     const { runs, overdue } = await this.#claimer.claim();
+    await finishOverdue(this.#engine, overdue);
     return runs.length > 0 || overdue.length > 0 || this.#isBusy;
   }
 

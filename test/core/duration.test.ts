@@ -1,7 +1,7 @@
 import { runInNewContext } from "node:vm";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { type Duration, durationMs, waitUntilMs } from "../../src/core/duration.js";
+import { type Duration, durationMs, instantOf, waitUntilMs } from "../../src/core/duration.js";
 
 const hour = 3_600_000;
 const invalid = expect.objectContaining({ name: "ConfigError", code: "OPTION_INVALID" });
@@ -127,5 +127,14 @@ describe("waitUntilMs", () => {
     const late = () => waitUntilMs(8.64e12, 1, "wait");
     expect(late).toThrow(invalid);
     expect(late).toThrow("wait is 8640000000000, which is no usable duration: it ends later than");
+  });
+});
+
+describe("instantOf", () => {
+  test("is that of a valid date, also of another realm, and of nothing else", () => {
+    expect(instantOf(new Date(5))).toBe(5);
+    expect(instantOf(runInNewContext("new Date(7)"))).toBe(7);
+    for (const other of [new Date(Number.NaN), null, undefined, true, 0, "2026-01-01", {}])
+      expect(instantOf(other)).toBeUndefined();
   });
 });

@@ -158,6 +158,22 @@ describe("due ticks", () => {
     }
   });
 
+  test("of years are made up for by the latest of those that were missed", () => {
+    const now = Date.parse("2026-07-03T10:02:30Z");
+    for (const [schedule, next] of [
+      [minutely, 60_000],
+      [intervalSchedule({ seconds: 60 }, "schedule"), now - 1_500 * 60_000 - 30_000],
+      [cron("* * * * *", "Asia/Tokyo"), Date.parse("2020-01-01T00:00Z")],
+    ] as const) {
+      const found = dueTicks(schedule, "one", { next, now, graceMs: 90_000 });
+      expect(found.fire).toEqual([now - 150_000, now - 90_000, now - 30_000]);
+      expect(found).toMatchObject({ last: now - 30_000, next: now + 30_000 });
+    }
+    const yearly = cron("0 0 1 1 *");
+    const state = { next: Date.parse("0001-01-01T00:00Z"), now, graceMs: 0 };
+    expect(dueTicks(yearly, "one", state).fire).toEqual([Date.parse("2026-01-01T00:00Z")]);
+  });
+
   test("end with the schedule", () => {
     const never: Schedule = { type: "cron", cron: "0 0 31 2 *", timezone: "UTC" };
     const state = { next: 5, now: 10, graceMs: 100 };

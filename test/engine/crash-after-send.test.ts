@@ -126,4 +126,41 @@ describeEngine("one event id twice in a call", (world) => {
     expect(end.sender?.output).toEqual(new Date(sentAt + 3_600_000));
     expect(end).toMatchObject({ first: 0, second: 0 });
   });
+
+  test("I13: so does one with an id of the user's, and with a time that another task gave it", async () => {
+    const end = await crashBetween(world(), async (io) => {
+      const event = { name: "told", id: "mine" };
+      const { id } = await io.sendEvent("tell", event, { deliverAfter: "1h" });
+      const before = await io.getEvent("before", id);
+      await io.sendEvents("later", [event, { ...event, payload: 2 }], { deliverAfter: "3h" });
+      const after = await io.getEvent("after", id);
+      return [before?.deliverAt, after?.deliverAt, after?.payload];
+    });
+    const sentAt = end.sender?.createdAt.getTime() ?? 0;
+    const recordedAt = sentAt + 31_000;
+    expect(end.sender?.output).toEqual([
+      new Date(sentAt + 3_600_000),
+      new Date(recordedAt + 3 * 3_600_000),
+      2,
+    ]);
+  });
+
+  test("I13: the repeated send of a crashed process changes nothing that somebody else has sent since", async () => {
+    const send = (io: Io) =>
+      io.sendEvent("tell", { name: "told", id: "mine", payload: 1 }, { deliverAfter: "1h" });
+    const doomed = new Machine(world(), { jobs: jobsOf(send) });
+    const handle = await doomed.client.invoke("sender");
+    doomed.dieAtCommit(1);
+    void doomed.client.drain();
+    await until(() => doomed.isFrozen);
+    const other = world().client();
+    const event = { name: "told", id: "mine", payload: 2 };
+    await other.sendEvent(event, { deliverAfter: "2h" });
+    const deliverAt = new Date(world().clock.now() + 7_200_000);
+    world().clock.advance("31s");
+    const heir = world().client({ jobs: jobsOf(send) });
+    await heir.drain();
+    expect((await heir.getRun(handle))?.status).toBe("COMPLETED");
+    expect(await heir.getEvent("mine")).toMatchObject({ deliverAt, payload: 2 });
+  });
 });

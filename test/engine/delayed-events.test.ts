@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { defineJob, eventTrigger } from "../../src/index.js";
-import { start } from "./drive.js";
-import { codeOf } from "./support.js";
+import { gate, Machine, start } from "./drive.js";
+import { codeOf, until } from "./support.js";
 import { describeEngine } from "./world.js";
 
 const echo = async (payload: unknown) => payload;
@@ -113,6 +113,39 @@ describeEngine("delayed events", (world) => {
     world().clock.advance("1h");
     await client.drain();
     expect(await client.cancelEvent("z")).toBe(false);
+  });
+
+  test("T10: it is too late also if the worker that delivered it died, and one that stops gave it back", async () => {
+    const jobs = [hears("j")];
+    const doomed = new Machine(world(), { jobs });
+    await doomed.client.sendEvent({ name: "e", id: "x" }, { deliverAfter: 60 });
+    world().clock.advance(60);
+    doomed.dieAtCommit(1);
+    void doomed.client.drain();
+    await until(() => doomed.isFrozen);
+    expect((await world().client().getEvent("x"))?.deliveredAt).toBeInstanceOf(Date);
+    world().clock.advance("31s");
+    const door = gate();
+    let hasClaimed = false;
+    const storage = world().storage();
+    const claimRuns = storage.claimRuns.bind(storage);
+    storage.claimRuns = async (request) => {
+      const answer = await claimRuns(request);
+      hasClaimed ||= answer.runs.length > 0;
+      await door.opened;
+      return answer;
+    };
+    const stopping = world().client({ jobs, storage });
+    await stopping.start();
+    await until(() => hasClaimed);
+    const stopped = stopping.stop({ timeout: 0 });
+    door.open();
+    await stopped;
+    const client = world().client({ jobs });
+    expect(await client.cancelEvent("x")).toBe(false);
+    await client.drain();
+    expect((await client.getEvent("x"))?.cancelledAt).toBeUndefined();
+    expect((await client.getRuns()).runs).toMatchObject([{ status: "COMPLETED" }]);
   });
 
   test("T10: getEvent gives the event with its runs, and nothing for an unknown id", async () => {

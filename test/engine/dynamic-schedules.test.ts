@@ -1,6 +1,13 @@
 import { expect, test } from "vitest";
-import { type Context, defineJob, invokeTrigger, type ScheduledPayload } from "../../src/index.js";
-import { codeOf, thrownCode } from "./support.js";
+import {
+  type Context,
+  type DynamicSchedule,
+  defineJob,
+  invokeTrigger,
+  type ScheduledPayload,
+} from "../../src/index.js";
+import { Machine } from "./drive.js";
+import { codeOf, thrownCode, until } from "./support.js";
 import { describeEngine } from "./world.js";
 
 const MINUTE = 60_000;
@@ -138,6 +145,54 @@ describeEngine("dynamic schedules", (world) => {
     expect(executions).toBe(world().maxParked > 0 ? 1 : 3);
     expect(minutes("k")).toEqual([1, 2, 3, 4].slice(0, minutes("k").length));
     expect(minutes("k").length).toBeGreaterThanOrEqual(3);
+  });
+
+  test.each([
+    ["stays ended", false],
+    ["and registered by somebody else meanwhile stays registered", true],
+  ])(
+    "T17: what a run unregistered before its process crashed was there, %s",
+    async (_title, registersAgain) => {
+      const setup = (schedule: DynamicSchedule) =>
+        defineJob({
+          id: "setup",
+          trigger: invokeTrigger(),
+          run: async () => [await schedule.unregister("k"), await schedule.unregister("other")],
+        });
+      const doomed = new Machine(world(), {});
+      const doomedSchedule = doomed.client.defineDynamicSchedule({ id: "reports" });
+      doomed.client.attach(setup(doomedSchedule));
+      await doomedSchedule.register("k", { seconds: 60 });
+      const { id } = await doomed.client.invoke("setup");
+      doomed.dieAtCommit(2);
+      void doomed.client.drain();
+      await until(() => doomed.isFrozen);
+      const { client, schedule } = reporting();
+      expect(await schedule.list()).toEqual([]);
+      if (registersAgain) await schedule.register("k", { seconds: 120 });
+      world().clock.advance("31s");
+      client.attach(setup(schedule));
+      await client.drain();
+      expect(await client.getRun(id)).toMatchObject({ output: [true, false], executionCount: 2 });
+      expect(await schedule.list()).toHaveLength(registersAgain ? 1 : 0);
+    },
+  );
+
+  test("T17: one that was purged can be registered again, also by several at once, and has ticks of its own", async () => {
+    const { client, schedule, pass, minutes } = reporting("a");
+    const other = world().client().defineDynamicSchedule({ id: "reports" });
+    for (const seconds of [60, 120, 180]) {
+      await Promise.all([schedule, other].map((each) => each.register("k", { seconds })));
+      expect(await schedule.list()).toMatchObject([{ key: "k", schedule: { seconds } }]);
+      await pass(6);
+      expect(await other.unregister("k")).toBe(true);
+      expect(await schedule.unregister("k")).toBe(false);
+      expect(await schedule.list()).toEqual([]);
+      world().clock.advance(1);
+      await client.purge({ olderThan: 0 });
+    }
+    expect(minutes("k")).toHaveLength(6 + 3 + 2);
+    expect(await schedule.unregister("k")).toBe(false);
   });
 
   test("ticks without a job pass, and the first job that comes gets the next one", async () => {

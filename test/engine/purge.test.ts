@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { eventTrigger, invokeTrigger } from "../../src/index.js";
+import { start } from "./drive.js";
 import { codeOf } from "./support.js";
 import { describeEngine } from "./world.js";
 
@@ -107,6 +108,33 @@ describeEngine("purge", (world) => {
     // The run, and that of its hook.
     expect(await client.purge({ olderThan: "1m" })).toEqual({ purged: 2 });
     expect(await client.getRun(handle)).toBeUndefined();
+  });
+
+  test("R19: what a run was told of stays for a week, so that its worker may be down meanwhile", async () => {
+    const other = world().client();
+    const tokens = [await other.createToken(), await other.createToken({ timeout: "1h" })];
+    const run = await start(world(), async (io) => {
+      const [done, expired] = tokens.map(({ id }, index) => io.waitForToken(["t", index], id));
+      const event = io.waitForEvent("e", { name: "e" });
+      return [await done, await codeOf(expired ?? event), (await event).payload];
+    });
+    await run.drain();
+    await other.completeToken(tokens[0]?.id ?? "", "done");
+    await other.sendEvent({ name: "e", id: "told", payload: "heard" });
+    await other.sendEvent({ name: "nobody", id: "untold" });
+    world().clock.advance("1h");
+    await other.drain();
+    for (let day = 0; day < 7; day++) {
+      await other.purge({ olderThan: 1 });
+      world().clock.advance("23h");
+    }
+    expect(await other.getEvent("untold")).toBeUndefined();
+    expect((await run.drain()).output).toEqual(["done", "WAIT_TIMEOUT", "heard"]);
+    world().clock.advance("1d");
+    await other.purge({ olderThan: 1 });
+    expect(await other.getEvent("told")).toBeUndefined();
+    for (const token of tokens)
+      expect(await codeOf(other.completeToken(token))).toBe("TOKEN_NOT_FOUND");
   });
 
   test("R19: more runs than one batch holds are all purged", async () => {

@@ -283,6 +283,46 @@ describeEngine("schedules", (world) => {
     expect(await codeOf(client.getSchedules({ ticks: -1 }))).toBe("OPTION_INVALID");
   });
 
+  test("a schedule that ended with its job and was purged begins anew with it", async () => {
+    const ticks: ScheduledPayload[] = [];
+    const client = world().client({ jobs: [ticking(every(60), ticks)] });
+    await client.drain();
+    await pass(world(), client, 2);
+    await client.stop({ timeout: 0 });
+    const other = world().client();
+    await other.removeJob("tick");
+    world().clock.advance(1);
+    expect(await other.purge({ olderThan: 0 })).toEqual({ purged: 3 });
+    for (const _ of ["first", "second"]) {
+      const again = world().client({ jobs: [ticking(every(60), ticks)] });
+      await again.drain();
+      await pass(world(), again, 2);
+      expect(await again.getSchedules()).toMatchObject([{ jobId: "tick" }]);
+      await again.pauseSchedule("tick");
+      expect(await other.getSchedules()).toMatchObject([{ jobId: "tick", paused: true }]);
+      await again.resumeSchedule("tick");
+    }
+    expect(ticks).toHaveLength(6);
+    expect((await other.getRuns()).runs.every(({ jobId }) => jobId === "tick")).toBe(true);
+  });
+
+  test("a schedule goes with its job, also while it is paused", async () => {
+    const jobs = [ticking(every(60)), defineJob({ id: "x", trigger: every(60), run: () => {} })];
+    const client = world().client({ jobs });
+    await client.drain();
+    await client.pauseSchedule("tick");
+    await client.stop({ timeout: 0 });
+    const other = world().client();
+    await other.removeJob("tick");
+    expect(await other.getSchedules()).toMatchObject([{ jobId: "x" }]);
+    await other.removeJob("x");
+    await other.removeJob("nobody");
+    expect(await other.getSchedules()).toEqual([]);
+    expect(await codeOf(other.resumeSchedule("tick"))).toBe("SCHEDULE_NOT_FOUND");
+    const back = world().client({ jobs: [ticking(every(60))] });
+    expect(await back.getSchedules()).toMatchObject([{ jobId: "tick", paused: false }]);
+  });
+
   test("C1: the context names the schedule as event and source", async () => {
     let seen: unknown;
     const job = defineJob({
@@ -301,6 +341,28 @@ describeEngine("schedules", (world) => {
       timestamp,
       source: { id: "tick", metadata: undefined },
     });
+  });
+
+  test("H2: a tick whose run fails before it begins calls onFailure once and is told of", async () => {
+    const heard: string[] = [];
+    const job = (id: string) =>
+      defineJob({
+        id,
+        trigger: every(60),
+        tags: () => {
+          throw new Error("no tags");
+        },
+        run: async () => {},
+        ...(id === "hooked"
+          ? { onFailure: (run) => void heard.push(`hook ${run.job.id} ${run.error?.message}`) }
+          : undefined),
+      });
+    const client = world().client({ jobs: [job("hooked"), job("plain")] });
+    client.on("runFailed", ({ job: { id }, error }) => heard.push(`${id} ${error?.message}`));
+    await client.drain();
+    await pass(world(), client, 1);
+    expect(heard.sort()).toEqual(["hook hooked no tags", "hooked no tags", "plain no tags"]);
+    expect((await client.getRuns()).runs.map(({ status }) => status)).toEqual(["FAILED", "FAILED"]);
   });
 
   test("a run by hand is an invoke like any other", async () => {

@@ -112,6 +112,37 @@ describeEngine("tokens", (world) => {
     expect(await codeOf(run.client.createToken({ timeout: "soon" }))).toBe("OPTION_INVALID");
   });
 
+  test("I4: a wait for an ordinary run is refused at once, and does not wait for its end", async () => {
+    const job = jobOf((io) => io.wait("year", "365d"), { id: "other" });
+    const client = world().client({ jobs: [job] });
+    const other = await client.invoke(job, {});
+    await client.drain();
+    const run = await start(world(), async (io) => {
+      const code = await codeOf(io.waitForToken("wait", other.id));
+      const { name } = await io.waitForAny("any", {
+        token: async (branch) => codeOf(branch.waitForToken("again", other.id)),
+        day: (branch) => branch.wait("day", "1d"),
+      });
+      return [code, name];
+    });
+    expect((await run.drain()).output).toEqual(["TOKEN_NOT_FOUND", "token"]);
+  });
+
+  test("a branch that loses while its token is looked up holds nothing up", async () => {
+    const { id } = await world().client().createToken();
+    const run = await start(world(), async (io) => {
+      const { name } = await io.waitForAny("any", {
+        token: (branch) => branch.waitForToken("wait", id),
+        task: (branch) => branch.runTask("task", () => "quick"),
+      });
+      await io.wait("hour", "1h");
+      return [name, await io.waitForToken("later", id)];
+    });
+    await run.drain();
+    await run.client.completeToken(id, "done");
+    expect((await run.finish()).output).toEqual(["task", "done"]);
+  });
+
   test("what a token cannot keep is refused, and it can still be completed", async () => {
     const client = world().client();
     const { id } = await client.createToken();

@@ -172,8 +172,8 @@ export const plantedBugs: readonly PlantedBug[] = [
   ]),
   bug("E9: the id of an event does not derive from its task", [
     "engine/io/events.ts",
-    "return { ...event, id: derivedId(",
-    "return { ...event, id: Math.random() + derivedId(",
+    "return takesId ? { ...event, id } : event;",
+    "return takesId ? { ...event, id: id + Math.random() } : event;",
   ]),
   bug("E9: the id of a child does not derive from its task", [
     "engine/io/invoke.ts",
@@ -202,8 +202,8 @@ export const plantedBugs: readonly PlantedBug[] = [
   ]),
   bug("E12: a parent takes a child that was retried for ended", [
     "engine/io/invoke-and-wait.ts",
-    "    if (!isOpen(child)) {\n      recordEnd",
-    "    if (!isOpen(child) || Number.isFinite(0)) {\n      recordEnd",
+    "if (!isOpen(child)) {\n      recordEnd(op, childId, child);\n      return;",
+    "if (child !== undefined) {\n      recordEnd(op, childId, child);\n      return;",
   ]),
   bug("E13: leases are extended by the local wall clock", [
     "engine/lease.ts",

@@ -1,6 +1,6 @@
 import { derivedId } from "../../core/derived-id.js";
 import type { EventView, SendEvent, SendEventOptions, SentEvent } from "../../core/event.js";
-import { assertText, type Key } from "../../core/key.js";
+import type { Key } from "../../core/key.js";
 import { cancelEvent, getEvent } from "../event-admin.js";
 import type { Op } from "../op.js";
 import type { Scope } from "../scope.js";
@@ -15,9 +15,7 @@ export function sendEventTask(
   options?: SendEventOptions,
 ): Promise<SentEvent> {
   return remembered(scope, key, "sendEvent", async (op) => {
-    const events = [withId(op, event, 0)];
-    const situation = { isRepeat: event.id === undefined };
-    const [sent] = await sendEvents(scope.execution.engine, events, options, situation);
+    const [sent] = await sendFrom(op, [event], options);
     return sent;
   });
 }
@@ -28,32 +26,32 @@ export function sendEventsTask(
   events: readonly SendEvent[],
   options?: SendEventOptions,
 ): Promise<readonly SentEvent[]> {
-  return remembered(scope, key, "sendEvents", (op) =>
-    sendEvents(
-      scope.execution.engine,
-      events.map((event, index) => withId(op, event, index)),
-      options,
-      { isRepeat: events.every((event) => event.id === undefined) },
-    ),
-  );
+  return remembered(scope, key, "sendEvents", (op) => sendFrom(op, events, options));
+}
+
+/** A crash between send and record repeats the send; the derived ids make that one send. */
+function sendFrom(
+  op: Op,
+  events: readonly SendEvent[],
+  options: SendEventOptions | undefined,
+): Promise<readonly SentEvent[]> {
+  const idOf = (index: number) => derivedId(`event ${index}`, op.runId, op.path, op.scope.tag);
+  // What is no list, or no event, is refused where the client's is.
+  const identified = Array.isArray(events)
+    ? events.map((event: SendEvent, index) => withId(event, idOf(index)))
+    : events;
+  return sendEvents(op.scope.execution.engine, identified, options, idOf);
+}
+
+function withId(event: SendEvent, id: string): SendEvent {
+  const takesId = typeof event === "object" && event !== null && event.id === undefined;
+  return takesId ? { ...event, id } : event;
 }
 
 export function getEventTask(scope: Scope, key: Key, id: string): Promise<EventView | undefined> {
-  return remembered(scope, key, "getEvent", () => {
-    assertText(id, "id of io.getEvent", { maxBytes: 512 });
-    return getEvent(scope.execution.engine, id);
-  });
+  return remembered(scope, key, "getEvent", () => getEvent(scope.execution.engine, id));
 }
 
 export function cancelEventTask(scope: Scope, key: Key, id: string): Promise<boolean> {
-  return remembered(scope, key, "cancelEvent", () => {
-    assertText(id, "id of io.cancelEvent", { maxBytes: 512 });
-    return cancelEvent(scope.execution.engine, id);
-  });
-}
-
-/** A crash between send and record repeats the send; the derived id makes that one event. */
-function withId(op: Op, event: SendEvent, index: number): SendEvent {
-  if (event.id !== undefined) return event;
-  return { ...event, id: derivedId(`event ${index}`, op.runId, op.path, op.scope.tag) };
+  return remembered(scope, key, "cancelEvent", () => cancelEvent(scope.execution.engine, id));
 }

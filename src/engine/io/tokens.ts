@@ -61,13 +61,38 @@ export function waitForTokenTask<T>(
   }
   const decode = ({ output }: TaskRecord) => codec.decode(output ?? "");
   return execution.call<T>(scope, key, "waitForToken", decode, (op, earlier) => {
-    let wakeAt = timeoutMs === undefined ? null : storeClock.now() + timeoutMs;
-    const isRecorded = earlier?.status === "WAITING";
-    if (isRecorded) wakeAt = earlier.wakeAt;
-    else recordWaiting(op, id, wakeAt);
-    waitForEnd(op, id, wakeAt ?? undefined);
-    if (isRecorded) execution.waits.lookAgain(op, id, (found) => seenAgain(op, id, found));
+    if (earlier?.status === "WAITING") {
+      waitForEnd(op, id, earlier.wakeAt ?? undefined);
+      execution.waits.lookAgain(op, id, (found) => seenAgain(op, id, found));
+      return;
+    }
+    void unlessOver(op, id, () => {
+      const wakeAt = timeoutMs === undefined ? null : storeClock.now() + timeoutMs;
+      recordWaiting(op, id, wakeAt);
+      waitForEnd(op, id, wakeAt ?? undefined);
+    });
   });
+}
+
+/**
+ * What is over needs no watch, and an ordinary run would be watched until its
+ * end. A token that is not there is for the watch to tell: the store may not
+ * have applied its creation yet (contract S10).
+ */
+async function unlessOver(op: Op, id: string, wait: () => void): Promise<void> {
+  const { execution } = op.scope;
+  let found: RunRecord | undefined;
+  await execution.hold(async () => {
+    found = await execution.engine.reader.read(id);
+  });
+  // Recorded once the hold is over, so that record, watch and park are one commit.
+  if (op.scope.isClosed || !execution.isLive) return;
+  if (found === undefined || isOpenToken(found)) wait();
+  else recordEnd(op, id, found);
+}
+
+function isOpenToken({ jobId, status }: RunRecord): boolean {
+  return jobId === TOKEN_JOB && !isFinal(status);
 }
 
 function recordWaiting(op: Op, targetId: string, wakeAt: number | null): void {

@@ -7,6 +7,7 @@ import { encodeTaskData } from "../../core/task-data.js";
 import { runInScope } from "../async-context.js";
 import { encodeValue } from "../encode.js";
 import type { Op } from "../op.js";
+import { receiptsOf } from "../received-events.js";
 import { Scope } from "../scope.js";
 import { rejected } from "./run-task.js";
 
@@ -96,7 +97,8 @@ function disarm(op: Op, all: Scope): void {
       open.record !== undefined &&
       (open.record.status === "WAITING" || open.record.status === "RUNNING")
     ) {
-      execution.record(open, { status: "CANCELED", data: encodeTaskData({ tag: open.scope.tag }) });
+      const data = encodeTaskData({ tag: open.scope.tag, ...receiptsOf(open.record) });
+      execution.record(open, { status: "CANCELED", data });
     }
     execution.ops.delete(open.path);
   }

@@ -20,6 +20,7 @@ import type { Sought } from "../event-match.js";
 import { storedEvent } from "../event-run.js";
 import { earliestEvent, type LookBack } from "../look-back.js";
 import type { Op } from "../op.js";
+import { receiptsOf } from "../received-events.js";
 import { eventOf } from "../run-meta.js";
 import type { Scope } from "../scope.js";
 import { payloadInvalid } from "../start-runs.js";
@@ -159,7 +160,7 @@ class OpenEventWait {
   #record(since: number, wakeAt: number | null): Promise<void> {
     const { execution, tag } = this.#op.scope;
     return new Promise((resolve) => {
-      const data = encodeTaskData({ tag, since });
+      const data = encodeTaskData({ tag, since, ...receiptsOf(this.#op.record) });
       const topics = this.#lookBacks.map(({ topic }) => topic);
       const filter = this.#wanted.text;
       execution.record(this.#op, { status: "WAITING", wakeAt, data, topics, filter }, resolve);
@@ -220,6 +221,7 @@ class OpenEventWait {
       new WaitTimeoutError(
         `No event ${names} that fits came in time for "${path}" of run ${runId}. Raise the timeout, or look whether the event was sent with this name, source and payload.`,
       ),
+      receiptsOf(this.#op.record),
     );
   }
 
@@ -228,17 +230,18 @@ class OpenEventWait {
     const { execution } = op.scope;
     const { engine } = execution;
     const eventId = event.eventId ?? "";
+    const data = { eventId, ...receiptsOf(op.record) };
     try {
       const received = await this.#received(event);
       const output = await encodeValue(engine, received, `event of "${op.path}"`);
       execution.record(
         op,
-        { status: "COMPLETED", attempts: 1, output, data: encodeTaskData({ eventId }) },
+        { status: "COMPLETED", attempts: 1, output, data: encodeTaskData(data) },
         "settle",
       );
     } catch (error) {
       // It was this wait's event all the same: another wait does not get it again.
-      failOp(op, error, { eventId });
+      failOp(op, error, data);
     }
     if (op.record?.status !== "WAITING") execution.received.add(eventId, op.path, op.seq);
   }

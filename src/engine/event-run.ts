@@ -1,5 +1,5 @@
 import { durationMs } from "../core/duration.js";
-import { ConfigError } from "../core/errors.js";
+import { ConfigError, PayloadError } from "../core/errors.js";
 import { DEFAULT_SOURCE, nameOf, type SendEvent, type SendEventOptions } from "../core/event.js";
 import { eventTopics } from "../core/event-topic.js";
 import { assertText } from "../core/key.js";
@@ -52,7 +52,7 @@ export async function prepareEvent(
   options: SendEventOptions,
 ): Promise<PreparedEvent> {
   if (typeof event !== "object" || event === null) {
-    throw new ConfigError(
+    throw new PayloadError(
       "EVENT_INVALID",
       `sendEvent takes { name, payload?, … }, got ${describe(event)}.`,
     );
@@ -83,7 +83,7 @@ async function metaOf(
   if (accountId !== undefined) assertText(accountId, "accountId of sendEvent");
   const eventTimestamp = timestamp === undefined ? now : new Date(timestamp).getTime();
   if (Number.isNaN(eventTimestamp))
-    throw new ConfigError("EVENT_INVALID", `The timestamp of event "${name}" is an invalid Date.`);
+    throw new PayloadError("EVENT_INVALID", `The timestamp of event "${name}" is an invalid Date.`);
   const meta = encodeMeta({
     eventName: name,
     eventTimestamp,

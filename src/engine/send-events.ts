@@ -1,5 +1,5 @@
 import { decodeErrorRecord } from "../core/error-record.js";
-import { ConfigError } from "../core/errors.js";
+import { PayloadError } from "../core/errors.js";
 import {
   DEFAULT_SOURCE,
   type SendEvent,
@@ -37,7 +37,7 @@ export async function sendEvents(
 ): Promise<readonly SentEvent[]> {
   assertOptions(options, ["deliverAt", "deliverAfter", "accountId"], "sendEvent");
   if (!Array.isArray(events)) {
-    throw new ConfigError("EVENT_INVALID", `sendEvents takes a list, got ${describe(events)}.`);
+    throw new PayloadError("EVENT_INVALID", `sendEvents takes a list, got ${describe(events)}.`);
   }
   const prepared = await Promise.all(events.map((event) => prepareEvent(engine, event, options)));
   const now = prepared.filter(({ deliverAt }) => deliverAt === undefined);

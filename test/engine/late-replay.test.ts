@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import type { Context, Io } from "../../src/index.js";
-import { jobOf, type Machine, start, turns } from "./drive.js";
-import { describeEngine } from "./world.js";
+import { jobOf, start, turns } from "./drive.js";
+import { describeEngine, type World } from "./world.js";
 
 /**
  * Code that gets to its wait later when it is replayed than it did at first: the
@@ -17,7 +17,7 @@ function lateWhenReplayed(wait: (io: Io) => Promise<unknown>) {
   };
 }
 
-async function inSteps(world: Machine, run: Awaited<ReturnType<typeof start>>) {
+async function inSteps(world: World, run: Awaited<ReturnType<typeof start>>) {
   for (let step = 0; step < 8; step++) {
     await run.drain();
     await turns(10);

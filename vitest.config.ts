@@ -17,6 +17,7 @@ const builtPackage = [
   "test/package/**/*.test.ts",
   "test/examples/**/*.test.ts",
   "test/readme/**/*.test.ts",
+  "test/docs/docs.test.ts",
 ];
 const processKills = ["test/kill/**/*.test.ts"];
 const simulation = ["test/sim/**/*.test.ts"];

@@ -9,7 +9,7 @@ import { memory } from "./storage/memory/index.js";
  * @example
  * const client = createClient({ id: "shop", storage: sqlite("shop.db"), jobs: [welcome] });
  * await client.start();
- * @throws ConfigError OPTION_UNKNOWN, OPTION_INVALID, STORAGE_INVALID, JOB_DUPLICATE
+ * @throws ConfigError OPTION_UNKNOWN, OPTION_INVALID, JOB_DUPLICATE; StorageError STORAGE_INVALID
  */
 export function createClient(options: ClientOptions = {}): Client {
   checkClientOptions(options);

@@ -103,10 +103,6 @@ export const errorCodes = {
     concern: "task",
     help: "job.invoke needs a key as its first argument inside a run, and takes none outside of runs.",
   },
-  TASK_FAILED: {
-    concern: "task",
-    help: "A task failed for good; `cause` is what its last attempt threw.",
-  },
   TASK_TIMEOUT: {
     concern: "task",
     help: "One attempt of a task took longer than its `timeout`; heed `task.signal`, or raise the timeout.",

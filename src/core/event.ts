@@ -1,5 +1,5 @@
 import type { Duration } from "./duration.js";
-import { ConfigError } from "./errors.js";
+import { ConfigError, PayloadError } from "./errors.js";
 import type { FilterFor } from "./filter-types.js";
 import { assertText } from "./key.js";
 import { assertOptions } from "./options.js";
@@ -154,7 +154,7 @@ export const DEFAULT_SOURCE = "pawl";
 export function nameOf(name: EventName): string {
   const text: unknown = typeof name === "string" ? name : name?.name;
   if (typeof text !== "string") {
-    throw new ConfigError(
+    throw new PayloadError(
       "EVENT_INVALID",
       "An event needs a name: a string or a defineEvent() result.",
     );

@@ -1,4 +1,4 @@
-import { ConfigError, RunError } from "./errors.js";
+import { ConfigError, TaskError } from "./errors.js";
 
 /**
  * How a job finds the engine without importing it. Both live on globalThis,
@@ -58,7 +58,7 @@ export async function invokeAndWaitFromJob(
 ): Promise<unknown> {
   const io = shared().currentIo?.();
   if (io === undefined) {
-    throw new RunError(
+    throw new TaskError(
       "INVOKE_KEY_REQUIRED",
       `${method} of job "${job.id}" works only inside a run, where the parent can park. Outside, use client.invoke and client.waitForRun.`,
     );
@@ -71,8 +71,8 @@ function isKey(value: unknown): boolean {
   return typeof value === "string" || Array.isArray(value);
 }
 
-function keyRequired(jobId: string, method: string): RunError {
-  return new RunError(
+function keyRequired(jobId: string, method: string): TaskError {
+  return new TaskError(
     "INVOKE_KEY_REQUIRED",
     `Inside a run, ${method} of job "${jobId}" takes a key first: job.${method}("some-key", payload, options).`,
   );

@@ -4,6 +4,7 @@ import { ConfigError } from "../core/errors.js";
 import type { AnyJob } from "../core/job.js";
 import { assertText } from "../core/key.js";
 import { parseWith } from "../core/schema.js";
+import type { Storage } from "../core/storage.js";
 import { encodeValue } from "./encode.js";
 import { admittedText, type Engine, SAME_AS_PAYLOAD } from "./engine.js";
 import { isThenable } from "./thenable.js";
@@ -83,6 +84,15 @@ function limitKeysOf(job: AnyJob, payload: unknown): readonly string[] {
   }
   assertText(value, `concurrencyLimit.key of job "${job.id}"`);
   return [`key:${job.id}/${value}`];
+}
+
+/** A limit that nobody keeps would be worse than none. */
+export function assertLimitIsKept(job: AnyJob, storage: Storage): void {
+  if (job.options.concurrencyLimit === undefined || storage.capabilities.limits) return;
+  throw new ConfigError(
+    "OPTION_INVALID",
+    `Job "${job.id}" has a concurrencyLimit, and the storage adapter "${storage.name}" keeps none (capabilities.limits is false). Leave the limit out, or use another adapter.`,
+  );
 }
 
 /** The limits that these jobs name, by limit id, for the claim. */

@@ -4,6 +4,7 @@ import { offerCurrentIo, offerInvoker } from "../core/job-invoke.js";
 import { assertJob } from "../core/job-options.js";
 import { assertOptions } from "../core/options.js";
 import type { Storage } from "../core/storage.js";
+import { assertLimitIsKept } from "./admission.js";
 import { currentIo } from "./bound-io.js";
 import type { ClientOptions } from "./client-options.js";
 import { assertJobIsNew, leavePlace, takePlace } from "./client-places.js";
@@ -74,6 +75,7 @@ export class ClientLife {
 
   attach(job: AnyJob): void {
     assertJob(job);
+    assertLimitIsKept(job, this.engine.rawStorage);
     assertJobIsNew(this.#client, job.id);
     this.engine.jobs.add(job);
     this.#withdrawals.push(

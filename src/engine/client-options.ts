@@ -1,7 +1,7 @@
 import type { Clock } from "../core/clock.js";
 import type { Codec } from "../core/codec.js";
 import type { Environment, Organization, Project } from "../core/context.js";
-import { ConfigError } from "../core/errors.js";
+import { ConfigError, StorageError } from "../core/errors.js";
 import type { AnyJob, LogLevel } from "../core/job.js";
 import { assertLogLevel } from "../core/job-options.js";
 import { assertText } from "../core/key.js";
@@ -101,13 +101,13 @@ function checkStorage(storage: unknown): void {
   const candidate =
     typeof storage === "object" && storage !== null ? (storage as Partial<Storage>) : {};
   if (typeof candidate.commit !== "function" || typeof candidate.claimRuns !== "function") {
-    throw new ConfigError(
+    throw new StorageError(
       "STORAGE_INVALID",
       `storage of createClient is no storage adapter, got ${describe(storage)}. Pass memory(), sqlite("file.db") or an adapter of your own.`,
     );
   }
   if (candidate.specVersion !== SPEC_VERSION) {
-    throw new ConfigError(
+    throw new StorageError(
       "STORAGE_INVALID",
       `The storage adapter "${candidate.name}" follows contract version ${candidate.specVersion}, this library ${SPEC_VERSION}. Install versions that fit.`,
     );

@@ -1,5 +1,5 @@
 import type { Duration } from "../core/duration.js";
-import { ConfigError } from "../core/errors.js";
+import { PayloadError } from "../core/errors.js";
 import type {
   EventName,
   EventView,
@@ -115,7 +115,7 @@ export class Client extends ClientRuns {
     options?: SendEventOptions,
   ): Promise<SentEvent> {
     const [sent] = await this.sendEvents([event], options);
-    if (sent === undefined) throw new ConfigError("EVENT_INVALID", "sendEvent got no event.");
+    if (sent === undefined) throw new PayloadError("EVENT_INVALID", "sendEvent got no event.");
     return sent;
   }
 

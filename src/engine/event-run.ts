@@ -1,5 +1,5 @@
 import { durationMs, instantOf } from "../core/duration.js";
-import { ConfigError } from "../core/errors.js";
+import { ConfigError, PayloadError } from "../core/errors.js";
 import { DEFAULT_SOURCE, nameOf, type SendEvent, type SendEventOptions } from "../core/event.js";
 import { eventTopics } from "../core/event-topic.js";
 import { assertText } from "../core/key.js";
@@ -55,7 +55,7 @@ export async function prepareEvent(
   sender?: string,
 ): Promise<PreparedEvent> {
   if (typeof event !== "object" || event === null) {
-    throw new ConfigError(
+    throw new PayloadError(
       "EVENT_INVALID",
       `sendEvent takes { name, payload?, … }, got ${describe(event)}.`,
     );
@@ -87,7 +87,7 @@ async function metaOf(
   if (accountId !== undefined) assertText(accountId, "accountId of sendEvent");
   const eventTimestamp = timestamp === undefined ? now : instantOf(timestamp);
   if (eventTimestamp === undefined)
-    throw new ConfigError(
+    throw new PayloadError(
       "EVENT_INVALID",
       `The timestamp of event "${name}" is ${describe(timestamp)}; pass a valid Date.`,
     );

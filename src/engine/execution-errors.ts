@@ -1,4 +1,4 @@
-import { RunError, StorageError, TaskError } from "../core/errors.js";
+import { RunError, StorageError, type TaskError } from "../core/errors.js";
 import { isFinal } from "../core/run-status.js";
 import type { CommitResult, RunRecord, TaskRecord } from "../core/storage.js";
 
@@ -43,7 +43,7 @@ export function finishedError(runId: string): RunError {
 }
 
 export function nonDeterminism(run: RunRecord, record: TaskRecord, attempted: string): TaskError {
-  return new TaskError(
+  return new RunError(
     "NON_DETERMINISM",
     `Run ${run.id} of job "${run.jobId}" recorded "${record.path}" as ${record.kind}, and the code now calls ${attempted} with that key. Give the new call another key, or bring the old code back; the run is parked until then.`,
     { details: { runId: run.id, path: record.path, recorded: record.kind, attempted } },

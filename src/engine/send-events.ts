@@ -1,4 +1,4 @@
-import { ConfigError } from "../core/errors.js";
+import { PayloadError } from "../core/errors.js";
 import {
   DEFAULT_SOURCE,
   type SendEvent,
@@ -32,7 +32,7 @@ export async function sendEvents(
 ): Promise<readonly SentEvent[]> {
   assertOptions(options, ["deliverAt", "deliverAfter", "accountId"], "sendEvent");
   if (!Array.isArray(events)) {
-    throw new ConfigError("EVENT_INVALID", `sendEvents takes a list, got ${describe(events)}.`);
+    throw new PayloadError("EVENT_INVALID", `sendEvents takes a list, got ${describe(events)}.`);
   }
   const prepared = await Promise.all(
     events.map((event, index) => prepareEvent(engine, event, options, senderOf(index))),

@@ -219,4 +219,20 @@ describeEngine("concurrency limits", (world) => {
     await client.drain();
     expect((await client.getRun(handle))?.output).toBe("fine");
   });
+
+  test("D7: a job with a limit is refused by a client whose storage keeps none", () => {
+    const kept = world().storage();
+    const capabilities = { ...kept.capabilities, limits: false };
+    const storage = new Proxy(kept, {
+      get(target, name) {
+        const member: unknown = Reflect.get(target, name);
+        if (name === "capabilities") return capabilities;
+        return typeof member === "function" ? member.bind(target) : member;
+      },
+    });
+    const client = world().client({ storage });
+    const job = { id: "j", trigger: invokeTrigger(), run: () => {} };
+    expect(() => client.defineJob({ ...job, concurrencyLimit: 1 })).toThrow(/"j".*keeps none/);
+    expect(client.defineJob(job).id).toBe("j");
+  });
 });

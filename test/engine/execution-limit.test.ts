@@ -69,7 +69,7 @@ describeEngine("executionLimitMs", (world) => {
     expect(ended.executionCount).toBe(6);
   });
 
-  test("G16: executions that die without a record end as TIMED_OUT, naming the open task", async () => {
+  test("R9, G16: executions that die without a record end as TIMED_OUT, naming the open task", async () => {
     let deaths = 0;
     let machine: Machine | undefined;
     const job = jobOf(

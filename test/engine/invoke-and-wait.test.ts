@@ -15,7 +15,7 @@ const child = jobOf(
 const withChild = { client: { jobs: [child] } };
 
 describeEngine("invokeAndWait", (world) => {
-  test("the parent parks until the child ends and gets its output, the same at each replay", async () => {
+  test("T21: the parent parks until the child ends and gets its output, the same at each replay", async () => {
     const seen: unknown[] = [];
     const run = await runToEnd(
       world(),
@@ -36,7 +36,7 @@ describeEngine("invokeAndWait", (world) => {
     expect(seen.at(-1)).toEqual(seen[0]);
   });
 
-  test("a child that fails or is cancelled is an answer, not an exception", async () => {
+  test("T21: a child that fails or is cancelled is an answer, not an exception", async () => {
     const run = await start(
       world(),
       async (io) => {
@@ -99,7 +99,7 @@ describeEngine("invokeAndWait", (world) => {
     expect(await run.client.getRun(id)).toMatchObject({ status: "COMPLETED", output: true });
   });
 
-  test("a batch answers in the order of its items and wakes its parent once", async () => {
+  test("T22: a batch answers in the order of its items and wakes its parent once", async () => {
     const run = await start(
       world(),
       async (io) => {
@@ -121,7 +121,12 @@ describeEngine("invokeAndWait", (world) => {
     expect((await run.drain()).output).toEqual([60, "failed", 40]);
   });
 
-  test("a batch with concurrency has at most so many children at a time", async () => {
+  test("T22: a batch of nothing is an empty list", async () => {
+    const run = await runToEnd(world(), (io) => io.batchInvokeAndWait("b", "child", []), withChild);
+    expect(run).toMatchObject({ status: "COMPLETED", output: [], executionCount: 1 });
+  });
+
+  test("T22: a batch with concurrency has at most so many children at a time", async () => {
     const run = await start(
       world(),
       (io) =>

@@ -53,7 +53,7 @@ describeEngine("start, stop and drain", (world) => {
     expect(await second.getRun(handle)).toMatchObject({ status: "COMPLETED" });
   });
 
-  test("G17: a task that does not end in time gets its signal, and its lease is given back", async () => {
+  test("R14, G17: a task that does not end in time gets its signal, and its lease is given back", async () => {
     const signals: AbortSignal[] = [];
     let calls = 0;
     let hangs = true;

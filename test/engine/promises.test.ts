@@ -120,7 +120,7 @@ describeEngine("promises", (world) => {
     }
   });
 
-  test("io.try: catches what its body rejects with, and so does plain try/catch", async () => {
+  test("I6: io.try catches what its body rejects with, and so does plain try/catch", async () => {
     const run = await runToEnd(world(), async (io): Promise<unknown> => {
       const a = await io.try(
         () => fails(io, "a"),

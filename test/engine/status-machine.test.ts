@@ -100,6 +100,14 @@ class Watcher {
   }
 }
 
+test("R1: a run is read with one of eleven statuses, six of which are final", () => {
+  const badEnds = ["FAILED", "CANCELED", "TIMED_OUT", "INVALID_PAYLOAD", "UNRESOLVED_AUTH"];
+  const final = ["COMPLETED", ...badEnds];
+  expect([...finalStatuses].sort()).toEqual([...final].sort());
+  const all = [...open, "WAITING_ON_CONNECTIONS", ...final];
+  expect([...runStatuses].sort()).toEqual(all.sort());
+});
+
 test("R2: random commands lead to transitions of the table only, and only retryRun leaves a final state", async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(command, { maxLength: 25 }), async (commands) => {

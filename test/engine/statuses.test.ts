@@ -4,7 +4,7 @@ import { codeOf } from "./support.js";
 import { describeEngine } from "./world.js";
 
 describeEngine("statuses", (world) => {
-  test("I18: a status is readable while the run goes on, with its history", async () => {
+  test("C5, I18: a status is readable while the run goes on, with its history", async () => {
     const run = await start(world(), async (io) => {
       const status = await io.createStatus("import", { label: "Import", state: "loading" });
       await io.wait("first hour", "1h");

@@ -90,7 +90,7 @@ describeEngine("io.store", (world) => {
     expect(await client.store.env.increment("count", -2)).toBe(10);
   });
 
-  test("I19: compare-and-set lets one of many through, in runs and outside", async () => {
+  test("I19, C13: compare-and-set lets one of many through, in runs and outside", async () => {
     const claim = jobOf(async (io, context) =>
       io.store.env.compareAndSet("claim", "leader", undefined, context.run.id),
     );

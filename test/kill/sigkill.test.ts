@@ -16,7 +16,7 @@ afterEach(async () => {
   rig = undefined;
 });
 
-test(`${cycles} workers are killed at random moments, and nothing is lost, changed or repeated without need`, {
+test(`R8: ${cycles} workers are killed at random moments, and nothing is lost, changed or repeated without need`, {
   timeout: 120_000 + cycles * 20_000,
 }, async () => {
   const current = new Rig();

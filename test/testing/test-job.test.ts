@@ -15,7 +15,7 @@ import { testJob } from "../../src/testing/index.js";
 const day = 86_400_000;
 const invoked = invokeTrigger();
 
-describe("testJob executes a job", () => {
+describe("N7: testJob executes a job", () => {
   test("whose waits and retries last for years", async () => {
     const charge = vi.fn((attempt: number) => {
       if (attempt < 3) throw new Error("down");

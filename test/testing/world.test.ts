@@ -21,7 +21,7 @@ function daily(times: string[]) {
 }
 
 describe("advance", () => {
-  test("lets clients execute at every instant that is due on the way", async () => {
+  test("R18: lets clients execute at every instant that is due on the way", async () => {
     const world = testWorld();
     const times: string[] = [];
     const client = world.client({ jobs: [daily(times)] });

@@ -19,6 +19,9 @@ export const taskKinds = [
   "status",
   "getEvent",
   "cancelEvent",
+  "backgroundFetch",
+  "backgroundFetchResponse",
+  "backgroundPoll",
   "yield",
   "random",
   "now",
@@ -51,6 +54,8 @@ export interface TaskData {
   readonly eventId?: string;
   /** Epoch ms: earlier events do not count for an open wait. */
   readonly since?: number;
+  /** Epoch ms: a poll gives up then. */
+  readonly deadlineAt?: number;
   /** How that run ended, once it has. */
   readonly child?: { readonly jobId: string; readonly status: string };
 }

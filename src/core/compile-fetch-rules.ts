@@ -49,10 +49,7 @@ export function compileFetchRules(
   const rules = Object.entries(retry ?? {}).map(([pattern, strategy]) =>
     ruleOf(pattern, strategy, `retry "${pattern}" of ${where}`),
   );
-  const timeout =
-    timeoutRetry === undefined
-      ? undefined
-      : { matches: () => true, retry: resolveRetry(timeoutRetry) };
+  const timeout = timeoutRetry === undefined ? undefined : resolveRetry(timeoutRetry);
   return { rules, timeout };
 }
 

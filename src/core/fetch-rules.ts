@@ -52,7 +52,7 @@ export interface Rule {
 export interface FetchRules {
   readonly rules: readonly Rule[];
   /** Of timeouts; without it they are looked up as "network". */
-  readonly timeout: Rule | undefined;
+  readonly timeout: ResolvedRetry | undefined;
 }
 
 /** What follows a try. */
@@ -77,16 +77,22 @@ export function judge(
   now: number,
   random: () => number,
 ): Verdict {
-  const rule = outcome === "timeout" && timeout !== undefined ? timeout : firstRule(rules, outcome);
-  if (rule === undefined)
-    return typeof outcome === "object" && isSuccess(outcome.status)
-      ? { kind: "accept" }
-      : { kind: "reject" };
-  const { limit } = rule.retry;
-  const allowed = typeof outcome === "object" ? headerOf(outcome, rule.limitHeader) : undefined;
-  const delay = retryDelayMs(rule.retry, tries, random);
-  if (delay === undefined) return { kind: "reject", limit, allowed };
-  const resetAt = typeof outcome === "object" ? rule.resetAt?.(outcome, now) : undefined;
+  const rule = firstRule(rules, outcome);
+  const retry = outcome === "timeout" && timeout !== undefined ? timeout : rule?.retry;
+  if (retry === undefined) {
+    const isGood = typeof outcome === "object" && isSuccess(outcome.status);
+    return { kind: isGood ? "accept" : "reject" };
+  }
+  const answer = typeof outcome === "object" ? outcome : undefined;
+  const delay = retryDelayMs(retry, tries, random);
+  if (delay === undefined) {
+    return {
+      kind: "reject",
+      limit: retry.limit,
+      allowed: answer && headerOf(answer, rule?.limitHeader),
+    };
+  }
+  const resetAt = answer && rule?.resetAt?.(answer, now);
   if (resetAt === undefined) return { kind: "retry", at: now + delay };
   return { kind: "retry", at: Math.max(resetAt, now + shortestResetMs) };
 }
@@ -98,8 +104,8 @@ function firstRule(rules: readonly Rule[], outcome: Answer | NoAnswer): Rule | u
 
 /** No rule allows more tries than this. */
 export function mostTries({ rules, timeout }: FetchRules): number {
-  const limits = [...rules, ...(timeout === undefined ? [] : [timeout])];
-  return Math.max(1, ...limits.map((rule) => rule.retry.limit));
+  const retries = [...rules.map(({ retry }) => retry), timeout];
+  return Math.max(1, ...retries.map((retry) => retry?.limit ?? 1));
 }
 
 export function headerOf({ headers }: Answer, name: string | undefined): string | undefined {

@@ -1,3 +1,6 @@
+/** What is no address. */
+const NONE = -1n;
+
 /**
  * Special ranges of the registries of IANA: this host and network, private, carrier-grade NAT,
  * loopback, link-local (cloud metadata), protocol assignments, documentation, relays, benchmarks,
@@ -33,14 +36,10 @@ interface Range {
   readonly shift: bigint;
 }
 
-function rangeOf(
-  range: string,
-  read: (address: string) => bigint | undefined,
-  width: number,
-): Range {
+function rangeOf(range: string, read: (address: string) => bigint, width: number): Range {
   const [base = "", bits = ""] = range.split("/");
   const shift = BigInt(width - Number(bits));
-  return { prefix: (read(base) ?? 0n) >> shift, shift };
+  return { prefix: read(base) >> shift, shift };
 }
 
 function isIn(address: bigint, { prefix, shift }: Range): boolean {
@@ -55,16 +54,16 @@ function isIn(address: bigint, { prefix, shift }: Range): boolean {
  */
 export function isPublicAddress(address: string): boolean {
   const ipv4 = ipv4Of(address);
-  if (ipv4 !== undefined) return !specialIpv4.some((range) => isIn(ipv4, range));
+  if (ipv4 !== NONE) return !specialIpv4.some((range) => isIn(ipv4, range));
   const ipv6 = ipv6Of(address);
-  if (ipv6 === undefined || !isIn(ipv6, globalIpv6)) return false;
+  if (ipv6 === NONE || !isIn(ipv6, globalIpv6)) return false;
   return !specialIpv6.some((range) => isIn(ipv6, range));
 }
 
-/** `undefined` for what is no address in dotted decimal notation. */
-function ipv4Of(text: string): bigint | undefined {
+/** Dotted decimal notation only. */
+function ipv4Of(text: string): bigint {
   const parts = text.split(".");
-  if (parts.length !== 4 || !parts.every(isDecimalByte)) return undefined;
+  if (parts.length !== 4 || !parts.every(isDecimalByte)) return NONE;
   return parts.reduce((value, part) => value * 256n + BigInt(part), 0n);
 }
 
@@ -73,14 +72,14 @@ function isDecimalByte(part: string): boolean {
   return /^(?:0|[1-9]\d{0,2})$/.test(part) && Number(part) < 256;
 }
 
-/** `undefined` for what is no IPv6 address, or has a zone. */
-function ipv6Of(text: string): bigint | undefined {
+/** Without zones. */
+function ipv6Of(text: string): bigint {
   const [head = "", tail, more] = text.split("::");
   const before = groupsOf(head);
   const after = groupsOf(tail ?? "");
-  if (before === undefined || after === undefined || more !== undefined) return undefined;
+  if (before === undefined || after === undefined || more !== undefined) return NONE;
   const missing = 8 - before.length - after.length;
-  if (tail === undefined ? missing !== 0 : missing < 1) return undefined;
+  if (tail === undefined ? missing !== 0 : missing < 1) return NONE;
   const zeros = Array.from({ length: missing }, () => 0n);
   return [...before, ...zeros, ...after].reduce((value, group) => value * 65_536n + group, 0n);
 }
@@ -89,8 +88,8 @@ function ipv6Of(text: string): bigint | undefined {
 function groupsOf(text: string): bigint[] | undefined {
   if (text === "") return [];
   const groups = text.split(":");
-  const ipv4 = ipv4Of(groups.at(-1) ?? "");
-  if (ipv4 !== undefined) {
+  const ipv4 = ipv4Of(text.slice(text.lastIndexOf(":") + 1));
+  if (ipv4 !== NONE) {
     groups.splice(-1, 1, (ipv4 >> 16n).toString(16), (ipv4 & 0xffffn).toString(16));
   }
   if (!groups.every((group) => /^[\da-f]{1,4}$/i.test(group))) return undefined;

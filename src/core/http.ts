@@ -5,13 +5,7 @@ import type { RedactOptions } from "./redaction.js";
 import type { RetryOptions } from "./retry.js";
 
 /** What can be sent again: a stream cannot. */
-export type FetchBody =
-  | string
-  | ArrayBuffer
-  | Uint8Array<ArrayBuffer>
-  | URLSearchParams
-  | FormData
-  | Blob;
+export type FetchBody = string | ArrayBuffer | Uint8Array | URLSearchParams | FormData | Blob;
 
 export interface FetchInit {
   /** Default: GET. */
@@ -26,12 +20,7 @@ export interface FetchInit {
 /** How requests are sent: `globalThis.fetch`, or anything that answers as it does. */
 export type FetchFunction = (
   url: string,
-  init: {
-    readonly method: string;
-    readonly headers: Headers;
-    readonly body?: FetchBody;
-    readonly signal: AbortSignal;
-  },
+  init: RequestInit & { readonly headers: Headers; readonly signal: AbortSignal },
 ) => Promise<Response>;
 
 export interface BackgroundFetchOptions {

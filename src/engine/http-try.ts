@@ -48,16 +48,18 @@ export function sendOnce(sent: HttpTry): Promise<Answer> {
 
 async function exchange(sent: HttpTry, signal: AbortSignal): Promise<Answer> {
   const { request, what } = sent;
-  const { method, url, body } = request;
+  const { method, url } = request;
+  const body = request.body as RequestInit["body"];
   try {
     const headers = new Headers([...request.headers, ...sent.headers].map((pair) => [...pair]));
     const init = { method, headers, signal, ...(body === undefined ? undefined : { body }) };
     return await readAnswer(await sent.fetch(url, init), sent.cap, what);
   } catch (error) {
-    const isFinal = isPawlError(error, "VALUE_TOO_LARGE");
-    throw isFinal || isPawlError(error, "FETCH_ADDRESS_REFUSED")
-      ? error
-      : noAnswer(request.redaction, what, error);
+    if (isPawlError(error, "VALUE_TOO_LARGE")) throw error;
+    const { redaction } = request;
+    throw isPawlError(error, "FETCH_ADDRESS_REFUSED")
+      ? new TaskError(error.code, redaction.text(error.message))
+      : noAnswer(redaction, what, error);
   }
 }
 

@@ -11,7 +11,7 @@ export function unexpectedAnswer(
   what: string,
   more: string,
 ): TaskError {
-  const body = redaction.data(data);
+  const body = data instanceof Uint8Array ? `${data.length} bytes` : redaction.data(data);
   return new TaskError(
     "FETCH_ANSWER_UNEXPECTED",
     `${what} was answered ${status}${excerptOf(body)}. ${more}`,

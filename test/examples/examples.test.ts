@@ -46,6 +46,10 @@ COMPLETED Ada bought a plotter`,
 heartbeat 3 ticks ahead
 report [ '09:00', '09:00', '09:00' ]
 two beats`,
+  "polling-an-export.ts": [
+    /^COMPLETED 2 rows\nasked 2 times, with the same key: true\nask 2\nready 3\ndownload 1\n/,
+    /method: 'POST',\n {2}url: 'http:\/\/127\.0\.0\.1:\d+\/exports',\n {2}headers: \{ authorization: '\[redacted\]' \}/,
+  ],
   "idempotent-invoke.ts": "one run\nlabel for o-1, key true\nIDEMPOTENCY_CONFLICT",
   "hooks.ts": [
     /^onStart of check$/m,

@@ -137,7 +137,7 @@ export const errorCodes = {
   },
   FETCH_ADDRESS_REFUSED: {
     concern: "task",
-    help: "safeFetch sends nothing to addresses that are not public, nor to other schemes than http and https; correct the URL, or let the address pass with `allowAddress`.",
+    help: "A URL leads to an address that is not public, or is not http or https, so safeFetch sent nothing; correct the URL, or let the address pass with `allowAddress`.",
   },
   IDEMPOTENCY_CONFLICT: {
     concern: "run",

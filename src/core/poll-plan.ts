@@ -1,72 +1,52 @@
-import { type Duration, durationMs } from "./duration.js";
-import { ConfigError } from "./errors.js";
+import { type Duration, durationMs, durationOfAtLeast } from "./duration.js";
 import type { Answer } from "./fetch-rules.js";
-import { compileFilter } from "./filter.js";
-import type { ResponseFilter } from "./http.js";
-import { assertOptions, describe } from "./options.js";
-import { isSuccess } from "./status-pattern.js";
+import type { BackgroundPollOptions, FetchFunction } from "./http.js";
+import { type HttpRequest, readRequest } from "./http-request.js";
+import { assertFunction, assertOptions } from "./options.js";
+import { compileResponseFilter } from "./response-filter.js";
 
-/** A checked `responseFilter`. @throws ConfigError OPTION_UNKNOWN, OPTION_INVALID, FILTER_INVALID */
-export function compileResponseFilter(
-  filter: ResponseFilter,
-  where: string,
-): (answer: Answer) => boolean {
-  if (filter === undefined || filter === null)
-    throw new ConfigError(
-      "OPTION_INVALID",
-      `${where} needs a responseFilter, such as { body: { state: ["done"] } }, got ${describe(filter)}.`,
-    );
-  assertOptions(filter, ["status", "headers", "body"], `responseFilter of ${where}`);
-  const { status, headers, body } = filter;
-  if (status !== undefined && !Array.isArray(status))
-    throw new ConfigError(
-      "OPTION_INVALID",
-      `status of responseFilter of ${where} is ${describe(status)}; pass a list such as [200, 201].`,
-    );
-  const ofFilter = `of responseFilter of ${where}`;
-  const tests = {
-    status: compileFilter(status === undefined ? {} : { status }, `status ${ofFilter}`),
-    headers: compileFilter(lowerCased(headers ?? {}), `headers ${ofFilter}`),
-    body: body === undefined ? () => true : compileFilter(body, `body ${ofFilter}`),
-  };
-  return (answer) =>
-    (status !== undefined || isSuccess(answer.status)) &&
-    tests.status(answer) &&
-    tests.headers(answer.headers) &&
-    tests.body(answer.data);
-}
+const WHERE = "io.backgroundPoll";
+const SHORTEST_INTERVAL_MS = 100;
+const optionNames = [
+  "url",
+  "requestInit",
+  "responseFilter",
+  "interval",
+  "timeout",
+  "requestTimeout",
+  "redact",
+  "fetch",
+  "name",
+];
 
-function lowerCased(headers: NonNullable<ResponseFilter["headers"]>): unknown {
-  if (typeof headers !== "object" || headers === null || Array.isArray(headers)) return headers;
-  return Object.fromEntries(
-    Object.entries(headers).map(([name, matcher]) => [name.toLowerCase(), matcher]),
-  );
-}
-
-/** A duration that is long enough to have a meaning. @throws ConfigError OPTION_INVALID */
-export function durationOfAtLeast(minMs: number, duration: Duration, what: string): number {
-  const ms = durationMs(duration, what);
-  if (ms >= minMs) return ms;
-  throw new ConfigError("OPTION_INVALID", `${what} is ${ms} ms; it must be at least ${minMs} ms.`);
-}
-
-export interface PollTimes {
-  /** When the first poll was due, and when polling ends. */
-  readonly startedAt: number;
-  readonly deadlineAt: number;
+/** A checked call of `backgroundPoll`. */
+export interface PollPlan {
+  readonly request: HttpRequest;
+  readonly fits: (answer: Answer) => boolean;
   readonly intervalMs: number;
+  readonly timeoutMs: number;
+  readonly requestTimeoutMs: number;
+  readonly name: string | undefined;
+  /** Dotted paths of the output that readers do not get to see. */
+  readonly hiddenPaths: readonly string[] | undefined;
+  readonly fetch: FetchFunction | undefined;
 }
 
-/**
- * When to poll again after an answer at `now` that did not fit; `undefined` once the time is over.
- * Polls keep their phase however long answers take. One that would come within half an interval is
- * left out. The last one is at the deadline.
- */
-export function nextPollAt(
-  { startedAt, deadlineAt, intervalMs }: PollTimes,
-  now: number,
-): number | undefined {
-  if (now >= deadlineAt) return undefined;
-  const steps = Math.ceil((now - startedAt) / intervalMs + 0.5);
-  return Math.min(startedAt + Math.max(1, steps) * intervalMs, deadlineAt);
+/** @throws ConfigError OPTION_UNKNOWN, OPTION_INVALID, FILTER_INVALID */
+export function planPoll(options: BackgroundPollOptions): PollPlan {
+  assertOptions(options ?? null, optionNames, WHERE);
+  const { url, requestInit, redact, responseFilter, fetch } = options;
+  if (fetch !== undefined) assertFunction(fetch, `fetch of ${WHERE}`);
+  const atLeast = (minMs: number, name: "interval" | "requestTimeout", otherwise: Duration) =>
+    durationOfAtLeast(minMs, options[name] ?? otherwise, `${name} of ${WHERE}`);
+  return {
+    request: readRequest(url, requestInit, redact, WHERE),
+    fits: compileResponseFilter(responseFilter, WHERE),
+    intervalMs: atLeast(SHORTEST_INTERVAL_MS, "interval", "10s"),
+    timeoutMs: durationMs(options.timeout ?? "10m", `timeout of ${WHERE}`),
+    requestTimeoutMs: atLeast(1, "requestTimeout", "10s"),
+    name: options.name,
+    hiddenPaths: redact?.paths,
+    fetch,
+  };
 }

@@ -1,7 +1,9 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { durationOfAtLeast } from "../../src/core/duration.js";
 import type { ResponseFilter } from "../../src/core/http.js";
-import { compileResponseFilter, durationOfAtLeast, nextPollAt } from "../../src/core/poll-plan.js";
+import { nextPollAt } from "../../src/core/poll-times.js";
+import { compileResponseFilter } from "../../src/core/response-filter.js";
 
 describe("nextPollAt", () => {
   const times = { startedAt: 1_000, deadlineAt: 101_000, intervalMs: 10_000 };

@@ -90,6 +90,18 @@ describeEngine("backgroundFetch", (world) => {
     });
   });
 
+  test("I20: the limit of a rule may be above the usual one, whatever job and client say", async () => {
+    const server = await serve(...Array(7).fill({ status: 500 }), { body: "ok" });
+    const rule = { ...exact, limit: 8 };
+    const run = await runToEnd(
+      world(),
+      (io) => io.backgroundFetch("fetch", server.url, {}, { retry: { "5xx": rule } }),
+      { client: { retry: { limit: 2 } }, job: { retry: { limit: 3 } } },
+    );
+    expect(run.output).toBe("ok");
+    expect(server.received).toHaveLength(8);
+  });
+
   test("I20: of several rules the first counts that matches status and body", async () => {
     const { run, times } = await tryTimes(
       [

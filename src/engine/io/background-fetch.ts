@@ -1,20 +1,20 @@
-import { compileFetchRules } from "../../core/compile-fetch-rules.js";
-import { ConfigError, isPawlError } from "../../core/errors.js";
+import { isPawlError } from "../../core/errors.js";
+import {
+  type FetchKind,
+  type FetchPlan,
+  idempotencyHeaders,
+  planFetch,
+} from "../../core/fetch-plan.js";
 import {
   type Answer,
-  type FetchRules,
   judge,
   mostTries,
   type NoAnswer,
   type Verdict,
 } from "../../core/fetch-rules.js";
 import type { BackgroundFetchOptions, FetchInit } from "../../core/http.js";
-import { type HttpRequest, isHeaderName, readRequest } from "../../core/http-request.js";
 import type { OnErrorResult, Task } from "../../core/io.js";
 import type { Key } from "../../core/key.js";
-import { assertFunction, assertOptions, describe } from "../../core/options.js";
-import { durationOfAtLeast } from "../../core/poll-plan.js";
-import type { HeaderPair } from "../../core/redaction.js";
 import type { TaskRecord } from "../../core/storage.js";
 import { sendOnce } from "../http-try.js";
 import { randomFraction } from "../ids.js";
@@ -23,23 +23,6 @@ import type { Scope } from "../scope.js";
 import { TaskRun } from "../task-run.js";
 import { unexpectedAnswer } from "../unexpected-answer.js";
 import { rejected } from "./run-task.js";
-
-const DEFAULT_TIMEOUT_MS = 120_000;
-const optionNames = ["retry", "timeout", "redact", "idempotencyHeader", "fetch", "name"];
-/** They change nothing, so they need no key. */
-const safeMethods = new Set(["GET", "HEAD", "OPTIONS"]);
-
-export type FetchKind = "backgroundFetch" | "backgroundFetchResponse";
-
-/** A checked call. */
-interface Plan {
-  readonly kind: FetchKind;
-  readonly request: HttpRequest;
-  readonly rules: FetchRules;
-  readonly timeoutMs: number;
-  readonly idempotencyHeader: string | undefined;
-  readonly options: BackgroundFetchOptions;
-}
 
 /** A task whose callback sends the request, and whose rules decide when it is tried again. */
 export function backgroundFetch<T>(
@@ -51,20 +34,20 @@ export function backgroundFetch<T>(
   options: BackgroundFetchOptions = {},
 ): Promise<T> {
   const { execution } = scope;
-  let plan: Plan;
+  let plan: FetchPlan;
   try {
-    plan = checkedPlan(kind, url, init, options);
+    plan = planFetch(kind, url, init, options);
   } catch (error) {
     return rejected(error);
   }
   const decode = ({ output }: TaskRecord) => execution.engine.codec.decode(output ?? "");
   return execution.call<T>(scope, key, kind, decode, (op, earlier) => {
     const fetching = new Fetching(op, plan);
-    const { name, redact } = options;
+    const { name, request, hiddenPaths } = plan;
     const taskOptions = {
       ...(name === undefined ? undefined : { name }),
-      params: plan.request.shown,
-      redact: { paths: [...secretOutput(kind), ...(redact?.paths ?? [])] },
+      params: request.shown,
+      redact: { paths: hiddenPaths },
       // The rules have limits of their own; this one only must not be in their way.
       retry: { limit: mostTries(plan.rules) },
     };
@@ -73,60 +56,13 @@ export function backgroundFetch<T>(
   });
 }
 
-/** A replay needs the cookie, a reader does not. */
-function secretOutput(kind: FetchKind): readonly string[] {
-  return kind === "backgroundFetch" ? [] : ["headers.set-cookie"];
-}
-
-function checkedPlan(
-  kind: FetchKind,
-  url: string | URL,
-  init: FetchInit | undefined,
-  options: BackgroundFetchOptions,
-): Plan {
-  const where = `io.${kind}`;
-  assertOptions(options, optionNames, where);
-  const { retry, timeout, redact, fetch } = options;
-  if (fetch !== undefined) assertFunction(fetch, `fetch of ${where}`);
-  return {
-    kind,
-    request: readRequest(url, init, redact, where),
-    rules: compileFetchRules(retry, timeout?.retry, where),
-    timeoutMs: timeoutOf(timeout, where),
-    idempotencyHeader: idempotencyHeaderOf(options.idempotencyHeader, where),
-    options,
-  };
-}
-
-function timeoutOf(timeout: BackgroundFetchOptions["timeout"], where: string): number {
-  assertOptions(timeout, ["duration", "durationInMs", "retry"], `timeout of ${where}`);
-  const { duration, durationInMs } = timeout ?? {};
-  if (duration !== undefined && durationInMs !== undefined) {
-    const problem = `timeout of ${where} has duration and durationInMs; pass one of them.`;
-    throw new ConfigError("OPTION_INVALID", problem);
-  }
-  if (duration !== undefined) return durationOfAtLeast(1, duration, `timeout of ${where}`);
-  if (durationInMs === undefined) return DEFAULT_TIMEOUT_MS;
-  return durationOfAtLeast(1, { milliseconds: durationInMs }, `timeout of ${where}`);
-}
-
-function idempotencyHeaderOf(
-  header: unknown = "idempotency-key",
-  where: string,
-): string | undefined {
-  if (header === false) return undefined;
-  if (isHeaderName(header)) return header.toLowerCase();
-  const problem = `idempotencyHeader of ${where} is ${describe(header)}; pass the name of a header, or false.`;
-  throw new ConfigError("OPTION_INVALID", problem);
-}
-
 /** The tries of one call in one execution. */
 class Fetching {
   readonly #op: Op;
-  readonly #plan: Plan;
+  readonly #plan: FetchPlan;
   #retryAt: number | undefined;
 
-  constructor(op: Op, plan: Plan) {
+  constructor(op: Op, plan: FetchPlan) {
     this.#op = op;
     this.#plan = plan;
   }
@@ -150,13 +86,13 @@ class Fetching {
 
   async #send(task: Task): Promise<Answer> {
     const { engine } = this.#op.scope.execution;
-    const { request, options, timeoutMs } = this.#plan;
+    const { request, fetch, timeoutMs } = this.#plan;
     try {
       return await sendOnce({
         request,
-        headers: this.#idempotency(task),
+        headers: idempotencyHeaders(this.#plan, task.idempotencyKey),
         what: this.#what(task),
-        fetch: options.fetch ?? engine.fetch,
+        fetch: fetch ?? engine.fetch,
         clock: engine.clock,
         timeoutMs,
         cap: engine.caps.taskOutputBytes,
@@ -174,13 +110,6 @@ class Fetching {
     const verdict = judge(this.#plan.rules, outcome, task.attempt, now, randomFraction);
     if (verdict.kind === "retry") this.#retryAt = verdict.at;
     return verdict;
-  }
-
-  #idempotency(task: Task): HeaderPair[] {
-    const { idempotencyHeader, request } = this.#plan;
-    const isGiven = request.headers.some(([name]) => name === idempotencyHeader);
-    if (idempotencyHeader === undefined || isGiven || safeMethods.has(request.method)) return [];
-    return [[idempotencyHeader, task.idempotencyKey]];
   }
 
   #what(task: Task): string {

@@ -1,17 +1,10 @@
-import { type Duration, durationMs } from "../../core/duration.js";
 import { isPawlError, WaitTimeoutError } from "../../core/errors.js";
 import type { Answer } from "../../core/fetch-rules.js";
 import type { BackgroundPollOptions } from "../../core/http.js";
-import { type HttpRequest, readRequest } from "../../core/http-request.js";
 import type { OnErrorResult, Task } from "../../core/io.js";
 import type { Key } from "../../core/key.js";
-import { assertFunction, assertOptions } from "../../core/options.js";
-import {
-  compileResponseFilter,
-  durationOfAtLeast,
-  nextPollAt,
-  type PollTimes,
-} from "../../core/poll-plan.js";
+import { type PollPlan, planPoll } from "../../core/poll-plan.js";
+import { nextPollAt, type PollTimes } from "../../core/poll-times.js";
 import type { TaskRecord } from "../../core/storage.js";
 import { decodeTaskData, encodeTaskData } from "../../core/task-data.js";
 import { sendOnce } from "../http-try.js";
@@ -22,30 +15,6 @@ import { TaskRun } from "../task-run.js";
 import { unexpectedAnswer } from "../unexpected-answer.js";
 import { rejected } from "./run-task.js";
 
-const WHERE = "io.backgroundPoll";
-const SHORTEST_INTERVAL_MS = 100;
-const optionNames = [
-  "url",
-  "requestInit",
-  "responseFilter",
-  "interval",
-  "timeout",
-  "requestTimeout",
-  "redact",
-  "fetch",
-  "name",
-];
-
-/** A checked call. */
-interface Plan {
-  readonly request: HttpRequest;
-  readonly fits: (answer: Answer) => boolean;
-  readonly intervalMs: number;
-  readonly timeoutMs: number;
-  readonly requestTimeoutMs: number;
-  readonly options: BackgroundPollOptions;
-}
-
 /** A task with an attempt for each poll; of very many the record keeps the last. */
 export function backgroundPoll<T>(
   scope: Scope,
@@ -53,9 +22,9 @@ export function backgroundPoll<T>(
   options: BackgroundPollOptions,
 ): Promise<T> {
   const { execution } = scope;
-  let plan: Plan;
+  let plan: PollPlan;
   try {
-    plan = checkedPlan(options);
+    plan = planPoll(options);
   } catch (error) {
     return rejected(error);
   }
@@ -66,16 +35,16 @@ export function backgroundPoll<T>(
 }
 
 /** The end is on record before the first poll: a crash must not put it off. */
-function startPolling(op: Op, key: Key, plan: Plan, earlier: TaskRecord | undefined): void {
+function startPolling(op: Op, key: Key, plan: PollPlan, earlier: TaskRecord | undefined): void {
   const { execution, tag } = op.scope;
   const now = execution.engine.storeClock.now();
   const recorded = decodeTaskData(earlier?.data ?? null).deadlineAt;
   const deadlineAt = recorded ?? now + plan.timeoutMs;
-  const { name, redact } = plan.options;
+  const { name, hiddenPaths } = plan;
   const taskOptions = {
     ...(name === undefined ? undefined : { name }),
     params: plan.request.shown,
-    ...(redact?.paths === undefined ? undefined : { redact: { paths: redact.paths } }),
+    ...(hiddenPaths === undefined ? undefined : { redact: { paths: hiddenPaths } }),
     retry: { limit: Number.MAX_SAFE_INTEGER },
     deadlineAt,
   };
@@ -90,30 +59,14 @@ function startPolling(op: Op, key: Key, plan: Plan, earlier: TaskRecord | undefi
   );
 }
 
-function checkedPlan(options: BackgroundPollOptions): Plan {
-  assertOptions(options ?? null, optionNames, WHERE);
-  const { url, requestInit, redact, responseFilter, fetch } = options;
-  if (fetch !== undefined) assertFunction(fetch, `fetch of ${WHERE}`);
-  const atLeast = (minMs: number, name: "interval" | "requestTimeout", otherwise: Duration) =>
-    durationOfAtLeast(minMs, options[name] ?? otherwise, `${name} of ${WHERE}`);
-  return {
-    request: readRequest(url, requestInit, redact, WHERE),
-    fits: compileResponseFilter(responseFilter, WHERE),
-    intervalMs: atLeast(SHORTEST_INTERVAL_MS, "interval", "10s"),
-    timeoutMs: durationMs(options.timeout ?? "10m", `timeout of ${WHERE}`),
-    requestTimeoutMs: atLeast(1, "requestTimeout", "10s"),
-    options,
-  };
-}
-
 /** The polls of one call in one execution. */
 class Polling {
   readonly #op: Op;
-  readonly #plan: Plan;
+  readonly #plan: PollPlan;
   readonly #times: PollTimes;
   #nextAt: number | undefined;
 
-  constructor(op: Op, plan: Plan, deadlineAt: number) {
+  constructor(op: Op, plan: PollPlan, deadlineAt: number) {
     this.#op = op;
     this.#plan = plan;
     const { intervalMs, timeoutMs } = plan;
@@ -146,12 +99,12 @@ class Polling {
 
   #send(task: Task): Promise<Answer> {
     const { engine } = this.#op.scope.execution;
-    const { request, options, requestTimeoutMs } = this.#plan;
+    const { request, fetch, requestTimeoutMs } = this.#plan;
     return sendOnce({
       request,
       headers: [],
       what: this.#what(task),
-      fetch: options.fetch ?? engine.fetch,
+      fetch: fetch ?? engine.fetch,
       clock: engine.clock,
       timeoutMs: requestTimeoutMs,
       cap: engine.caps.taskOutputBytes,

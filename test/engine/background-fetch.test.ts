@@ -336,6 +336,75 @@ describeEngine("a try of backgroundFetch without an answer", (world) => {
     expect((await started.finish()).output).toBe("ok");
   });
 
+  test("I20: a fetch function that does not heed its signal holds nobody up", async () => {
+    let calls = 0;
+    const fetch = () => (++calls === 1 ? new Promise<never>(() => {}) : Response.json("ok"));
+    const started = await start(world(), (io) =>
+      io.backgroundFetch(
+        "fetch",
+        "http://service.invalid/",
+        {},
+        {
+          name: "Rates",
+          fetch: async () => fetch(),
+          timeout: { durationInMs: 500, retry: { limit: 2 } },
+        },
+      ),
+    );
+    const drained = started.drain();
+    await until(() => calls === 1);
+    world().clock.advance(0.5);
+    expect((await drained).status).toBe("WAITING");
+    const run = await started.finish();
+    expect(run.output).toBe("ok");
+    expect(run.tasks?.[0]?.name).toBe("Rates");
+  });
+
+  test("I20: whatever a fetch function throws is an error with a code", async () => {
+    let inner: Error | undefined;
+    for (let depth = 0; depth < 9; depth++) inner = new Error(`depth ${depth}`, { cause: inner });
+    const thrown = [
+      "text",
+      undefined,
+      Object.assign(new Error(""), { code: "E_CODE" }),
+      new TypeError(""),
+      inner,
+    ];
+    const run = await runToEnd(world(), async (io) => {
+      const messages: string[] = [];
+      for (const [index, error] of thrown.entries()) {
+        const fetch = () => Promise.reject(error);
+        await io
+          .backgroundFetch(["fetch", index], "http://service.invalid/", {}, { fetch })
+          .catch(({ code, message }) => messages.push(`${code} ${message}`));
+      }
+      return messages;
+    });
+    expect(run.output).toEqual([
+      expect.stringMatching(/^FETCH_FAILED GET .* got no answer: "text"\. Check/),
+      expect.stringMatching(/^FETCH_FAILED .* got no answer: undefined\./),
+      expect.stringMatching(/^FETCH_FAILED .* got no answer: E_CODE\./),
+      expect.stringMatching(/^FETCH_FAILED .* got no answer: TypeError\./),
+      expect.stringMatching(/^FETCH_FAILED .* got no answer: depth 4\./),
+    ]);
+  });
+
+  test("I20: bytes and long texts of a failure are shown in short", async () => {
+    const server = await serve(
+      { status: 500, headers: { "content-type": "image/png" }, body: new Uint8Array(7) },
+      { status: 500, headers: { "content-type": "text/plain" }, body: "long ".repeat(100) },
+    );
+    const run = await runToEnd(world(), async (io) => {
+      const message = (error: Error) => error.message;
+      const bytes = await io.backgroundFetch("bytes", server.url).catch(message);
+      return [bytes, await io.backgroundFetch("text", server.url).catch(message)];
+    });
+    expect(run.output).toEqual([
+      expect.stringMatching(/answered 500: 7 bytes\./),
+      expect.stringMatching(/answered 500: (long ){40}…\./),
+    ]);
+  });
+
   test("I20: cancelling the run ends the request", async () => {
     const closed = gate();
     const server = await serve((_, response) => {

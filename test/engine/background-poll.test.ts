@@ -215,6 +215,30 @@ describeEngine("backgroundPoll", (world) => {
     await closed.opened;
   });
 
+  test("I21: takes a name, a fetch function of its own, and paths that readers do not see", async () => {
+    const run = await runToEnd(world(), (io) =>
+      polling(io, "http://service.invalid/", {
+        name: "Export",
+        redact: { paths: ["token"] },
+        fetch: async () => Response.json({ state: "done", token: "t" }),
+      }),
+    );
+    expect(run.output).toEqual({ state: "done", token: "t" });
+    expect(run.tasks?.[0]).toMatchObject({
+      name: "Export",
+      kind: "backgroundPoll",
+      output: { state: "done", token: "[redacted]" },
+      params: { method: "GET", url: "http://service.invalid/", headers: {} },
+    });
+  });
+
+  test("I21: refuses to poll nothing", async () => {
+    const run = await runToEnd(world(), (io) =>
+      codeOf(io.backgroundPoll("poll", undefined as unknown as BackgroundPollOptions)),
+    );
+    expect(run.output).toBe("OPTION_INVALID");
+  });
+
   test.each<[string, object, string]>([
     ["no filter", { responseFilter: undefined }, "OPTION_INVALID"],
     ["an unknown part of the filter", { responseFilter: { code: [200] } }, "OPTION_UNKNOWN"],
@@ -224,6 +248,7 @@ describeEngine("backgroundPoll", (world) => {
     ["no interval at all", { interval: 0 }, "OPTION_INVALID"],
     ["an unknown option", { every: 5 }, "OPTION_UNKNOWN"],
     ["no URL", { url: undefined }, "OPTION_INVALID"],
+    ["a fetch that is no function", { fetch: "fetch" }, "OPTION_INVALID"],
   ])("I21: refuses %s before anything is sent", async (_, options, code) => {
     const server = await serve();
     const run = await runToEnd(world(), (io) =>

@@ -1,5 +1,12 @@
 import { once } from "node:events";
-import { createServer } from "node:net";
+import { createServer as createHttpServer } from "node:http";
+import {
+  type AddressInfo,
+  createServer,
+  getDefaultAutoSelectFamily,
+  setDefaultAutoSelectFamily,
+} from "node:net";
+import { networkInterfaces } from "node:os";
 import { brotliCompressSync, gzipSync } from "node:zlib";
 import { createClient, type FetchFunction, invokeTrigger } from "pawl";
 import { memory } from "pawl/memory";
@@ -160,11 +167,39 @@ describe("safeFetch", () => {
     expect(server.received.at(-1)?.headers["content-length"]).toBe("0");
   });
 
+  test("S17: holds where sockets ask for one address only", async () => {
+    const server = await serve({ body: "ok" });
+    const { fetch } = guarded();
+    const before = getDefaultAutoSelectFamily();
+    setDefaultAutoSelectFamily(false);
+    try {
+      expect((await fetch(`http://site.good:${server.port}/`)).status).toBe(200);
+      const refused = fetch(`http://site.bad:${server.port}/`);
+      expect(await codeOf(refused)).toBe("FETCH_ADDRESS_REFUSED");
+    } finally {
+      setDefaultAutoSelectFamily(before);
+    }
+    expect(server.received).toHaveLength(1);
+  });
+
+  const hasIpv6 = Object.values(networkInterfaces())
+    .flat()
+    .some((at) => at?.address === "::1");
+  test.skipIf(!hasIpv6)("an address of IPv6 in the URL is checked and connected to", async () => {
+    const server = createHttpServer((_, response) => response.end("six")).listen(0, "::1");
+    await once(server, "listening");
+    const { port } = server.address() as AddressInfo;
+    const fetch = safeFetch({ allowAddress: (address) => address === "::1" });
+    expect(await (await fetch(`http://[::1]:${port}/`)).text()).toBe("six");
+    server.closeAllConnections();
+    server.close();
+  });
+
   test("what is no HTTP is an error", async () => {
     const raw = createServer((socket) => socket.end("hello\r\n"));
     raw.listen(0, "127.0.0.1");
     await once(raw, "listening");
-    const { port } = raw.address() as { port: number };
+    const { port } = raw.address() as AddressInfo;
     await expect(guarded().fetch(`http://site.good:${port}/`)).rejects.toThrow(/Parse Error/);
     raw.close();
   });

@@ -9,6 +9,7 @@ export default defineConfig({
     sqlite: "src/storage/sqlite/index.ts",
     testing: "src/testing/index.ts",
     "adapter-kit": "src/adapter-kit/index.ts",
+    "safe-fetch": "src/safe-fetch/index.ts",
     cli: "src/cli/bin.ts",
   },
   tsconfig: "tsconfig.build.json",

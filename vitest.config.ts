@@ -9,6 +9,7 @@ const sources = {
   "pawl/sqlite": fromRoot("src/storage/sqlite/index.ts"),
   "pawl/testing": fromRoot("src/testing/index.ts"),
   "pawl/adapter-kit": fromRoot("src/adapter-kit/index.ts"),
+  "pawl/safe-fetch": fromRoot("src/safe-fetch/index.ts"),
   pawl: fromRoot("src/index.ts"),
 };
 

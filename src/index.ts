@@ -38,6 +38,12 @@ export {
   type SentEvent,
 } from "./core/event.js";
 export type {
+  BackoffStrategy,
+  FetchRetry,
+  FetchStrategy,
+  HeadersStrategy,
+} from "./core/fetch-rules.js";
+export type {
   EventFilter,
   FilterFor,
   FilterMatcher,
@@ -45,6 +51,15 @@ export type {
   FilterScalar,
 } from "./core/filter-types.js";
 export type { Debounce, FlowOptions, Singleton, StartRate } from "./core/flow.js";
+export type {
+  BackgroundFetchOptions,
+  BackgroundPollOptions,
+  BackgroundResponse,
+  FetchBody,
+  FetchFunction,
+  FetchInit,
+  ResponseFilter,
+} from "./core/http.js";
 export type { Integration, Integrations, IoWith } from "./core/integration.js";
 // Inside a run
 export type {
@@ -72,6 +87,8 @@ export {
   type LogLevel,
 } from "./core/job.js";
 export type { Key } from "./core/key.js";
+export type { RedactOptions } from "./core/redaction.js";
+export { calculateResetAt, type ResetFormat } from "./core/reset-at.js";
 export { type RetryOptions, retry } from "./core/retry.js";
 // Runs as they are read
 export type {

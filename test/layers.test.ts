@@ -11,12 +11,15 @@ type Layer = Readonly<{ folders: readonly string[]; packages?: readonly string[]
 
 const corePackages = ["croner", "devalue", "ulid", "@noble/hashes"];
 const enginePackages = [...corePackages, "p-retry", "debug", "zod"];
+/** What a guarded request is made of, and no more. */
+const nodeModules = ["node:dns", "node:http", "node:https", "node:net", "node:stream", "node:zlib"];
 const layers: Readonly<Record<string, Layer>> = {
   core: { folders: ["core"], packages: corePackages },
   engine: { folders: ["core", "engine"], packages: enginePackages },
   http: { folders: ["core", "engine", "http"] },
   dashboard: { folders: ["core", "engine", "dashboard"] },
   integrations: { folders: ["core", "engine", "integrations"] },
+  "safe-fetch": { folders: ["core", "safe-fetch"], packages: nodeModules },
   testing: { folders: ["core", "engine", "testing", "storage/memory"] },
 };
 const runtimeImports: Readonly<Record<string, string>> = {
@@ -134,6 +137,12 @@ describe("the layer rules themselves", () => {
     ["storage/sqlite/index.ts", "../../engine/client.js", false],
     ["storage/sqlite/index.ts", "pawl", false],
     ["testing/index.ts", "../storage/memory/index.js", true],
+    ["safe-fetch/index.ts", "../core/public-address.js", true],
+    ["safe-fetch/exchange.ts", "node:https", true],
+    ["safe-fetch/exchange.ts", "node:child_process", false],
+    ["safe-fetch/index.ts", "../engine/client.js", false],
+    ["engine/io/background-fetch.ts", "../../safe-fetch/index.js", false],
+    ["core/public-address.ts", "../safe-fetch/index.js", false],
   ])("%s importing %s: %s", (path, specifier, allowed) => {
     expect(mayImport(path, specifier)).toBe(allowed);
   });

@@ -62,6 +62,13 @@ export function durationMs(duration: Duration, what: string): number {
   return Math.max(Math.round(ms), 0);
 }
 
+/** A duration that is long enough to have a meaning. @throws ConfigError OPTION_INVALID */
+export function durationOfAtLeast(minMs: number, duration: Duration, what: string): number {
+  const ms = durationMs(duration, what);
+  if (ms >= minMs) return ms;
+  throw new ConfigError("OPTION_INVALID", `${what} is ${ms} ms; it must be at least ${minMs} ms.`);
+}
+
 function rawMs(duration: Duration): number | undefined {
   if (typeof duration === "number") return Number.isFinite(duration) ? duration * 1000 : undefined;
   if (typeof duration === "string") return textMs(duration);

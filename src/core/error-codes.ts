@@ -123,6 +123,18 @@ export const errorCodes = {
     concern: "task",
     help: "What a wait waited for did not come within its timeout; catch WaitTimeoutError to go on without it.",
   },
+  FETCH_FAILED: {
+    concern: "task",
+    help: 'A request of backgroundFetch got no answer (name, connection, certificate); `cause` is why. A rule for "network" in `retry` tries again.',
+  },
+  FETCH_ANSWER_UNEXPECTED: {
+    concern: "task",
+    help: "An answer came that was not asked for: a status other than 2xx that no rule of `retry` tries again, or, while polling, one that does not meet `responseFilter`. `details.status` and `details.body` say what.",
+  },
+  FETCH_ADDRESS_REFUSED: {
+    concern: "task",
+    help: "A URL leads to an address that is not public, or is not http or https, so safeFetch sent nothing; correct the URL, or let the address pass with `allowAddress`.",
+  },
   IDEMPOTENCY_CONFLICT: {
     concern: "run",
     help: "An idempotency key was used again with another payload; use a new key for new work. `details.runId` is the first run.",

@@ -11,6 +11,12 @@ import type {
   SendEventOptions,
   SentEvent,
 } from "./event.js";
+import type {
+  BackgroundFetchOptions,
+  BackgroundPollOptions,
+  BackgroundResponse,
+  FetchInit,
+} from "./http.js";
 import type { AnyJob, JobInput, JobOutput } from "./job.js";
 import type { Key } from "./key.js";
 import type { RetryOptions } from "./retry.js";
@@ -241,6 +247,50 @@ export interface Io {
   ): Promise<InvokeResult<JobOutput<J>>[]>;
 
   /**
+   * An HTTP request that is sent in this process, once, and whose answer is remembered: parsed JSON,
+   * text, or bytes, by the content type. What `retry` says is tried again, and the run is parked
+   * between tries. A crash before the record repeats the request, with the same idempotency key in
+   * its header. The `retry` of job and client does not apply.
+   *
+   * @example
+   * const rates = await io.backgroundFetch<Rates>("rates", "https://api.example/rates", {}, {
+   *   retry: {
+   *     429: { strategy: "headers", resetHeader: "x-ratelimit-reset", remainingHeader: "x-ratelimit-remaining" },
+   *     "5xx": { strategy: "backoff", limit: 8 },
+   *   },
+   * });
+   * @throws TaskError FETCH_ANSWER_UNEXPECTED for a status other than 2xx, FETCH_FAILED, TASK_TIMEOUT;
+   * PayloadError VALUE_TOO_LARGE; ConfigError OPTION_INVALID, OPTION_UNKNOWN, FILTER_INVALID
+   */
+  backgroundFetch<T = unknown>(
+    key: Key,
+    url: string | URL,
+    init?: FetchInit,
+    options?: BackgroundFetchOptions,
+  ): Promise<T>;
+  /** As `backgroundFetch`, with status and headers. */
+  backgroundFetchResponse<T = unknown>(
+    key: Key,
+    url: string | URL,
+    init?: FetchInit,
+    options?: BackgroundFetchOptions,
+  ): Promise<BackgroundResponse<T>>;
+  /**
+   * Sends a request at intervals until an answer meets the filter, and gives its body. The run is
+   * parked between polls; each poll is an attempt of the task. Failures and other answers only mean
+   * that it goes on. Rejects with WAIT_TIMEOUT, which names the last one, and with VALUE_TOO_LARGE.
+   *
+   * @example
+   * const report = await io.backgroundPoll<Report>("report", {
+   *   url: `https://api.example/exports/${id}`,
+   *   interval: "30s",
+   *   timeout: "2h",
+   *   responseFilter: { status: [200], body: { state: ["done"] } },
+   * });
+   */
+  backgroundPoll<T = unknown>(key: Key, options: BackgroundPollOptions): Promise<T>;
+
+  /**
    * Progress that people can look at, with `client.getRunStatuses`.
    *
    * @example
@@ -287,6 +337,9 @@ export const ioKeys = [
   "invoke",
   "invokeAndWait",
   "batchInvokeAndWait",
+  "backgroundFetch",
+  "backgroundFetchResponse",
+  "backgroundPoll",
   "createStatus",
   "yield",
   "random",

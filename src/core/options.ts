@@ -32,6 +32,12 @@ export function assertInteger(
   );
 }
 
+/** Throws OPTION_INVALID unless `value` can be called. */
+export function assertFunction(value: unknown, what: string): void {
+  if (typeof value === "function") return;
+  throw new ConfigError("OPTION_INVALID", `${what} must be a function, got ${describe(value)}.`);
+}
+
 /** Short text of any value for a message. */
 export function describe(value: unknown): string {
   if (typeof value === "string")

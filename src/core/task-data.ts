@@ -25,6 +25,9 @@ export const taskKinds = [
   "storeDelete",
   "storeIncrement",
   "storeCompareAndSet",
+  "backgroundFetch",
+  "backgroundFetchResponse",
+  "backgroundPoll",
   "yield",
   "random",
   "now",
@@ -61,6 +64,8 @@ export interface TaskData {
   readonly passed?: readonly Receipt[];
   /** Epoch ms: earlier events do not count for an open wait. */
   readonly since?: number;
+  /** Epoch ms: a poll gives up then. */
+  readonly deadlineAt?: number;
   /** How that run ended, once it has. */
   readonly child?: { readonly jobId: string; readonly status: string };
 }

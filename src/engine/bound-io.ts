@@ -12,6 +12,12 @@ import type {
   SentEvent,
 } from "../core/event.js";
 import type {
+  BackgroundFetchOptions,
+  BackgroundPollOptions,
+  BackgroundResponse,
+  FetchInit,
+} from "../core/http.js";
+import type {
   BatchItem,
   InvokeAndWaitOptions,
   InvokeOptions,
@@ -32,6 +38,8 @@ import type { Stores } from "../core/store.js";
 import type { Token, TokenOptions } from "../core/token.js";
 import { currentScope } from "./async-context.js";
 import type { Execution } from "./execution.js";
+import { backgroundFetch } from "./io/background-fetch.js";
+import { backgroundPoll } from "./io/background-poll.js";
 import { cancelEventTask, getEventTask, sendEventsTask, sendEventTask } from "./io/events.js";
 import { invokeTask } from "./io/invoke.js";
 import { batchInvokeAndWaitTask, invokeAndWaitTask } from "./io/invoke-and-wait.js";
@@ -172,6 +180,28 @@ class BoundIo implements Io {
     options?: { readonly concurrency?: number },
   ): Promise<InvokeResult<JobOutput<J>>[]> {
     return batchInvokeAndWaitTask(this.#scope(), key, job, items, options);
+  }
+
+  backgroundFetch<T = unknown>(
+    key: Key,
+    url: string | URL,
+    init?: FetchInit,
+    options?: BackgroundFetchOptions,
+  ): Promise<T> {
+    return backgroundFetch(this.#scope(), "backgroundFetch", key, url, init, options);
+  }
+
+  backgroundFetchResponse<T = unknown>(
+    key: Key,
+    url: string | URL,
+    init?: FetchInit,
+    options?: BackgroundFetchOptions,
+  ): Promise<BackgroundResponse<T>> {
+    return backgroundFetch(this.#scope(), "backgroundFetchResponse", key, url, init, options);
+  }
+
+  backgroundPoll<T = unknown>(key: Key, options: BackgroundPollOptions): Promise<T> {
+    return backgroundPoll(this.#scope(), key, options);
   }
 
   createStatus(key: Key, value: StatusValue): Promise<StatusHandle> {

@@ -2,10 +2,11 @@ import type { Clock } from "../core/clock.js";
 import type { Codec } from "../core/codec.js";
 import type { Environment, Organization, Project } from "../core/context.js";
 import { ConfigError, StorageError } from "../core/errors.js";
+import type { FetchFunction } from "../core/http.js";
 import type { AnyJob, LogLevel } from "../core/job.js";
 import { assertLogLevel } from "../core/job-options.js";
 import { assertText } from "../core/key.js";
-import { assertInteger, assertOptions, describe } from "../core/options.js";
+import { assertFunction, assertInteger, assertOptions, describe } from "../core/options.js";
 import { type RetryOptions, resolveRetry } from "../core/retry.js";
 import { SPEC_VERSION, type Storage } from "../core/storage.js";
 import type { Caps } from "./engine.js";
@@ -26,6 +27,8 @@ export interface ClientOptions {
   /** Log lines below it are neither stored nor printed. Default "info". */
   readonly logLevel?: LogLevel;
   readonly codec?: Codec;
+  /** How `backgroundFetch` and `backgroundPoll` send requests, `safeFetch()` for instance. Default: `globalThis.fetch`. */
+  readonly fetch?: FetchFunction;
   /** Engine trouble: storage failures, throwing hooks and listeners. Default: a line on stderr. */
   readonly onError?: (error: unknown) => void;
   /** How long a worker that died holds its runs. Default 30,000. */
@@ -54,6 +57,7 @@ const optionNames = [
   "retry",
   "logLevel",
   "codec",
+  "fetch",
   "onError",
   "leaseMs",
   "pollMs",
@@ -82,6 +86,7 @@ export function checkClientOptions(options: ClientOptions): void {
     assertInteger(options.maxParked, "maxParked of createClient", { min: 0 });
   if (options.logLevel !== undefined) assertLogLevel(options.logLevel, "createClient");
   if (options.retry !== undefined) resolveRetry(options.retry);
+  if (options.fetch !== undefined) assertFunction(options.fetch, "fetch of createClient");
   assertOptions(
     options.caps,
     ["taskOutputBytes", "storeValueBytes", "tasksPerRun", "errorMessageBytes", "errorStackBytes"],

@@ -15,6 +15,8 @@ export function engineOf(options: ClientOptions, storage: Storage): Engine {
     storage,
     clock: options.clock ?? systemClock,
     codec: options.codec ?? defaultCodec,
+    // Looked up at each call: tests and tracing replace the global one.
+    fetch: options.fetch ?? ((url, init) => globalThis.fetch(url, init)),
     leaseMs: options.leaseMs ?? 30_000,
     pollMs: options.pollMs ?? 1_000,
     maxParked: options.maxParked ?? 1_000,

@@ -3,6 +3,7 @@ import type { Codec } from "../core/codec.js";
 import type { Surroundings } from "../core/context.js";
 import { fromErrorRecord } from "../core/error-record.js";
 import { type Ending, type HookName, isInternal } from "../core/final.js";
+import type { FetchFunction } from "../core/http.js";
 import type { AnyJob, LogLevel } from "../core/job.js";
 import type { RetryOptions } from "../core/retry.js";
 import type { LogLine, RunRecord, Storage } from "../core/storage.js";
@@ -48,6 +49,8 @@ export interface EngineOptions {
   readonly storage: Storage;
   readonly clock: Clock;
   readonly codec: Codec;
+  /** Sends the requests of runs. */
+  readonly fetch: FetchFunction;
   readonly leaseMs: number;
   readonly pollMs: number;
   readonly maxParked: number;
@@ -80,6 +83,8 @@ export class Engine {
   readonly storeTurns = new Turns();
   readonly writeIds = new WriteIds();
   readonly codec: Codec;
+  /** Sends the requests of runs. */
+  readonly fetch: FetchFunction;
   readonly leaseMs: number;
   readonly pollMs: number;
   readonly maxParked: number;
@@ -105,6 +110,7 @@ export class Engine {
     this.paths = new EventPaths(options.storage);
     this.reader = new RunReader(this.storage);
     this.codec = options.codec;
+    this.fetch = options.fetch;
     this.leaseMs = options.leaseMs;
     this.pollMs = options.pollMs;
     this.maxParked = options.maxParked;

@@ -106,7 +106,9 @@ async function explainWaiting(
   const waiting = tasks.filter((task) => task.status === "WAITING");
   const child = waiting.find((task) => task.kind === "invokeAndWait");
   const next = [...waiting].sort((a, b) => (a.wakeAt ?? NEVER) - (b.wakeAt ?? NEVER))[0];
-  if (next?.kind === "task" && next.wakeAt !== null) return explainRetry(run, next);
+  if (next?.kind === "backgroundPoll") return explainPoll(run, next);
+  if (next !== undefined && isTried(next.kind) && next.wakeAt !== null)
+    return explainRetry(run, next);
   if (next?.kind === "wait") {
     return `Run ${run.id} waits at "${next.path}" until ${time(next.wakeAt)}. Nothing needs to be done.`;
   }
@@ -114,6 +116,16 @@ async function explainWaiting(
   if (event !== undefined) return explainEventWait(run, event);
   if (child !== undefined) return explainChild(engine, run, child, waiting.length, now);
   return `Run ${run.id} is parked until ${time(run.dueAt)}. Nothing needs to be done.`;
+}
+
+function isTried(kind: string): boolean {
+  return ["task", "backgroundFetch", "backgroundFetchResponse"].includes(kind);
+}
+
+function explainPoll(run: RunRecord, task: TaskRecord): string {
+  const { deadlineAt = NEVER } = decodeTaskData(task.data);
+  const last = task.error === null ? "" : ` The last: ${decodeErrorRecord(task.error).message}`;
+  return `Run ${run.id} polls at "${task.path}": ${task.attempts} poll(s) so far, the next at ${time(task.wakeAt)}, until ${time(deadlineAt)}.${last} Nothing needs to be done.`;
 }
 
 function explainRetry(run: RunRecord, task: TaskRecord): string {

@@ -1,9 +1,13 @@
 import type { TaskOptions } from "../core/io.js";
 import type { TaskData } from "../core/task-data.js";
 
-/** Display options as they are stored with the record. */
-export function displayData(options: TaskOptions): TaskData {
-  const { name, icon, description, style, properties, redact, params } = options;
+/** What of a task's options is stored with its record. */
+export interface StoredOptions extends TaskOptions {
+  readonly deadlineAt?: number;
+}
+
+export function displayData(options: StoredOptions): TaskData {
+  const { name, icon, description, style, properties, redact, params, deadlineAt } = options;
   return {
     ...(name === undefined ? undefined : { name }),
     ...(icon === undefined ? undefined : { icon }),
@@ -12,6 +16,7 @@ export function displayData(options: TaskOptions): TaskData {
     ...(properties === undefined ? undefined : { properties }),
     ...(redact === undefined ? undefined : { redact: redact.paths }),
     ...(params === undefined ? undefined : { params: displayText(params) }),
+    ...(deadlineAt === undefined ? undefined : { deadlineAt }),
   };
 }
 

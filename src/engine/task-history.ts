@@ -8,7 +8,7 @@ import {
   encodeTaskData,
   type TaskData,
 } from "../core/task-data.js";
-import { displayData, hasDisplay } from "./task-display.js";
+import { displayData, hasDisplay, type StoredOptions } from "./task-display.js";
 
 /** A task that is retried without end must not grow its record without end. */
 const MOST_KEPT = 50;
@@ -31,7 +31,7 @@ export class TaskHistory {
   }
 
   /** `tag` tells later whether this unfinished record still counts. */
-  openData(options: TaskOptions, tag: string): string | null {
+  openData(options: StoredOptions, tag: string): string | null {
     return encodeTaskData({ ...displayData(options), tag, ...this.#data() });
   }
 

@@ -1,5 +1,5 @@
 import { type ErrorRecord, encodeErrorRecord, toErrorRecord } from "../core/error-record.js";
-import type { OnError, TaskOptions } from "../core/io.js";
+import type { OnError } from "../core/io.js";
 import type { Key } from "../core/key.js";
 import { type ResolvedRetry, resolveRetry } from "../core/retry.js";
 import type { TaskRecord } from "../core/storage.js";
@@ -12,6 +12,7 @@ import type { Op } from "./op.js";
 import { taskEnded } from "./outcome.js";
 import { errorCaps } from "./run-body.js";
 import { type Outcome, TaskAttempt } from "./task-attempt.js";
+import type { StoredOptions } from "./task-display.js";
 import { decideRetry, type RetryDecision } from "./task-failure.js";
 import type { TaskHandle } from "./task-handle.js";
 import { TaskHistory } from "./task-history.js";
@@ -22,7 +23,7 @@ export class TaskRun {
   readonly #execution: Execution;
   readonly #key: Key;
   readonly #callback: TaskCallback;
-  readonly #options: TaskOptions;
+  readonly #options: StoredOptions;
   readonly #onError: OnError | undefined;
   readonly #history = new TaskHistory();
   #startedAt = 0;
@@ -33,7 +34,7 @@ export class TaskRun {
     op: Op,
     key: Key,
     callback: TaskCallback,
-    options: TaskOptions,
+    options: StoredOptions,
     onError: OnError | undefined,
   ) {
     this.#op = op;

@@ -86,6 +86,9 @@ const mockable: ReadonlySet<string | symbol> = new Set([
   "batchInvokeAndWait",
   "sendEvent",
   "sendEvents",
+  "backgroundFetch",
+  "backgroundFetchResponse",
+  "backgroundPoll",
 ]);
 
 /** The task is a real one, with its attempts, retries and records; only its callback is another. */

@@ -51,6 +51,10 @@ two beats`,
   "per-customer.ts": `4 conversions, at most 1 at a time for one customer
 report 3 of ada: RATE_LIMITED
 a second sync of ada is the first one: true`,
+  "polling-an-export.ts": [
+    /^COMPLETED 2 rows\nasked 2 times, with the same key: true\nask 2\nready 3\ndownload 1\n/,
+    /method: 'POST',\n {2}url: 'http:\/\/127\.0\.0\.1:\d+\/exports',\n {2}headers: \{ authorization: '\[redacted\]' \}/,
+  ],
   "idempotent-invoke.ts": "one run\nlabel for o-1, key true\nIDEMPOTENCY_CONFLICT",
   "hooks.ts": [
     /^onStart of check$/m,

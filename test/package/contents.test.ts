@@ -21,7 +21,7 @@ const manifest = z
   })
   .parse(JSON.parse(readFileSync(join(root, "package.json"), "utf8")));
 
-const entries = ["index", "memory", "sqlite", "testing", "adapter-kit", "cli"];
+const entries = ["index", "memory", "sqlite", "testing", "adapter-kit", "safe-fetch", "cli"];
 /** Exported by no subpath: an entry of its own keeps definitions out of the chunk of the engine. */
 const inner = "definitions";
 const allowed = [

@@ -39,4 +39,5 @@ export const entryPoints = [
   "pawl/sqlite",
   "pawl/testing",
   "pawl/adapter-kit",
+  "pawl/safe-fetch",
 ] as const;

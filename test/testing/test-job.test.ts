@@ -184,6 +184,23 @@ describe("events", () => {
 });
 
 describe("mocks", () => {
+  test("stand in for HTTP, so that nothing is sent", async () => {
+    const job = defineJob({
+      id: "http",
+      trigger: invokeTrigger(),
+      run: async (_payload, io) => {
+        const url = "http://nowhere.invalid/";
+        const data = await io.backgroundFetch("data", url);
+        const { status } = await io.backgroundFetchResponse("response", url);
+        const polled = await io.backgroundPoll("polled", { url, responseFilter: {} });
+        return [data, status, polled];
+      },
+    });
+    const response = { status: 201, headers: {}, data: 1 };
+    const { output } = await testJob(job, { mocks: { data: 7, response, polled: "done" } });
+    expect(output).toEqual([7, 201, "done"]);
+  });
+
   const real = vi.fn(() => "real");
   const job = defineJob({
     id: "mocked",

@@ -1,4 +1,15 @@
-import { createClient, defineJob, type Integration, type Io, invokeTrigger, type Task } from "pawl";
+import {
+  type BackgroundResponse,
+  calculateResetAt,
+  createClient,
+  defineJob,
+  type FetchFunction,
+  type Integration,
+  type Io,
+  invokeTrigger,
+  type Task,
+} from "pawl";
+import { safeFetch } from "pawl/safe-fetch";
 import { describe, expectTypeOf, test } from "vitest";
 
 interface Mailer {
@@ -112,6 +123,66 @@ describe("a task", () => {
     );
     // @ts-expect-error an instant is a Date
     void io.runTask("a", task, {}, () => ({ retryAt: 5 }));
+  });
+});
+
+describe("HTTP", () => {
+  test("gives what is said to come", async () => {
+    expectTypeOf(await io.backgroundFetch("a", "https://a.example")).toEqualTypeOf<unknown>();
+    expectTypeOf(
+      await io.backgroundFetch<{ n: number }>("a", new URL("https://a.example")),
+    ).toEqualTypeOf<{ n: number }>();
+    const response = await io.backgroundFetchResponse<string>("a", "https://a.example");
+    expectTypeOf(response).toEqualTypeOf<BackgroundResponse<string>>();
+    expectTypeOf(response.headers).toEqualTypeOf<Readonly<Record<string, string>>>();
+    const polled = io.backgroundPoll<{ n: number }>("a", {
+      url: "https://a.example",
+      interval: "1m",
+      timeout: { hours: 2 },
+      responseFilter: { status: [{ $gte: 200 }], headers: { "x-a": ["1"] }, body: { n: [1] } },
+    });
+    expectTypeOf(polled).resolves.toEqualTypeOf<{ n: number }>();
+    // @ts-expect-error a poll needs a filter
+    void io.backgroundPoll("a", { url: "https://a.example" });
+  });
+
+  test("takes rules by status", () => {
+    const url = "https://a.example";
+    void io.backgroundFetch(
+      "a",
+      url,
+      { method: "POST", body: new Uint8Array(1) },
+      {
+        retry: {
+          429: { strategy: "headers", resetHeader: "x", resetFormat: "http_date" },
+          "5xx": { strategy: "backoff", limit: 3, bodyFilter: { a: [true] } },
+        },
+        timeout: { durationInMs: 500, retry: { limit: 2 } },
+        redact: { headers: ["x"], paths: ["token"] },
+        idempotencyHeader: false,
+        fetch: globalThis.fetch,
+      },
+    );
+    // @ts-expect-error there is no such strategy
+    void io.backgroundFetch("a", url, {}, { retry: { all: { strategy: "luck" } } });
+    // @ts-expect-error the header is missing
+    void io.backgroundFetch("a", url, {}, { retry: { all: { strategy: "headers" } } });
+    const headers = { strategy: "headers", resetHeader: "x" } as const;
+    // @ts-expect-error there is no such format
+    void io.backgroundFetch("a", url, {}, { retry: { all: { ...headers, resetFormat: "x" } } });
+    // @ts-expect-error an object is no body
+    void io.backgroundFetch("a", url, { body: { a: 1 } });
+    // @ts-expect-error a stream cannot be sent twice
+    void io.backgroundFetch("a", url, { body: new ReadableStream() });
+  });
+
+  test("fetch functions fit", () => {
+    expectTypeOf(globalThis.fetch).toExtend<FetchFunction>();
+    expectTypeOf(safeFetch()).toExtend<FetchFunction>();
+    createClient({ fetch: safeFetch({ maxRedirects: 1 }) });
+    expectTypeOf(calculateResetAt).returns.toEqualTypeOf<Date | undefined>();
+    // @ts-expect-error there is no such format
+    calculateResetAt("1", "minutes", new Date());
   });
 });
 

@@ -74,8 +74,14 @@ export function beginCall(execution: Execution, op: Op, start: Start): void {
     // A call that an earlier attempt of its parent left open may be decided and not yet committed.
     const settle = () => execution.settlement.addRecorded(op);
     if (execution.writer.isDurable(record)) settle();
-    else execution.writer.whenDurable(record, settle, () => beginCall(execution, op, start));
+    else execution.writer.whenDurable(record, settle, () => beginAnew(execution, op, start));
   } else if (execution.phase === "running") {
     start(op, stale && record.kind !== "wait" ? undefined : record);
   }
+}
+
+/** The record that was met was refused: there is none. */
+function beginAnew(execution: Execution, op: Op, start: Start): void {
+  op.record = undefined;
+  if (execution.isLive && !op.scope.isClosed) beginCall(execution, op, start);
 }

@@ -86,8 +86,9 @@ export class ExecutionWriter implements Writer {
   }
 
   #writeWith({ seq }: TaskRecord): PendingWrite | undefined {
-    const writes = [this.#inFlight?.pending, ...this.#sealed, this.#pending];
-    return writes.find((write) => write?.has(seq) === true);
+    if (this.#pending?.has(seq) === true) return this.#pending;
+    if (this.#inFlight?.pending.has(seq) === true) return this.#inFlight.pending;
+    return this.#sealed.length === 0 ? undefined : this.#sealed.find((write) => write.has(seq));
   }
 
   /** Decides a record; `onDurable` is called once it is committed, "settle" settles the operation then. */
@@ -113,7 +114,7 @@ export class ExecutionWriter implements Writer {
     const write = this.#taskWrite(op, draft);
     pending.settles.push(op);
     pending.values.push(...values);
-    pending.answered = answered;
+    pending.onAnswer(answered);
     this.#seal();
     this.enqueue();
     return write;

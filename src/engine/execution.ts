@@ -90,8 +90,8 @@ export class Execution {
       () => this.ops.size > 0,
     );
     this.waits = new Waits(this);
-    this.received = new ReceivedEvents(() => this.memo.values());
-    this.store = new RunStore(() => this.memo.values());
+    this.received = new ReceivedEvents(this.memo);
+    this.store = new RunStore(this.memo);
     this.writer = new ExecutionWriter(this, claimed.tasks.at(-1)?.seq ?? claimed.run.lastSeq);
   }
 

@@ -21,6 +21,8 @@ interface Extras {
   readonly signalsRead: string[];
   readonly values: ValueWrite[];
   readonly onDurable: (() => void)[];
+  readonly onRefused: (() => void)[];
+  answered?: (answer: Answer) => void;
 }
 
 /**
@@ -33,10 +35,6 @@ export class PendingWrite {
   /** Operations that settle once this is durable. */
   readonly settles: Op[] = [];
   patch: RunPatch | undefined;
-  /** Of a write that compares values: hears what came of it. */
-  answered: ((answer: Answer) => void) | undefined;
-  /** Hear of it if a comparison refused this. */
-  readonly onRefused: (() => void)[] = [];
   #extras: Extras | undefined;
 
   get runs(): NewRun[] {
@@ -63,6 +61,20 @@ export class PendingWrite {
     return this.#more().onDurable;
   }
 
+  /** Hear of it if a comparison refused this. */
+  get onRefused(): (() => void)[] {
+    return this.#more().onRefused;
+  }
+
+  /** Of a write that compares values: hears what came of it. */
+  get answered(): ((answer: Answer) => void) | undefined {
+    return this.#extras?.answered;
+  }
+
+  onAnswer(answered: (answer: Answer) => void): void {
+    this.#more().answered = answered;
+  }
+
   #more(): Extras {
     this.#extras ??= {
       runs: [],
@@ -71,6 +83,7 @@ export class PendingWrite {
       signalsRead: [],
       values: [],
       onDurable: [],
+      onRefused: [],
     };
     return this.#extras;
   }

@@ -23,13 +23,13 @@ export function receiptsOf(record: Pick<TaskRecord, "data" | "seq"> | undefined)
  * given to nobody, so it does not count.
  */
 export class ReceivedEvents {
-  readonly #records: () => Iterable<TaskRecord>;
+  readonly #records: ReadonlyMap<string, TaskRecord>;
   #received: Map<string, Received[]> | undefined;
   /** Path of each decided race, and that of its winner. */
   readonly #races = new Map<string, string>();
 
   /** Reads the records only when somebody asks: most runs wait for no event. */
-  constructor(records: () => Iterable<TaskRecord>) {
+  constructor(records: ReadonlyMap<string, TaskRecord>) {
     this.#records = records;
   }
 
@@ -61,7 +61,7 @@ export class ReceivedEvents {
   #known(): Map<string, Received[]> {
     if (this.#received !== undefined) return this.#received;
     this.#received = new Map();
-    for (const record of this.#records()) {
+    for (const record of this.#records.values()) {
       const { kind, path, data } = record;
       if (kind !== "waitForEvent" && kind !== "any") continue;
       for (const [eventId, seq] of receiptsOf(record).passed ?? []) this.add(eventId, path, seq);

@@ -6,11 +6,11 @@ import { decodeTaskData } from "../core/task-data.js";
  * are all there is to keep: what the last one says of a name is its value.
  */
 export class RunStore {
-  readonly #records: () => Iterable<TaskRecord>;
+  readonly #records: ReadonlyMap<string, TaskRecord>;
   #values: Map<string, string> | undefined;
 
   /** Reads the records only when somebody asks: most runs keep nothing. */
-  constructor(records: () => Iterable<TaskRecord>) {
+  constructor(records: ReadonlyMap<string, TaskRecord>) {
     this.#records = records;
   }
 
@@ -27,7 +27,7 @@ export class RunStore {
   #known(): Map<string, string> {
     if (this.#values !== undefined) return this.#values;
     this.#values = new Map();
-    const inOrder = [...this.#records()].sort((a, b) => a.seq - b.seq);
+    const inOrder = [...this.#records.values()].sort((a, b) => a.seq - b.seq);
     for (const { kind, data } of inOrder) {
       const { stored } = kind.startsWith("store") ? decodeTaskData(data) : {};
       if (stored !== undefined) this.set(stored.name, stored.text);

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
-import { jobOf, Machine, runToEnd, start } from "./drive.js";
+import { createClient } from "../../src/index.js";
+import { gate, jobOf, Machine, runToEnd, start } from "./drive.js";
 import { codeOf } from "./support.js";
 import { describeEngine } from "./world.js";
 
@@ -204,5 +205,49 @@ describeEngine("io.store", (world) => {
     world().clock.advance("1h");
     await run.client.purge({ olderThan: "1m" });
     expect(await run.client.getRun(run.id)).toBeUndefined();
+  });
+
+  test("an attempt that meets the increment of the one before, still on its way and then refused, counts itself", async () => {
+    const { opened, open } = gate();
+    let changes = 0;
+    const storage = new Proxy(world().storage(), {
+      get: (target, name) => {
+        const member: unknown = Reflect.get(target, name);
+        if (typeof member !== "function") return member;
+        return async (...args: unknown[]) => {
+          const writes = name === "commit" ? (args[0] as { values?: unknown[] }[]) : [];
+          if (writes.some(({ values }) => values !== undefined) && ++changes <= 2) {
+            // Somebody else is faster, the second time while the next attempt waits for this one.
+            if (changes === 2) await opened;
+            const { value = "0" } = (await target.getValue("store:env/n")) ?? {};
+            await target.setValue("store:env/n", String(Number(value) + 1));
+          }
+          return Reflect.apply(member, target, args);
+        };
+      },
+    });
+    const job = jobOf((io) =>
+      io.runTask(
+        "parent",
+        async ({ attempt }, inner) => {
+          const increment = inner.store.env.increment("i", "n");
+          if (attempt === 2) setImmediate(open);
+          if (attempt === 1) throw new Error("leaves it open");
+          return increment;
+        },
+        { retry: { limit: 2, minTimeoutInMs: 0, randomize: false } },
+      ),
+    );
+    const client = createClient({
+      storage,
+      clock: world().clock,
+      maxParked: world().maxParked,
+      jobs: [job],
+    });
+    const { id } = await client.invoke("job", {});
+    await client.drain();
+    expect(await client.getRun(id)).toMatchObject({ status: "COMPLETED", output: 3 });
+    expect([changes, await client.store.env.get("n")]).toEqual([3, 3]);
+    await client.stop();
   });
 });

@@ -155,6 +155,10 @@ export const errorCodes = {
     concern: "run",
     help: "No token with this id is in the storage; check the id. Completed tokens go with purge.",
   },
+  TOKEN_URL_INVALID: {
+    concern: "run",
+    help: "A URL is not one of a token, or was not made with one of the client's `secrets`; nothing was completed. Answer the request with 401.",
+  },
   RUN_NOT_FOUND: {
     concern: "run",
     help: "No run with this id is in the storage; check the id, or whether the run was purged.",

@@ -192,6 +192,24 @@ export interface Io {
     token: Token<Data> | string,
     options?: { readonly timeout?: Duration },
   ): Promise<Data>;
+  /**
+   * Hands a URL to `callback`, as a task of its own, and parks until somebody
+   * answers there: `client.completeToken(new URL(request.url), data)` in the route
+   * of the app that `publicUrl` leads to. Gives that data. Rejects with WAIT_TIMEOUT
+   * after `timeout` (default: none).
+   *
+   * @example
+   * const { status } = await io.waitForRequest<{ status: string }>(
+   *   "scan",
+   *   (url) => scanner.start({ file: payload.file, callbackUrl: url }),
+   *   { timeout: "1h" },
+   * );
+   */
+  waitForRequest<Data = unknown>(
+    key: Key,
+    callback: (url: string) => unknown,
+    options?: { readonly timeout?: Duration },
+  ): Promise<Data>;
   /** The first branch to settle wins; the others are disarmed in its commit. */
   waitForAny<B extends Readonly<Record<string, (io: Io) => unknown>>>(
     key: Key,
@@ -329,6 +347,7 @@ export const ioKeys = [
   "waitForEvent",
   "createToken",
   "waitForToken",
+  "waitForRequest",
   "parallel",
   "sendEvent",
   "sendEvents",

@@ -15,6 +15,7 @@ export const taskKinds = [
   "waitForEvent",
   "createToken",
   "waitForToken",
+  "waitForRequest",
   "schedule",
   "status",
   "getEvent",

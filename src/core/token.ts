@@ -6,6 +6,11 @@ import type { Duration } from "./duration.js";
  */
 export interface Token<Data = unknown> {
   readonly id: string;
+  /**
+   * Whoever has it can complete the token: hand it to the service or person that
+   * is to answer. Only with `publicUrl` and `secrets` of createClient.
+   */
+  readonly url?: string;
   /** Carries the type; never set. */
   readonly "~data"?: Data;
 }

@@ -53,6 +53,7 @@ import { createTokenTask, waitForTokenTask } from "./io/tokens.js";
 import { wait } from "./io/wait.js";
 import { type Branches, waitForAny } from "./io/wait-for-any.js";
 import { waitForEvent } from "./io/wait-for-event.js";
+import { waitForRequest } from "./io/wait-for-request.js";
 import { yieldExecution } from "./io/yield.js";
 import type { Scope } from "./scope.js";
 
@@ -112,6 +113,14 @@ class BoundIo implements Io {
 
   createToken<Data = unknown>(key: Key, options?: TokenOptions): Promise<Token<Data>> {
     return createTokenTask(this.#scope(), key, options);
+  }
+
+  waitForRequest<Data = unknown>(
+    key: Key,
+    callback: (url: string) => unknown,
+    options?: { readonly timeout?: Duration },
+  ): Promise<Data> {
+    return waitForRequest(this.#scope(), key, callback, options);
   }
 
   waitForToken<Data = unknown>(

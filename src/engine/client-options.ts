@@ -9,6 +9,7 @@ import { assertText } from "../core/key.js";
 import { assertFunction, assertInteger, assertOptions, describe } from "../core/options.js";
 import { type RetryOptions, resolveRetry } from "../core/retry.js";
 import { SPEC_VERSION, type Storage } from "../core/storage.js";
+import { checkedTokenUrls } from "../core/token-url.js";
 import type { Caps } from "./engine.js";
 
 export interface ClientOptions {
@@ -39,6 +40,10 @@ export interface ClientOptions {
   readonly executionLimitMs?: number;
   /** Parked executions kept in memory; 0: always replay. Default 1000. */
   readonly maxParked?: number;
+  /** Where the app's route for `token.url` can be reached from outside: an absolute URL, to which `/tokens/<id>?signature=…` is added. */
+  readonly publicUrl?: string;
+  /** Sign the URLs of tokens: at least 24 random bytes each. The first signs, all are accepted, so that one can be replaced. */
+  readonly secrets?: readonly string[];
   readonly caps?: Partial<Caps>;
   /** Hot reload: stops the earlier client with this id in this process and takes its place. */
   readonly reload?: boolean;
@@ -63,6 +68,8 @@ const optionNames = [
   "pollMs",
   "executionLimitMs",
   "maxParked",
+  "publicUrl",
+  "secrets",
   "caps",
   "reload",
   "clock",
@@ -86,6 +93,7 @@ export function checkClientOptions(options: ClientOptions): void {
     assertInteger(options.maxParked, "maxParked of createClient", { min: 0 });
   if (options.logLevel !== undefined) assertLogLevel(options.logLevel, "createClient");
   if (options.retry !== undefined) resolveRetry(options.retry);
+  checkedTokenUrls(options.publicUrl, options.secrets, "createClient");
   if (options.fetch !== undefined) assertFunction(options.fetch, "fetch of createClient");
   assertOptions(
     options.caps,

@@ -172,9 +172,13 @@ export class Client extends ClientRuns {
     return createToken(this.#life.engine, options) as Promise<Token<Data>>;
   }
 
-  /** The first one counts, and whoever waits for the token goes on. @throws RunError TOKEN_NOT_FOUND */
+  /**
+   * The first one counts, and whoever waits for the token goes on. Of a `URL` the
+   * signature is checked: pass that of a request which came to `token.url`.
+   * @throws RunError TOKEN_NOT_FOUND, TOKEN_URL_INVALID
+   */
   async completeToken<Data>(
-    token: Token<Data> | string,
+    token: Token<Data> | string | URL,
     data?: Data,
   ): Promise<CompleteTokenResult> {
     refuseInRun("completeToken");

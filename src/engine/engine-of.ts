@@ -1,6 +1,7 @@
 import { defaultCodec } from "../core/codec.js";
 import { defaultSurroundings } from "../core/context.js";
 import type { Storage } from "../core/storage.js";
+import { checkedTokenUrls } from "../core/token-url.js";
 import type { ClientOptions } from "./client-options.js";
 import { Emitter } from "./emitter.js";
 import { defaultCaps, Engine } from "./engine.js";
@@ -23,6 +24,7 @@ export function engineOf(options: ClientOptions, storage: Storage): Engine {
     executionLimitMs: options.executionLimitMs,
     retry: options.retry,
     logLevel: options.logLevel ?? "info",
+    tokenUrls: checkedTokenUrls(options.publicUrl, options.secrets, "createClient"),
     caps: { ...defaultCaps, ...options.caps },
     surroundings: {
       environment: options.environment ?? defaultSurroundings.environment,

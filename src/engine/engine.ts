@@ -7,6 +7,7 @@ import type { FetchFunction } from "../core/http.js";
 import type { AnyJob, LogLevel } from "../core/job.js";
 import type { RetryOptions } from "../core/retry.js";
 import type { LogLine, RunRecord, Storage } from "../core/storage.js";
+import type { TokenUrls } from "../core/token-url.js";
 import { CommitQueue } from "./commit-queue.js";
 import type { Emitter } from "./emitter.js";
 import { EventMatcher } from "./event-match.js";
@@ -57,6 +58,7 @@ export interface EngineOptions {
   readonly executionLimitMs: number | undefined;
   readonly retry: RetryOptions | undefined;
   readonly logLevel: LogLevel;
+  readonly tokenUrls: TokenUrls | undefined;
   readonly caps: Caps;
   readonly surroundings: Surroundings;
   readonly jobs: JobTable;
@@ -91,6 +93,7 @@ export class Engine {
   readonly executionLimitMs: number | undefined;
   readonly retry: RetryOptions | undefined;
   readonly logLevel: LogLevel;
+  readonly tokenUrls: TokenUrls | undefined;
   readonly caps: Caps;
   readonly surroundings: Surroundings;
   readonly jobs: JobTable;
@@ -117,6 +120,7 @@ export class Engine {
     this.executionLimitMs = options.executionLimitMs;
     this.retry = options.retry;
     this.logLevel = options.logLevel;
+    this.tokenUrls = options.tokenUrls;
     this.caps = options.caps;
     this.surroundings = options.surroundings;
     this.jobs = options.jobs;

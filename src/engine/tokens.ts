@@ -6,6 +6,7 @@ import { assertText } from "../core/key.js";
 import { assertOptions, describe } from "../core/options.js";
 import type { NewRun, RunRecord } from "../core/storage.js";
 import type { CompleteTokenResult, Token, TokenOptions } from "../core/token.js";
+import { tokenOfUrl, urlOfToken } from "../core/token-url.js";
 import { encodeValue } from "./encode.js";
 import type { Engine } from "./engine.js";
 import { finishRun } from "./finish-run.js";
@@ -40,21 +41,36 @@ export function newToken(
 export async function createToken(engine: Engine, options: TokenOptions): Promise<Token> {
   const first = newToken(engine, options, { id: newId(engine.storeClock.now()) });
   await createKeyedRun(engine, first);
-  return { id: first.id };
+  return withUrl(engine, { id: first.id });
+}
+
+export function withUrl<T extends Token>(engine: Engine, token: T): T {
+  const { tokenUrls } = engine;
+  return tokenUrls === undefined ? token : { ...token, url: urlOfToken(token.id, tokenUrls) };
 }
 
 export async function completeToken(
   engine: Engine,
-  token: Token | string,
+  token: Token | string | URL,
   data: unknown,
 ): Promise<CompleteTokenResult> {
-  const id = tokenId(token, "completeToken");
+  const id = token instanceof URL ? signedId(engine, token) : tokenId(token, "completeToken");
   const output = await encodeValue(engine, data, `data of token ${id}`);
   const { result, run } = await finishRun(engine, id, (open, now) =>
     open.jobId !== TOKEN_JOB || isExpired(open, now) ? undefined : { status: "COMPLETED", output },
   );
   if (result === "missing" || run?.jobId !== TOKEN_JOB) throw tokenNotFound(id);
   return { completed: result === "ended" };
+}
+
+/** @throws RunError TOKEN_URL_INVALID */
+function signedId({ tokenUrls }: Engine, url: URL): string {
+  const id = tokenUrls === undefined ? undefined : tokenOfUrl(url, tokenUrls);
+  if (id !== undefined) return id;
+  throw new RunError(
+    "TOKEN_URL_INVALID",
+    `The URL with the path ${describe(url.pathname)} was not made for a token with one of the client's secrets. Nothing was completed.`,
+  );
 }
 
 /** Nobody may have noticed yet. */

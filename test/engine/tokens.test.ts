@@ -196,4 +196,64 @@ describeEngine("tokens", (world) => {
     const error: unknown = await client.completeToken("nobody").catch((each: unknown) => each);
     expect(isPawlError(error, "TOKEN_NOT_FOUND")).toBe(true);
   });
+
+  const reachable = {
+    publicUrl: "https://shop.example/pawl",
+    secrets: ["a secret of more than twenty-four bytes"],
+  };
+
+  test("I4: waitForRequest hands out a URL once, parks, and gives what is answered there", async () => {
+    const urls: string[] = [];
+    const run = await start(
+      world(),
+      async (io) => {
+        const answer = io.waitForRequest("scan", (url) => urls.push(url), { timeout: "1h" });
+        await io.wait("meanwhile", 60);
+        return answer;
+      },
+      { client: reachable },
+    );
+    expect((await run.drain()).status).toBe("WAITING");
+    world().clock.advance(60);
+    await run.drain();
+    expect(urls).toHaveLength(1);
+    // As a route of the app gets it, behind a proxy.
+    const { pathname, search } = new URL(urls[0] ?? "");
+    const asked = new URL(`http://10.0.0.7:3000${pathname}${search}`);
+    expect(await run.client.completeToken(asked, { clean: true })).toEqual({ completed: true });
+    expect(await run.drain()).toMatchObject({ status: "COMPLETED", output: { clean: true } });
+    const stored = JSON.stringify(await run.read());
+    expect(stored).not.toContain("signature");
+  });
+
+  test("I4: a request that never comes rejects with WAIT_TIMEOUT", async () => {
+    const run = await start(
+      world(),
+      (io) => codeOf(io.waitForRequest("scan", () => {}, { timeout: "1h" })),
+      { client: reachable },
+    );
+    await run.drain();
+    world().clock.advance("1h");
+    expect((await run.drain()).output).toBe("WAIT_TIMEOUT");
+  });
+
+  test("a URL that was not made with a secret of the client completes nothing", async () => {
+    const client = world().client({ id: "a", ...reachable });
+    const { id, url = "" } = await client.createToken();
+    const forged = new URL(url);
+    forged.searchParams.set("signature", `v1.${"0".repeat(64)}`);
+    expect(await codeOf(client.completeToken(forged, 1))).toBe("TOKEN_URL_INVALID");
+    const stranger = world().client({ id: "b", ...reachable, secrets: ["b".repeat(24)] });
+    expect(await codeOf(stranger.completeToken(new URL(url), 1))).toBe("TOKEN_URL_INVALID");
+    const without = world().client({ id: "c" });
+    expect(await codeOf(without.completeToken(new URL(url), 1))).toBe("TOKEN_URL_INVALID");
+    expect((await without.createToken()).url).toBeUndefined();
+    expect(await client.completeToken(id, 1)).toEqual({ completed: true });
+    expect(await client.completeToken(new URL(url), 2)).toEqual({ completed: false });
+  });
+
+  test("waitForRequest without publicUrl and secrets says so", async () => {
+    const run = await start(world(), (io) => codeOf(io.waitForRequest("scan", () => {})));
+    expect((await run.drain()).output).toBe("OPTION_INVALID");
+  });
 });

@@ -45,7 +45,7 @@ export function parallel<Item, R>(
 export function group<T>(
   scope: Scope,
   key: Key,
-  kind: "parallel" | "batch",
+  kind: "parallel" | "batch" | "waitForRequest",
   name: string | undefined,
   body: (inner: Scope, op: Op) => Promise<unknown>,
 ): Promise<T> {

@@ -11,7 +11,7 @@ import { encodeTaskData } from "../../core/task-data.js";
 import type { Token, TokenOptions } from "../../core/token.js";
 import type { Op } from "../op.js";
 import type { Scope } from "../scope.js";
-import { newToken, TOKEN_JOB, tokenId, tokenNotFound } from "../tokens.js";
+import { newToken, TOKEN_JOB, tokenId, tokenNotFound, withUrl } from "../tokens.js";
 import { failOp } from "./invoke.js";
 import { rejected } from "./run-task.js";
 
@@ -23,7 +23,9 @@ export function createTokenTask(
 ): Promise<Token<never>> {
   const { execution } = scope;
   const { codec } = execution.engine;
-  const decode = ({ output }: TaskRecord) => codec.decode(output ?? "");
+  // What is stored lets nobody complete it: the URL is made anew each time.
+  const decode = async ({ output }: TaskRecord) =>
+    withUrl(execution.engine, (await codec.decode(output ?? "")) as Token<never>);
   return execution.call(scope, key, "createToken", decode, (op) => {
     void execution.hold(async () => {
       try {

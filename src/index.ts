@@ -1,10 +1,19 @@
 // Clients and jobs
 
+export { type AuthResolver, notConnected, type ResolvedAuth } from "./core/auth.js";
 // For adapters and tests
 export type { Clock } from "./core/clock.js";
 // Values and errors
 export { type Codec, defaultCodec } from "./core/codec.js";
 export type { Context, Environment, EventContext, Organization, Project } from "./core/context.js";
+export {
+  createIntegration,
+  type IntegrationClient,
+  type IntegrationOptions,
+  type IntegrationTask,
+  type IntegrationTasks,
+  task,
+} from "./core/create-integration.js";
 export type { Duration } from "./core/duration.js";
 export {
   ConfigError,
@@ -22,7 +31,6 @@ export {
   TaskInterruptedError,
   WaitTimeoutError,
 } from "./core/errors.js";
-
 // Triggers and events
 export {
   defineEvent,
@@ -60,7 +68,7 @@ export type {
   FetchInit,
   ResponseFilter,
 } from "./core/http.js";
-export type { Integration, Integrations, IoWith } from "./core/integration.js";
+export type { ConnectionAuth, Integration, Integrations, IoWith } from "./core/integration.js";
 // Inside a run
 export type {
   BatchItem,

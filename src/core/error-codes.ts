@@ -151,6 +151,10 @@ export const errorCodes = {
     concern: "run",
     help: "A value of the store is no number, so it cannot be incremented; set it to a number, or use another name.",
   },
+  AUTH_UNRESOLVED: {
+    concern: "run",
+    help: "An integration of the run has no credentials: its auth resolver threw, gave nothing, or is missing. `details.problems` has a message per key; mend it, then retry the run.",
+  },
   TOKEN_NOT_FOUND: {
     concern: "run",
     help: "No token with this id is in the storage; check the id. Completed tokens go with purge.",

@@ -262,15 +262,18 @@ function addIntegrations(execution: Execution, io: Io, keys: readonly string[]):
   for (const key of keys) {
     Object.defineProperty(io, key, {
       enumerable: true,
-      get: () => integrationOf(execution, key, io),
+      get: () => integrationOf(execution, key),
     });
   }
 }
 
-function integrationOf(execution: Execution, key: string, io: Io): unknown {
-  const { integrations, job } = execution;
+/** It lives as long as the execution, so it has the run's io, whose calls belong to the task that makes them. */
+function integrationOf(execution: Execution, key: string): unknown {
+  const { integrations, job, connections, root } = execution;
   if (!integrations.has(key)) {
-    integrations.set(key, job.options.integrations?.[key]?.cloneForRun(io, key));
+    const io = execution.host.ioOf(root);
+    const instance = job.options.integrations?.[key]?.cloneForRun(io, key, connections?.get(key));
+    integrations.set(key, instance);
   }
   return integrations.get(key);
 }

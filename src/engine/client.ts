@@ -1,3 +1,4 @@
+import type { AuthResolver } from "../core/auth.js";
 import type { Duration } from "../core/duration.js";
 import { PayloadError } from "../core/errors.js";
 import type {
@@ -7,7 +8,7 @@ import type {
   SendEventOptions,
   SentEvent,
 } from "../core/event.js";
-import type { Integrations } from "../core/integration.js";
+import type { Integration, Integrations } from "../core/integration.js";
 import {
   type AnyJob,
   type ConcurrencyLimit,
@@ -23,9 +24,11 @@ import type { RunHandle } from "../core/run.js";
 import type { Storage } from "../core/storage.js";
 import type { EnvStore } from "../core/store.js";
 import type { CompleteTokenResult, Token, TokenOptions } from "../core/token.js";
+import { integrationId } from "./auth-resolvers.js";
 import type { ClientLife } from "./client-life.js";
 import { type ClientOptions, checkClientOptions } from "./client-options.js";
 import { ClientRuns, lifeOf } from "./client-runs.js";
+import { connectionReady } from "./connections.js";
 import { invokeRun } from "./direct-start.js";
 import { DynamicSchedule } from "./dynamic-schedules.js";
 import type { ClientEventName, Listener } from "./emitter.js";
@@ -84,6 +87,37 @@ export class Client extends ClientRuns {
   /** A trigger whose schedules are registered while the app runs. @throws ConfigError JOB_ID_INVALID */
   defineDynamicSchedule(options: { readonly id: string }): DynamicSchedule {
     return new DynamicSchedule(this.#life, options);
+  }
+
+  /**
+   * How runs of this client get at the credentials of an account for an
+   * integration. A resolver that throws or gives nothing ends the run as
+   * UNRESOLVED_AUTH, one that gives `notConnected` lets it wait for `connectionReady`.
+   *
+   * @example
+   * client.defineAuthResolver(slack, async (context) => {
+   *   const token = await db.slackToken(context.account?.id);
+   *   return token === undefined ? notConnected : { type: "oauth2", accessToken: token };
+   * });
+   */
+  defineAuthResolver(integration: Integration | string, resolver: AuthResolver): void {
+    this.#life.engine.auth.define(integration, resolver);
+  }
+
+  /** Lets the runs go on that wait for this connection: those of the account, or those without one. */
+  async connectionReady(
+    integration: Integration | string,
+    options: { readonly accountId?: string } = {},
+  ): Promise<{ readonly woken: number }> {
+    refuseInRun("connectionReady");
+    assertOptions(options, ["accountId"], "connectionReady");
+    const id = integrationId(integration, "connectionReady");
+    const { accountId } = options;
+    if (accountId !== undefined) assertText(accountId, "accountId of connectionReady");
+    await this.#life.ready();
+    const woken = await connectionReady(this.#life.engine, id, accountId);
+    this.#life.worker.claimSoon();
+    return { woken };
   }
 
   /** Forgets a job that no process has any more: no event and no tick starts runs of it. */

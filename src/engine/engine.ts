@@ -8,6 +8,7 @@ import type { AnyJob, LogLevel } from "../core/job.js";
 import type { RetryOptions } from "../core/retry.js";
 import type { LogLine, RunRecord, Storage } from "../core/storage.js";
 import type { TokenUrls } from "../core/token-url.js";
+import { AuthResolvers } from "./auth-resolvers.js";
 import { CommitQueue } from "./commit-queue.js";
 import type { Emitter } from "./emitter.js";
 import { EventMatcher } from "./event-match.js";
@@ -81,6 +82,7 @@ export class Engine {
   readonly paths: EventPaths;
   readonly matcher = new EventMatcher(this);
   readonly reader: RunReader;
+  readonly auth = new AuthResolvers();
   /** Calls of the same value of the store, one after the other. */
   readonly storeTurns = new Turns();
   readonly writeIds = new WriteIds();

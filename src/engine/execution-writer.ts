@@ -97,7 +97,7 @@ export class ExecutionWriter implements Writer {
     const write = this.#taskWrite(op, draft);
     if (onDurable === "settle") pending.settles.push(op);
     else if (onDurable !== undefined) pending.onDurable.push(onDurable);
-    if (onDurable === "settle" && this.#execution.isAlone) this.#sendNow();
+    if (onDurable === "settle" && this.#isAlone) this.#sendNow();
     else this.enqueue();
     return write;
   }
@@ -130,6 +130,12 @@ export class ExecutionWriter implements Writer {
     for (const { answered } of [this.#inFlight?.pending, ...this.#sealed].filter(isWrite))
       answered?.("over");
     this.#sealed = [];
+  }
+
+  /** Nobody else has anything to write at this moment: a hint that a batch will not get larger. */
+  get #isAlone(): boolean {
+    const { ops, host } = this.#execution;
+    return ops.size === 1 && host.executions === 1;
   }
 
   #sendNow(): void {

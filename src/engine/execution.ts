@@ -3,6 +3,8 @@ import type { Key } from "../core/key.js";
 import type { ClaimedRun, RunRecord, TaskRecord } from "../core/storage.js";
 import type { TaskKind } from "../core/task-data.js";
 import { Cancellation } from "./cancellation.js";
+import type { ReadyRun } from "./claimed-run.js";
+import type { Connections } from "./connections.js";
 import type { Engine, RunningJob } from "./engine.js";
 import { admitCall, beginCall, type Start } from "./execution-calls.js";
 import { leftError } from "./execution-errors.js";
@@ -43,6 +45,7 @@ export class Execution {
   readonly received: ReceivedEvents;
   readonly store: RunStore;
   readonly cancellation = new Cancellation();
+  readonly connections: Connections | undefined;
   /** One instance of each integration per execution, made on first use. */
   readonly integrations = new Map<string, unknown>();
   /** Open operations by path. */
@@ -68,12 +71,13 @@ export class Execution {
     engine: Engine,
     host: ExecutionHost,
     job: RunningJob,
-    claimed: ClaimedRun,
+    claimed: ReadyRun,
     claimedAtMono: number,
   ) {
     this.engine = engine;
     this.host = host;
     this.job = job;
+    this.connections = claimed.connections;
     this.run = claimed.run;
     this.runId = claimed.run.id;
     this.epoch = claimed.run.epoch;
@@ -238,11 +242,6 @@ export class Execution {
       this.settlement.isQuiet &&
       this.writer.isQuiet
     );
-  }
-
-  /** Nobody else has anything to write at this moment: a hint that a batch will not get larger. */
-  get isAlone(): boolean {
-    return this.ops.size === 1 && this.host.executions === 1;
   }
 
   /** Busy callbacks may finish before an execution leaves; `run` itself is not waited for. */

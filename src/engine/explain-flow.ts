@@ -1,6 +1,7 @@
 import type { RunRecord } from "../core/storage.js";
 import type { Engine } from "./engine.js";
 import { flowStateOf } from "./flow-state.js";
+import { decodeMeta } from "./run-meta.js";
 
 /** Which rule of its job a run waits for, if it does. */
 export function explainFlow(engine: Engine, run: RunRecord): string | undefined {
@@ -26,4 +27,13 @@ function explainDebounce(engine: Engine, run: RunRecord, until: string): string 
   const { period } = engine.jobs.get(run.jobId)?.options.debounce ?? {};
   const quiet = period === undefined ? "a while" : JSON.stringify(period);
   return `Run ${run.id} is debounced: it goes on at ${until}, unless job "${run.jobId}" is started again before; then that run takes its place. It waits for ${quiet} of quiet, at most for maxDelay.`;
+}
+
+export function explainConnections(run: RunRecord): string {
+  const { connections = [] } = flowStateOf(run);
+  const { accountId } = decodeMeta(run.meta);
+  const whose = accountId === undefined ? "" : ` of account ${JSON.stringify(accountId)}`;
+  const account = accountId === undefined ? "" : `, { accountId: ${JSON.stringify(accountId)} }`;
+  const calls = connections.map((id) => `client.connectionReady(${JSON.stringify(id)}${account})`);
+  return `Run ${run.id} waits until ${connections.join(" and ")}${whose} is connected. Connect it, then call ${calls.join(" and ")}.`;
 }

@@ -6,7 +6,7 @@ import { limitsOf } from "./admission.js";
 import type { Engine } from "./engine.js";
 import type { Sought } from "./event-match.js";
 import type { Block } from "./execution-writes.js";
-import { explainFlow } from "./explain-flow.js";
+import { explainConnections, explainFlow } from "./explain-flow.js";
 
 /** One sentence: why the run is not moving, and what to do. */
 export async function explainRun(engine: Engine, id: string): Promise<string | undefined> {
@@ -24,6 +24,7 @@ export async function explainRun(engine: Engine, id: string): Promise<string | u
     if (held !== undefined) return held;
     return `Run ${id} is delayed until ${time(run.dueAt)}; it starts then. Cancel it and invoke again to start it now.`;
   }
+  if (status === "WAITING_ON_CONNECTIONS") return explainConnections(run);
   return explainWaiting(engine, run, await tasksOf(engine, run), now);
 }
 
@@ -37,6 +38,8 @@ function explainEnd(run: RunRecord): string {
       return `Run ${run.id} was cancelled at ${at}${error} Use retryRun to let it go on after all.`;
     case "TIMED_OUT":
       return `Run ${run.id} timed out at ${at}${error} Use retryRun to let it go on.`;
+    case "UNRESOLVED_AUTH":
+      return `Run ${run.id} did not run at ${at}${error}`;
     case "INVALID_PAYLOAD":
       return `Run ${run.id} never ran${error} Fix the sender or the schema, then use replayRun with a payload that fits.`;
     default:

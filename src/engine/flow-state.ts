@@ -11,6 +11,8 @@ export interface FlowState {
   readonly passed: readonly FlowRule[];
   /** A retried run is no new start, but an open one again. */
   readonly generation: number;
+  /** Integrations whose connection is missing. */
+  readonly connections?: readonly string[];
   readonly wait?: { readonly rule: "debounce" | "throttle"; readonly until: number };
 }
 

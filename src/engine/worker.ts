@@ -2,7 +2,7 @@ import { hookRun, isInternal } from "../core/final.js";
 import type { ClaimedRun } from "../core/storage.js";
 import { runOutsideScope } from "./async-context.js";
 import { boundIo } from "./bound-io.js";
-import { admitClaimed } from "./claimed-run.js";
+import { admitClaimed, type ReadyRun } from "./claimed-run.js";
 import { Claimer, type ClaimerHost } from "./claimer.js";
 import type { Engine, RunningJob } from "./engine.js";
 import { Execution } from "./execution.js";
@@ -144,7 +144,7 @@ export class Worker implements ExecutionHost, ClaimerHost {
   }
 
   /** Executes a run that this worker holds. */
-  execute(job: RunningJob, claimed: ClaimedRun, claimedAtMono: number): void {
+  execute(job: RunningJob, claimed: ReadyRun, claimedAtMono: number): void {
     const { run } = claimed;
     const execution = new Execution(this.#engine, this, job, claimed, claimedAtMono);
     this.#executions.set(run.id, execution);

@@ -1,6 +1,11 @@
 // Clients and jobs
 
-export { type AuthResolver, notConnected, type ResolvedAuth } from "./core/auth.js";
+export {
+  type AuthResolver,
+  type NotConnected,
+  notConnected,
+  type ResolvedAuth,
+} from "./core/auth.js";
 // For adapters and tests
 export type { Clock } from "./core/clock.js";
 // Values and errors

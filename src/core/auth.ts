@@ -2,7 +2,11 @@ import type { Context } from "./context.js";
 import type { ConnectionAuth, Integration } from "./integration.js";
 
 /** Answer of an auth resolver: the account has not connected the service yet, and the run waits until it has. */
-export const notConnected: unique symbol = Symbol.for("pawl.not-connected") as never;
+export const notConnected: NotConnected = Object.freeze({ kind: "not-connected" });
+
+export interface NotConnected {
+  readonly kind: "not-connected";
+}
 
 /** What an auth resolver may give: credentials, in either of the forms that trigger.dev v2 knew. */
 export type ResolvedAuth =
@@ -21,11 +25,7 @@ export type ResolvedAuth =
 export type AuthResolver = (
   context: Context,
   integration: Integration,
-) =>
-  | ResolvedAuth
-  | typeof notConnected
-  | undefined
-  | Promise<ResolvedAuth | typeof notConnected | undefined>;
+) => ResolvedAuth | NotConnected | undefined | Promise<ResolvedAuth | NotConnected | undefined>;
 
 /** What came of one resolver. */
 export type AuthOutcome =
@@ -40,7 +40,7 @@ export function withoutResolver({ id, authSource }: Integration): AuthOutcome {
 }
 
 export function authOutcome(given: unknown): AuthOutcome {
-  if (given === notConnected) return { kind: "notConnected" };
+  if (isNotConnected(given)) return { kind: "notConnected" };
   if (given === undefined || given === null)
     return { kind: "problem", message: "its auth resolver gave nothing" };
   const { type, token, accessToken, scopes, additionalFields } = given as Record<string, unknown>;
@@ -57,6 +57,11 @@ export function authOutcome(given: unknown): AuthOutcome {
     ...(additionalFields === undefined ? undefined : { additionalFields }),
   } as ConnectionAuth;
   return { kind: "auth", auth };
+}
+
+/** Also of another copy of this library, and thrown. */
+export function isNotConnected(given: unknown): boolean {
+  return (given as { kind?: unknown } | null | undefined)?.kind === notConnected.kind;
 }
 
 /** Counts up each time the account's connection becomes ready. */

@@ -2,7 +2,7 @@ import {
   type AuthOutcome,
   authOutcome,
   connectionKey,
-  notConnected,
+  isNotConnected,
   withoutResolver,
 } from "../core/auth.js";
 import { toErrorRecord } from "../core/error-record.js";
@@ -68,7 +68,7 @@ async function outcomeOf(
     const context = contextOfRun(engine, run, () => new AbortController().signal);
     return authOutcome(await resolver(context, integration));
   } catch (error) {
-    if (error === notConnected) return { kind: "notConnected" };
+    if (isNotConnected(error)) return { kind: "notConnected" };
     return { kind: "problem", message: toErrorRecord(error).message };
   }
 }

@@ -1,12 +1,15 @@
 import {
   type AnyJob,
   createClient,
+  createIntegration,
   defineJob,
   eventTrigger,
   invokeTrigger,
   type Job,
   type JobInput,
   type JobOutput,
+  notConnected,
+  task,
 } from "pawl";
 import { describe, expectTypeOf, test } from "vitest";
 import { z } from "zod";
@@ -166,5 +169,50 @@ describe("flow control", () => {
     defineJob({ id: "c", trigger, run, singleton: { mode: "queue" } });
     // @ts-expect-error no period
     defineJob({ id: "d", trigger, run, rateLimit: { limit: 5 } });
+  });
+});
+
+describe("an integration", () => {
+  class Sdk {
+    post(params: { text: string }): Promise<{ id: number }> {
+      return Promise.resolve({ id: params.text.length });
+    }
+  }
+  const board = createIntegration({
+    id: "board",
+    client: () => new Sdk(),
+    tasks: {
+      post: task((sdk: Sdk, params: { text: string }) => sdk.post(params)),
+      list: { all: task((_sdk: Sdk, most: number) => [most]) },
+    },
+  });
+
+  test("has a method per task, which takes a key first, and the SDK itself", () => {
+    defineJob({
+      id: "j",
+      trigger: invokeTrigger(),
+      integrations: { board },
+      run: async (_payload, io) => {
+        expectTypeOf(await io.board.post("a", { text: "x" })).toEqualTypeOf<{ id: number }>();
+        expectTypeOf(await io.board.list.all("b", 5)).toEqualTypeOf<number[]>();
+        const id = io.board.runTask("c", async (sdk) => (await sdk.post({ text: "" })).id);
+        expectTypeOf(await id).toEqualTypeOf<number>();
+        // @ts-expect-error no key
+        await io.board.post({ text: "x" });
+        // @ts-expect-error a wrong parameter
+        await io.board.post("d", { text: 5 });
+        // @ts-expect-error no such task
+        await io.board.nothing("e", {});
+        // @ts-expect-error no such method of the SDK
+        await io.board.runTask("f", (sdk) => sdk.nothing());
+      },
+    });
+    const post = task((sdk: Sdk) => sdk.post({ text: "" }));
+    // @ts-expect-error its SDK is another one
+    createIntegration({ id: "x", client: () => 5, tasks: { post } });
+    client.defineAuthResolver(board, () => ({ type: "apiKey", accessToken: "x" }));
+    client.defineAuthResolver("board", async () => notConnected);
+    // @ts-expect-error no such type of credentials
+    client.defineAuthResolver(board, () => ({ type: "basic", accessToken: "x" }));
   });
 });

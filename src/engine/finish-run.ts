@@ -1,6 +1,6 @@
 import { type Ending, endSignals, finalPatch, hookOf, hookRun, isInternal } from "../core/final.js";
 import { isFinal, openStatuses } from "../core/run-status.js";
-import type { RunRecord, RunWrite } from "../core/storage.js";
+import type { RunRecord, RunWrite, ValueWrite } from "../core/storage.js";
 import type { Engine } from "./engine.js";
 import { endOfInternal } from "./purge.js";
 
@@ -19,6 +19,8 @@ export async function finishRun(
   engine: Engine,
   runId: string,
   endingOf: (run: RunRecord, now: number) => Ending | undefined,
+  /** Compared by the write that ends it; undefined: it is not to be ended any more. */
+  valuesOf?: () => Promise<readonly ValueWrite[] | undefined>,
 ): Promise<Finished> {
   let generation: number | undefined;
   for (;;) {
@@ -35,10 +37,10 @@ export async function finishRun(
     const now = await engine.rawStorage.now();
     engine.storeClock.observe(now);
     const ending = endingOf(run, now);
-    if (ending === undefined) return { result: "final", run };
-    const answer = await engine.queue.submit(
-      outsiderWrite(engine, run, ending, now, endSignals(run, signals)),
-    );
+    const values = valuesOf === undefined ? [] : await valuesOf();
+    if (ending === undefined || values === undefined) return { result: "final", run };
+    const write = outsiderWrite(engine, run, ending, now, endSignals(run, signals));
+    const answer = await engine.queue.submit(values.length === 0 ? write : { ...write, values });
     if (answer.result === "ok") {
       engine.runEnded(runId);
       engine.outsiderEnded(run, ending, now);

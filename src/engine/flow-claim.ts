@@ -43,7 +43,9 @@ async function decide(
   for (;;) {
     const gate = await new GateKeeper(engine, job, run, payload, flowStateOf(run)).ask();
     if (gate.ending !== undefined) return gate.ending;
+    if (gate.isOpen === true && gate.values.length === 0) continue;
     const { result } = await engine.queue.submit(gateWrite(engine, claimed, gate));
+    if (result === "ok" && gate.isOpen === true) continue;
     if (result === "ok" && gate.state.wait === undefined)
       return { ...claimed, run: { ...run, state: JSON.stringify(gate.state) } };
     // Another start was decided on meanwhile.
@@ -51,13 +53,15 @@ async function decide(
   }
 }
 
-function gateWrite(engine: Engine, { run }: ClaimedRun, { state, values }: Gate): RunWrite {
+function gateWrite(engine: Engine, { run }: ClaimedRun, gate: Gate): RunWrite {
+  const { state, values } = gate;
   const write = {
     runId: run.id,
     writeId: engine.writeIds.next(),
     guard: { epoch: run.epoch },
     values,
   };
+  if (gate.isOpen === true) return write;
   const patch = { state: JSON.stringify(state) };
   if (state.wait === undefined) return { ...write, run: patch };
   const status = run.lastSeq === 0 ? "PENDING" : "WAITING";

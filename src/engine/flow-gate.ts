@@ -1,5 +1,3 @@
-import { toErrorRecord } from "../core/error-record.js";
-import { RunError } from "../core/errors.js";
 import type { Ending } from "../core/final.js";
 import { type FlowRule, rateOf, timesOf } from "../core/flow.js";
 import {
@@ -14,12 +12,14 @@ import {
 import type { AnyJob } from "../core/job.js";
 import type { RunRecord, ValueWrite } from "../core/storage.js";
 import type { Engine } from "./engine.js";
-import { finishRun } from "./finish-run.js";
+import { canceled, rateLimitedError, skippedError, supersededBy } from "./flow-endings.js";
+import { endReplaced } from "./flow-replace.js";
 import {
   type FlowState,
   flowKey,
   isOpen,
   type KnownFlow,
+  placeHolders,
   readFlow,
   rulesAhead,
   type SingletonState,
@@ -32,6 +32,8 @@ export interface Gate {
   readonly values: readonly ValueWrite[];
   /** The run does not start: it waits (see `state`), or ends so. */
   readonly ending?: Ending;
+  /** Nothing is decided yet: ask again, once the values are written. */
+  readonly isOpen?: boolean;
 }
 
 /** One run under the rules that have not let it through yet, in their order. */
@@ -43,6 +45,8 @@ export class GateKeeper {
   readonly #now: number;
   readonly #values: ValueWrite[] = [];
   #state: FlowState;
+  /** What must be written before the rule can be asked again. */
+  #first: readonly ValueWrite[] | undefined;
 
   constructor(engine: Engine, job: AnyJob, run: RunRecord, payload: unknown, state: FlowState) {
     this.#engine = engine;
@@ -58,6 +62,8 @@ export class GateKeeper {
       const key = flowKey(this.#job, rule, this.#payload);
       const ending = await this.#askOne(rule, key);
       if (ending !== undefined) return { state: this.#state, values: [], ending };
+      if (this.#first !== undefined)
+        return { state: this.#state, values: this.#first, isOpen: true };
       if (this.#isToWait(rule)) break;
       const { wait: _, ...state } = this.#state;
       this.#state = { ...state, passed: [...state.passed, rule] };
@@ -106,58 +112,45 @@ export class GateKeeper {
   }
 
   #keep(key: string, version: number, state: unknown): void {
-    this.#values.push({ key, value: JSON.stringify(state), expected: version });
+    this.#values.push(valueOf(key, version, state));
   }
 
   async #askSingleton(key: string, mode: "skip" | "replace" | "join"): Promise<Ending | undefined> {
     const engine = this.#engine;
     const { id } = this.#run;
     const { state, version } = await readFlow<SingletonState>(engine, key);
-    const other = state?.runId === id ? state.replaces : state?.runId;
-    if (other !== undefined && (await isOpen(engine, other))) {
+    const others: string[] = [];
+    for (const other of placeHolders(state))
+      if (other !== id && (await isOpen(engine, other))) others.push(other);
+    for (const other of others) {
       if (mode !== "replace") return canceled(skippedError(this.#job, other));
-      if (await this.#isYounger(other)) return supersededBy(id, other);
-      await finishRun(engine, other, () => supersededBy(other, id));
+      if (await this.#givesWay(state, other)) return supersededBy(id, other);
     }
-    this.#keep(key, version, { runId: id });
+    if (others.length === 0) this.#keep(key, version, { runId: id });
+    else if (state?.runId === id) await this.#endAll(key, others);
+    else this.#first = [valueOf(key, version, { runId: id, replaces: others })];
     return undefined;
   }
 
-  /** Of two that are claimed in the other order the one that was started later stays. */
-  async #isYounger(other: string): Promise<boolean> {
+  /** It has the place already; whoever had it before must be over first. */
+  async #endAll(key: string, others: readonly string[]): Promise<void> {
+    for (const other of others) await endReplaced(this.#engine, key, other, this.#run.id);
+    this.#first = [];
+  }
+
+  /**
+   * Of two that are claimed in the other order the one that was started later
+   * stays. Invokes have said which that is; never must both give way.
+   */
+  async #givesWay(state: SingletonState | undefined, other: string): Promise<boolean> {
+    const { id, createdAt } = this.#run;
+    if (state?.runId === id) return false;
+    if (state?.runId === other && state.replaces?.includes(id) === true) return true;
     const run = await this.#engine.reader.read(other);
-    return run !== undefined && run.createdAt > this.#run.createdAt;
+    return run !== undefined && run.createdAt > createdAt;
   }
 }
 
-export function rateLimitedError(job: AnyJob, until: number): RunError {
-  const { limit, period } = job.options.rateLimit ?? {};
-  const at = new Date(until);
-  return new RunError(
-    "RATE_LIMITED",
-    `Job "${job.id}" has had its ${limit} starts in ${JSON.stringify(period)}. The next one is possible at ${at.toISOString()}; start it again then, or raise rateLimit.`,
-    { details: { retryAt: at } },
-  );
-}
-
-export function skippedError(job: AnyJob, other: string): RunError {
-  return new RunError(
-    "RUN_SKIPPED",
-    `Run ${other} of job "${job.id}" is open, and the job is a singleton. Start it again when that one has ended, or use mode "join" or "replace".`,
-    { details: { runId: other } },
-  );
-}
-
-export function supersededBy(id: string, by: string): Ending {
-  return canceled(
-    new RunError(
-      "RUN_SUPERSEDED",
-      `Run ${id} gave way to run ${by}, which was started later. Look at that one for the outcome.`,
-      { details: { runId: by } },
-    ),
-  );
-}
-
-function canceled(error: RunError): Ending {
-  return { status: "CANCELED", error: toErrorRecord(error) };
+function valueOf(key: string, version: number, state: unknown): ValueWrite {
+  return { key, value: JSON.stringify(state), expected: version };
 }

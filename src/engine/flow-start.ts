@@ -4,13 +4,14 @@ import { type RateState, rateLimited } from "../core/flow-decisions.js";
 import type { AnyJob } from "../core/job.js";
 import type { CreatedRun, NewRun, ValueWrite } from "../core/storage.js";
 import type { Engine } from "./engine.js";
-import { finishRun } from "./finish-run.js";
-import { rateLimitedError, skippedError, supersededBy } from "./flow-gate.js";
+import { rateLimitedError, skippedError } from "./flow-endings.js";
+import { endReplaced } from "./flow-replace.js";
 import {
   type FlowState,
   flowKey,
   flowTurn,
   isOpen,
+  placeHolders,
   readFlow,
   type SingletonState,
 } from "./flow-state.js";
@@ -55,8 +56,9 @@ async function createDecided(
     const state: FlowState = { passed: start.passed, generation: 1 };
     const made = await tryCreate(engine, { ...run, state: JSON.stringify(state) }, start.values);
     if (made === undefined) continue;
-    if (made.created && start.replaces !== undefined)
-      await replace(engine, start.replaces, made.id);
+    // Should this process die before, the first claim of the new run does it.
+    if (made.created)
+      for (const other of start.replaces) await endReplaced(engine, start.place, other, made.id);
     return made;
   }
 }
@@ -70,18 +72,15 @@ async function standIn(engine: Engine, id: string): Promise<CreatedRun> {
   return { id, created: false, fingerprint: null, createdAt, leaseUntil: null };
 }
 
-/** Should this process die before, the first claim of the new run does it. */
-async function replace(engine: Engine, other: string, by: string): Promise<void> {
-  await finishRun(engine, other, () => supersededBy(other, by));
-}
-
 /** What the rules say of one start, before there is a run. */
 class Start {
   readonly passed: ("rateLimit" | "singleton")[] = [];
   readonly values: ValueWrite[] = [];
   /** The open run that it is given, or why there is none. */
   instead: string | RunError | undefined;
-  replaces: string | undefined;
+  replaces: readonly string[] = [];
+  /** Key of the value that says who has the place. */
+  place = "";
   readonly #engine: Engine;
   readonly #job: AnyJob;
   readonly #run: NewRun;
@@ -117,17 +116,22 @@ class Start {
     const key = flowKey(this.#job, "singleton", this.#payload);
     const { state, version } = await readFlow<SingletonState>(this.#engine, key);
     const { id } = this.#run;
-    const other = state?.runId === id ? undefined : state?.runId;
-    const isTaken = other !== undefined && (await isOpen(this.#engine, other));
-    if (isTaken && singleton.mode === "join") this.instead = other;
-    else if (isTaken && singleton.mode === "skip") this.instead = skippedError(this.#job, other);
-    else if (isTaken) {
-      this.replaces = other;
-      // It does not pass yet: its claim sees to it that the other has ended.
-      this.values.push(written(key, version, { runId: id, replaces: other }));
-    } else {
-      this.#pass("singleton", key, version, { runId: id });
+    const others = await this.#openOf(placeHolders(state).filter((other) => other !== id));
+    const [other] = others;
+    if (other === undefined) this.#pass("singleton", key, version, { runId: id });
+    else if (singleton.mode === "join") this.instead = other;
+    else if (singleton.mode === "skip") this.instead = skippedError(this.#job, other);
+    else {
+      this.replaces = others;
+      this.place = key;
+      // It does not pass yet: its claim sees to it that the others have ended.
+      this.values.push(written(key, version, { runId: id, replaces: others }));
     }
+  }
+
+  async #openOf(ids: readonly string[]): Promise<string[]> {
+    const open = await Promise.all(ids.map((id) => isOpen(this.#engine, id)));
+    return ids.filter((_, index) => open[index] === true);
   }
 
   #pass(rule: "rateLimit" | "singleton", key: string, version: number, state: unknown): void {

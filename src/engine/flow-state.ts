@@ -65,8 +65,16 @@ function parsed<State>({ value, version }: StoredValue): KnownFlow<State> {
 /** Who has the place of a singleton. */
 export interface SingletonState {
   readonly runId: string;
-  /** The run that it takes the place of: it must have ended before this one starts. */
-  readonly replaces?: string;
+  /**
+   * The runs that it takes the place of: they must have ended before this one
+   * starts. Several, since a run may give way before it has seen to the one before.
+   */
+  readonly replaces?: readonly string[];
+}
+
+/** Who may be open under a singleton's key. */
+export function placeHolders(state: SingletonState | undefined): readonly string[] {
+  return state === undefined ? [] : [...(state.replaces ?? []), state.runId];
 }
 
 const PAGE = 500;

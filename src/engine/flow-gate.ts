@@ -112,7 +112,7 @@ export class GateKeeper {
   }
 
   #keep(key: string, version: number, state: unknown): void {
-    this.#values.push(valueOf(key, version, state));
+    this.#values.push(placeValue(key, version, state));
   }
 
   async #askSingleton(key: string, mode: "skip" | "replace" | "join"): Promise<Ending | undefined> {
@@ -128,7 +128,7 @@ export class GateKeeper {
     }
     if (others.length === 0) this.#keep(key, version, { runId: id });
     else if (state?.runId === id) await this.#endAll(key, others);
-    else this.#first = [valueOf(key, version, { runId: id, replaces: others })];
+    else this.#first = [placeValue(key, version, { runId: id, replaces: others })];
     return undefined;
   }
 
@@ -151,6 +151,6 @@ export class GateKeeper {
   }
 }
 
-function valueOf(key: string, version: number, state: unknown): ValueWrite {
+function placeValue(key: string, version: number, state: unknown): ValueWrite {
   return { key, value: JSON.stringify(state), expected: version };
 }

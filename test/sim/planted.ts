@@ -150,14 +150,6 @@ export const plantedBugs: readonly PlantedBug[] = [
     "value: JSON.stringify(state), expected: version }",
     "value: JSON.stringify(state) }",
   ]),
-  bug(
-    "flow control: who ends the run that it replaces does not look whether it still has its place",
-    [
-      "engine/flow-replace.ts",
-      "if (state?.runId !== by || state.replaces?.includes(other) !== true) return undefined;",
-      "",
-    ],
-  ),
   bug("flow control: a singleton that replaces does not wait for the end of the other", [
     "engine/flow-gate.ts",
     "else if (state?.runId === id) await this.#endAll(key, others);",

@@ -55,6 +55,8 @@ export class GateKeeper {
 
   async ask(): Promise<Gate> {
     for (const rule of rulesAhead(this.#job, this.#state)) {
+      // Claimed before its turn, as after a retry: the turn stays.
+      if (this.#isToWait(rule)) break;
       const key = flowKey(this.#job, rule, this.#payload);
       const ending = await this.#askOne(rule, key);
       if (ending !== undefined) return { state: this.#state, values: [], ending };
@@ -113,10 +115,13 @@ export class GateKeeper {
     const engine = this.#engine;
     const { id } = this.#run;
     const { state, version } = await readFlow<SingletonState>(engine, key);
-    const other = state?.runId === id ? state.replaces : state?.runId;
+    // Not itself: it was retried since, and asks for its place anew.
+    if (state?.replaces !== id) await endReplaced(engine, state);
+    const other = state?.runId === id ? undefined : state?.runId;
     if (other !== undefined && (await isOpen(engine, other))) {
       if (mode !== "replace") return canceled(skippedError(this.#job, other));
-      if (await this.#isYounger(other)) return supersededBy(id, other);
+      if (this.#state.isPlaced === true || (await this.#isYounger(other)))
+        return supersededBy(id, other);
       await finishRun(engine, other, () => supersededBy(other, id));
     }
     this.#keep(key, version, { runId: id });
@@ -128,6 +133,16 @@ export class GateKeeper {
     const run = await this.#engine.reader.read(other);
     return run !== undefined && run.createdAt > this.#run.createdAt;
   }
+}
+
+/** Ends the run whose place was taken, unless whoever took it has. */
+export async function endReplaced(
+  engine: Engine,
+  state: SingletonState | undefined,
+): Promise<void> {
+  const { replaces, runId } = state ?? {};
+  if (replaces === undefined || runId === undefined) return;
+  await finishRun(engine, replaces, () => supersededBy(replaces, runId));
 }
 
 export function rateLimitedError(job: AnyJob, until: number): RunError {

@@ -4,8 +4,7 @@ import { type RateState, rateLimited } from "../core/flow-decisions.js";
 import type { AnyJob } from "../core/job.js";
 import type { CreatedRun, NewRun, ValueWrite } from "../core/storage.js";
 import type { Engine } from "./engine.js";
-import { finishRun } from "./finish-run.js";
-import { rateLimitedError, skippedError, supersededBy } from "./flow-gate.js";
+import { endReplaced, rateLimitedError, skippedError } from "./flow-gate.js";
 import {
   type FlowState,
   flowKey,
@@ -52,11 +51,14 @@ async function createDecided(
       if (typeof start.instead === "string") return standIn(engine, start.instead);
       throw start.instead;
     }
-    const state: FlowState = { passed: start.passed, generation: 1 };
+    const { passed, replaces } = start;
+    const isPlaced = replaces !== undefined;
+    const state: FlowState = { passed, generation: 1, ...(isPlaced ? { isPlaced } : undefined) };
     const made = await tryCreate(engine, { ...run, state: JSON.stringify(state) }, start.values);
     if (made === undefined) continue;
-    if (made.created && start.replaces !== undefined)
-      await replace(engine, start.replaces, made.id);
+    // Should this process die before, the next start or the first claim does it.
+    if (made.created)
+      await endReplaced(engine, { runId: made.id, ...(isPlaced ? { replaces } : undefined) });
     return made;
   }
 }
@@ -68,11 +70,6 @@ async function standIn(engine: Engine, id: string): Promise<CreatedRun> {
   const run = await engine.reader.read(id);
   const createdAt = run?.createdAt ?? 0;
   return { id, created: false, fingerprint: null, createdAt, leaseUntil: null };
-}
-
-/** Should this process die before, the first claim of the new run does it. */
-async function replace(engine: Engine, other: string, by: string): Promise<void> {
-  await finishRun(engine, other, () => supersededBy(other, by));
 }
 
 /** What the rules say of one start, before there is a run. */
@@ -116,6 +113,7 @@ class Start {
     if (singleton === undefined) return;
     const key = flowKey(this.#job, "singleton", this.#payload);
     const { state, version } = await readFlow<SingletonState>(this.#engine, key);
+    await endReplaced(this.#engine, state);
     const { id } = this.#run;
     const other = state?.runId === id ? undefined : state?.runId;
     const isTaken = other !== undefined && (await isOpen(this.#engine, other));

@@ -57,12 +57,13 @@ export type Start = (op: Op, earlier: TaskRecord | undefined) => void;
 /** Settles from the record, or starts what is not recorded as done. */
 export function beginCall(execution: Execution, op: Op, start: Start): void {
   const record = execution.memo.get(op.path);
+  // Also if there is none: the one that it waited for may have been refused.
+  op.record = record;
   if (record === undefined) {
     // While leaving, nothing new starts; the next execution will come by here again.
     if (execution.phase === "running") start(op, undefined);
     return;
   }
-  op.record = record;
   execution.visited?.add(op.path);
   if (record.kind !== op.kind) {
     const error = toErrorRecord(nonDeterminism(execution.run, record, op.kind));

@@ -200,6 +200,8 @@ export class ExecutionWriter implements Writer {
       this.#comparedInVain(inFlight.pending);
     else if (result.result === "rejected") this.#refused(result);
     else execution.drop(() => lostError(execution.runId, result));
+    // Whatever came of it: others wait behind whoever waits for this.
+    inFlight.pending.answered?.("over");
   }
 
   #committed(inFlight: InFlight, write: RunWrite, result: CommitResult): void {
@@ -279,8 +281,9 @@ export class ExecutionWriter implements Writer {
   }
 
   abandoned(error: unknown): void {
-    this.#inFlight = undefined;
+    // First, since it tells those who wait for the write.
     this.#execution.drop(() => error);
+    this.#inFlight = undefined;
   }
 }
 

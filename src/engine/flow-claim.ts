@@ -65,9 +65,10 @@ function gateWrite(engine: Engine, { run }: ClaimedRun, gate: Gate): RunWrite {
   const patch = { state: JSON.stringify(state) };
   if (state.wait === undefined) return { ...write, run: patch };
   const status = run.lastSeq === 0 ? "PENDING" : "WAITING";
+  // A run that has not started yet is not hurried by signals.
   return {
     ...write,
     run: { ...patch, ...unstarted(run), status },
-    release: { wakeAt: state.wait.until, wakeSignals: 1 },
+    release: { wakeAt: state.wait.until, wakeSignals: 0 },
   };
 }

@@ -59,6 +59,8 @@ export class GateKeeper {
 
   async ask(): Promise<Gate> {
     for (const rule of rulesAhead(this.#job, this.#state)) {
+      // Claimed before its turn, as after a retry: the turn stays.
+      if (this.#isToWait(rule)) break;
       const key = flowKey(this.#job, rule, this.#payload);
       const ending = await this.#askOne(rule, key);
       if (ending !== undefined) return { state: this.#state, values: [], ending };

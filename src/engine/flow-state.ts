@@ -14,13 +14,18 @@ export interface FlowState {
   /** Integrations whose connection is missing. */
   readonly connections?: readonly string[];
   readonly wait?: { readonly rule: "debounce" | "throttle"; readonly until: number };
+  /** It was given the place of a singleton when it was created: whoever has that by now came later. */
+  readonly isPlaced?: boolean;
 }
 
-export function flowStateOf({ state, generation }: RunRecord): FlowState {
-  if (state === null) return { passed: [], generation };
-  const found = JSON.parse(state) as FlowState;
-  if (found.generation === generation) return found;
-  return { ...found, generation, passed: found.passed.filter((rule) => rule !== "singleton") };
+export function flowStateOf({ state, generation, lastSeq }: RunRecord): FlowState {
+  const known: FlowState =
+    state === null ? { passed: [], generation: 1 } : (JSON.parse(state) as FlowState);
+  // What has begun is no start: a rule that came with a deploy does not end it in the middle.
+  const passed = lastSeq > 0 ? flowRules : known.passed;
+  if (known.generation === generation) return { ...known, passed };
+  const isOpenAgain = { generation, passed: passed.filter((rule) => rule !== "singleton") };
+  return { ...known, ...isOpenAgain, isPlaced: false };
 }
 
 /** The rules that have not let it through. */

@@ -83,6 +83,5 @@ export function beginCall(execution: Execution, op: Op, start: Start): void {
 
 /** The record that was met was refused: there is none. */
 function beginAnew(execution: Execution, op: Op, start: Start): void {
-  op.record = undefined;
   if (execution.isLive && !op.scope.isClosed) beginCall(execution, op, start);
 }

@@ -127,8 +127,8 @@ export class ExecutionWriter implements Writer {
 
   /** Nothing more is written: nobody is left to wait for an answer. */
   ends(): void {
-    for (const { answered } of [this.#inFlight?.pending, ...this.#sealed].filter(isWrite))
-      answered?.("over");
+    this.#inFlight?.pending.answer("over");
+    for (const sealed of this.#sealed) sealed.answer("over");
     this.#sealed = [];
   }
 
@@ -201,7 +201,7 @@ export class ExecutionWriter implements Writer {
     else if (result.result === "rejected") this.#refused(result);
     else execution.drop(() => lostError(execution.runId, result));
     // Whatever came of it: others wait behind whoever waits for this.
-    inFlight.pending.answered?.("over");
+    inFlight.pending.answer("over");
   }
 
   #committed(inFlight: InFlight, write: RunWrite, result: CommitResult): void {
@@ -229,7 +229,7 @@ export class ExecutionWriter implements Writer {
       return;
     }
     if (write.leaseUntil !== undefined) execution.lease.extended(sentAt);
-    pending.answered?.("ok");
+    pending.answer("ok");
     for (const op of pending.settles) {
       if (inTurn) execution.settlement.addInTurn(op);
       else execution.settlement.addLive(op);
@@ -248,9 +248,9 @@ export class ExecutionWriter implements Writer {
   }
 
   /** A value moved on: nothing of this write holds. */
-  #comparedInVain({ answered, onRefused }: PendingWrite): void {
-    answered?.("conflict");
-    for (const next of onRefused) next();
+  #comparedInVain(pending: PendingWrite): void {
+    pending.answer("conflict");
+    for (const next of pending.onRefused) next();
     this.#next();
   }
 
@@ -285,8 +285,4 @@ export class ExecutionWriter implements Writer {
     this.#execution.drop(() => error);
     this.#inFlight = undefined;
   }
-}
-
-function isWrite(write: PendingWrite | undefined): write is PendingWrite {
-  return write !== undefined;
 }

@@ -53,9 +53,7 @@ async function createDecided(
       if (typeof start.instead === "string") return standIn(engine, start.instead);
       throw start.instead;
     }
-    const { passed, replaces } = start;
-    const isPlaced = replaces !== undefined;
-    const state: FlowState = { passed, generation: 1, ...(isPlaced ? { isPlaced } : undefined) };
+    const state: FlowState = { passed: start.passed, generation: 1 };
     const made = await tryCreate(engine, { ...run, state: JSON.stringify(state) }, start.values);
     if (made === undefined) continue;
     // Should this process die before, the first claim of the new run does it.
@@ -117,7 +115,6 @@ class Start {
     if (singleton === undefined) return;
     const key = flowKey(this.#job, "singleton", this.#payload);
     const { state, version } = await readFlow<SingletonState>(this.#engine, key);
-    await endReplaced(this.#engine, state);
     const { id } = this.#run;
     const others = await this.#openOf(placeHolders(state).filter((other) => other !== id));
     const [other] = others;

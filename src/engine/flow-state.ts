@@ -14,8 +14,6 @@ export interface FlowState {
   /** Integrations whose connection is missing. */
   readonly connections?: readonly string[];
   readonly wait?: { readonly rule: "debounce" | "throttle"; readonly until: number };
-  /** It was given the place of a singleton when it was created: whoever has that by now came later. */
-  readonly isPlaced?: boolean;
 }
 
 export function flowStateOf({ state, generation, lastSeq }: RunRecord): FlowState {
@@ -24,8 +22,7 @@ export function flowStateOf({ state, generation, lastSeq }: RunRecord): FlowStat
   // What has begun is no start: a rule that came with a deploy does not end it in the middle.
   const passed = lastSeq > 0 ? flowRules : known.passed;
   if (known.generation === generation) return { ...known, passed };
-  const isOpenAgain = { generation, passed: passed.filter((rule) => rule !== "singleton") };
-  return { ...known, ...isOpenAgain, isPlaced: false };
+  return { ...known, generation, passed: passed.filter((rule) => rule !== "singleton") };
 }
 
 /** The rules that have not let it through. */

@@ -71,6 +71,14 @@ export class PendingWrite {
     return this.#extras?.answered;
   }
 
+  /** Says what came of it, once; without comparisons there is nobody to tell. */
+  answer(answer: Answer): void {
+    const { answered } = this;
+    if (answered === undefined) return;
+    delete this.#more().answered;
+    answered(answer);
+  }
+
   onAnswer(answered: (answer: Answer) => void): void {
     this.#more().answered = answered;
   }

@@ -126,8 +126,8 @@ export class ExecutionWriter implements Writer {
 
   /** Nothing more is written: nobody is left to wait for an answer. */
   ends(): void {
-    for (const { answered } of [this.#inFlight?.pending, ...this.#sealed].filter(isWrite))
-      answered?.("over");
+    this.#inFlight?.pending.answer("over");
+    for (const sealed of this.#sealed) sealed.answer("over");
     this.#sealed = [];
   }
 
@@ -193,6 +193,8 @@ export class ExecutionWriter implements Writer {
       this.#comparedInVain(inFlight.pending);
     else if (result.result === "rejected") this.#refused(result);
     else execution.drop(() => lostError(execution.runId, result));
+    // Whatever it was: who waits for the answer may hold up others.
+    inFlight.pending.answer("over");
   }
 
   #committed(inFlight: InFlight, write: RunWrite, result: CommitResult): void {
@@ -220,7 +222,7 @@ export class ExecutionWriter implements Writer {
       return;
     }
     if (write.leaseUntil !== undefined) execution.lease.extended(sentAt);
-    pending.answered?.("ok");
+    pending.answer("ok");
     for (const op of pending.settles) {
       if (inTurn) execution.settlement.addInTurn(op);
       else execution.settlement.addLive(op);
@@ -239,9 +241,9 @@ export class ExecutionWriter implements Writer {
   }
 
   /** A value moved on: nothing of this write holds. */
-  #comparedInVain({ answered, onRefused }: PendingWrite): void {
-    answered?.("conflict");
-    for (const next of onRefused) next();
+  #comparedInVain(pending: PendingWrite): void {
+    pending.answer("conflict");
+    for (const next of pending.onRefused) next();
     this.#next();
   }
 
@@ -272,11 +274,7 @@ export class ExecutionWriter implements Writer {
   }
 
   abandoned(error: unknown): void {
-    this.#inFlight = undefined;
     this.#execution.drop(() => error);
+    this.#inFlight = undefined;
   }
-}
-
-function isWrite(write: PendingWrite | undefined): write is PendingWrite {
-  return write !== undefined;
 }

@@ -61,9 +61,11 @@ function gateWrite(engine: Engine, { run }: ClaimedRun, { state, values }: Gate)
   const patch = { state: JSON.stringify(state) };
   if (state.wait === undefined) return { ...write, run: patch };
   const status = run.lastSeq === 0 ? "PENDING" : "WAITING";
+  // Its code was never called, also if a worker died over this question before.
+  const asked = run.generation === 1 ? { ...run, executionCount: 1 } : run;
   return {
     ...write,
-    run: { ...patch, ...unstarted(run), status },
+    run: { ...patch, ...unstarted(asked), status },
     release: { wakeAt: state.wait.until, wakeSignals: 1 },
   };
 }

@@ -113,6 +113,7 @@ export class GateKeeper {
     const engine = this.#engine;
     const { id } = this.#run;
     const { state, version } = await readFlow<SingletonState>(engine, key);
+    if (state?.runId !== id) await finishReplaced(engine, state);
     const other = state?.runId === id ? state.replaces : state?.runId;
     if (other !== undefined && (await isOpen(engine, other))) {
       if (mode !== "replace") return canceled(skippedError(this.#job, other));
@@ -128,6 +129,16 @@ export class GateKeeper {
     const run = await this.#engine.reader.read(other);
     return run !== undefined && run.createdAt > this.#run.createdAt;
   }
+}
+
+/** Whoever took a place may have died before it ended the run that had it. */
+export async function finishReplaced(
+  engine: Engine,
+  state: SingletonState | undefined,
+): Promise<void> {
+  const { runId = "", replaces } = state ?? {};
+  if (replaces !== undefined)
+    await finishRun(engine, replaces, () => supersededBy(replaces, runId));
 }
 
 export function rateLimitedError(job: AnyJob, until: number): RunError {

@@ -5,7 +5,7 @@ import type { AnyJob } from "../core/job.js";
 import type { CreatedRun, NewRun, ValueWrite } from "../core/storage.js";
 import type { Engine } from "./engine.js";
 import { finishRun } from "./finish-run.js";
-import { rateLimitedError, skippedError, supersededBy } from "./flow-gate.js";
+import { finishReplaced, rateLimitedError, skippedError, supersededBy } from "./flow-gate.js";
 import {
   type FlowState,
   flowKey,
@@ -117,6 +117,7 @@ class Start {
     const key = flowKey(this.#job, "singleton", this.#payload);
     const { state, version } = await readFlow<SingletonState>(this.#engine, key);
     const { id } = this.#run;
+    await finishReplaced(this.#engine, state);
     const other = state?.runId === id ? undefined : state?.runId;
     const isTaken = other !== undefined && (await isOpen(this.#engine, other));
     if (isTaken && singleton.mode === "join") this.instead = other;

@@ -14,11 +14,13 @@ export interface FlowState {
   readonly wait?: { readonly rule: "debounce" | "throttle"; readonly until: number };
 }
 
-export function flowStateOf({ state, generation }: RunRecord): FlowState {
-  if (state === null) return { passed: [], generation };
-  const found = JSON.parse(state) as FlowState;
-  if (found.generation === generation) return found;
-  return { ...found, generation, passed: found.passed.filter((rule) => rule !== "singleton") };
+export function flowStateOf({ state, generation, lastSeq }: RunRecord): FlowState {
+  const found: FlowState =
+    state === null ? { passed: [], generation: 1 } : (JSON.parse(state) as FlowState);
+  // A rule that its job has got since does not concern a run that is under way.
+  const passed = lastSeq > 0 ? flowRules : found.passed;
+  if (found.generation === generation) return { ...found, passed };
+  return { ...found, generation, passed: passed.filter((rule) => rule !== "singleton") };
 }
 
 /** The rules that have not let it through. */

@@ -86,6 +86,10 @@ export class Ledger {
     return this.#notes.get(what) ?? 0;
   }
 
+  notes(prefix: string): string[] {
+    return [...this.#notes.keys()].filter((what) => what.startsWith(prefix));
+  }
+
   /** The numbers that notes of one kind end with, ascending. */
   notedTimes(prefix: string): number[] {
     return [...this.#notes]

@@ -34,6 +34,7 @@ import { DynamicSchedule } from "./dynamic-schedules.js";
 import type { ClientEventName, Listener } from "./emitter.js";
 import { ClientEnvStore } from "./env-store.js";
 import { cancelEvent, getEvent } from "./event-admin.js";
+import { fireSchedule } from "./fire-schedule.js";
 import { type PurgeOptions, purge } from "./purge.js";
 import { removeJob } from "./remove-job.js";
 import { refuseInRun } from "./replay-guard.js";
@@ -197,6 +198,23 @@ export class Client extends ClientRuns {
     await this.#life.ready();
     await resumeSchedule(this.#life.engine, jobId);
     this.#life.worker.claimSoon();
+  }
+
+  /**
+   * Starts the runs of a schedule at once, as a tick of this moment would: `ts` is now, `lastTimestamp`
+   * the last tick. Its ticks stay as they are. What a person asks for is started whether or not the
+   * schedule is paused or an earlier run is open (`overlap`), and without `jitter`.
+   * @param id the job's id, or the `id` by which a dynamic schedule lists one of its own
+   * @example
+   * const { runIds } = await client.fireSchedule("nightly-report");
+   * @throws RunError SCHEDULE_NOT_FOUND; ConfigError JOB_DISABLED. Of a dynamic schedule, disabled jobs are left out.
+   */
+  async fireSchedule(id: string): Promise<{ readonly runIds: readonly string[] }> {
+    refuseInRun("fireSchedule");
+    await this.#life.ready();
+    const runIds = await fireSchedule(this.#life.engine, id);
+    this.#life.worker.claimSoon();
+    return { runIds };
   }
 
   /** A token that a run may wait for; `io.createToken` makes one inside a run. */

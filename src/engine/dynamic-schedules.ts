@@ -18,7 +18,13 @@ import { encodeValue } from "./encode.js";
 import type { Engine } from "./engine.js";
 import { remembered } from "./io/remembered.js";
 import type { Op } from "./op.js";
-import { dynamicName, type ScheduleDefinition, scheduleTag, stateOf } from "./schedule-state.js";
+import {
+  dynamicName,
+  type ScheduleDefinition,
+  scheduleName,
+  scheduleTag,
+  stateOf,
+} from "./schedule-state.js";
 import { endSchedule, listScheduleRuns, putSchedule } from "./schedules.js";
 import type { Scope } from "./scope.js";
 
@@ -34,6 +40,8 @@ export interface RegisterOptions {
 
 /** A registered schedule as it is read. */
 export interface RegisteredSchedule {
+  /** For `client.fireSchedule`. */
+  readonly id: string;
   readonly key: string;
   readonly schedule: Schedule;
   readonly metadata: unknown;
@@ -122,6 +130,7 @@ export class DynamicSchedule implements Trigger<ScheduledPayload> {
       if (isFinal(run.status)) continue;
       const { key = "", schedule, metadata, accountId, next, last } = stateOf(run);
       found.push({
+        id: scheduleName(run),
         key,
         schedule,
         metadata: metadata === undefined ? undefined : await engine.codec.decode(metadata),

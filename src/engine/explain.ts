@@ -117,6 +117,8 @@ async function explainWaiting(
   }
   const event = waiting.find((task) => task.kind === "waitForEvent");
   if (event !== undefined) return explainEventWait(run, event);
+  const token = waiting.find((task) => task.kind === "waitForToken");
+  if (token !== undefined) return explainToken(engine, run, token);
   if (child !== undefined) return explainChild(engine, run, child, waiting.length, now);
   return `Run ${run.id} is parked until ${time(run.dueAt)}. Nothing needs to be done.`;
 }
@@ -144,6 +146,15 @@ function explainEventWait(run: RunRecord, task: TaskRecord): string {
   const fitting = filter === undefined ? "" : ` whose payload meets ${JSON.stringify(filter)}`;
   const until = task.wakeAt === null ? "" : ` It stops waiting at ${time(task.wakeAt)}.`;
   return `Run ${run.id} waits at "${task.path}" for an event ${which}${fitting}.${until} Send one, or look at getEvent for why one that was sent does not fit.`;
+}
+
+async function explainToken(engine: Engine, run: RunRecord, task: TaskRecord): Promise<string> {
+  const { childId: id = "" } = decodeTaskData(task.data);
+  const [token] = await engine.rawStorage.getRuns([id]);
+  // The wait has a timeout, or the token, or both.
+  const until = Math.min(task.wakeAt ?? NEVER, token?.deadlineAt ?? NEVER);
+  const end = until === NEVER ? "without a timeout" : `until ${time(until)}`;
+  return `Run ${run.id} waits at "${task.path}" for token ${id}, ${end}. Complete it with client.completeToken("${id}", data).`;
 }
 
 async function explainChild(

@@ -32,9 +32,9 @@ export async function finishRun(
     if (isFinal(run.status) || isReopened) return { result: "final", run };
     // Without the job's code only the registry knows which hooks it has.
     if (!isInternal(run.jobId) && engine.jobs.get(run.jobId) === undefined)
-      await engine.registry.refresh();
+      await engine.patience.until(() => engine.registry.refresh());
     const signals = await engine.storage.listSignals(runId);
-    const now = await engine.rawStorage.now();
+    const now = await engine.patience.until(() => engine.rawStorage.now());
     engine.storeClock.observe(now);
     const ending = endingOf(run, now);
     const values = valuesOf === undefined ? [] : await valuesOf();

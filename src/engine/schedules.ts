@@ -186,13 +186,16 @@ async function changeExisting(
   const result = await changeState(engine, id, run, (state, isOver) =>
     isOver ? undefined : change(state),
   );
-  if (result === "missing" || (run !== undefined && isFinal(run.status))) throw unknown(jobId);
+  if (result === "missing" || (run !== undefined && isFinal(run.status)))
+    throw scheduleNotFound(jobId);
 }
 
-function unknown(jobId: string): RunError {
+export function scheduleNotFound(id: string): RunError {
   return new RunError(
     "SCHEDULE_NOT_FOUND",
-    `No job "${jobId}" with a schedule is registered in this storage. Check the id, or start the client that has the job.`,
+    id.includes("/")
+      ? `No schedule "${id}" is registered in this storage, or it was unregistered. Check the id against list() of its dynamic schedule.`
+      : `No job "${id}" with a schedule is registered in this storage. Check the id, or start the client that has the job.`,
   );
 }
 

@@ -42,8 +42,8 @@ export async function tickSchedule(engine: Engine, { run }: ClaimedRun): Promise
 
 type TickWrite = Pick<RunWrite, "run" | "runs" | "release">;
 
-/** Undefined if the job has no schedule of its own any more. */
-function jobsOf(
+/** Whose runs a tick starts; undefined if the job has no schedule of its own any more. */
+export function jobsOf(
   engine: Engine,
   run: RunRecord,
   { dynamicId }: ScheduleState,
@@ -110,7 +110,7 @@ async function allowedTicks(
 async function tickRun(
   engine: Engine,
   scheduleId: string,
-  { key, metadata, accountId, jitterMs }: ScheduleState,
+  state: ScheduleState,
   {
     tick,
     before,
@@ -118,6 +118,28 @@ async function tickRun(
   }: { readonly tick: number; readonly before: number | undefined; readonly job: Registration },
 ): Promise<NewRun> {
   const id = derivedId("tick", scheduleId, String(tick), job.id);
+  const eventId = `${scheduleId}:${tick}`;
+  const run = await scheduledRun(engine, state, { eventId, tick, before, job });
+  const wakeAt = (run.wakeAt ?? 0) + fractionOf(id) * state.jitterMs;
+  return { ...run, id, wakeAt: Math.round(wakeAt) };
+}
+
+/** The run of one job for an instant of its schedule, whether that ticks or is asked for. */
+export async function scheduledRun(
+  engine: Engine,
+  { key, metadata, accountId }: ScheduleState,
+  {
+    eventId,
+    tick,
+    before,
+    job,
+  }: {
+    readonly eventId: string;
+    readonly tick: number;
+    readonly before: number | undefined;
+    readonly job: Registration;
+  },
+): Promise<NewRun> {
   const payload: ScheduledPayload = {
     ts: new Date(tick),
     ...(before === undefined ? undefined : { lastTimestamp: new Date(before) }),
@@ -129,14 +151,8 @@ async function tickRun(
     ...(metadata === undefined ? undefined : { sourceMetadata: metadata }),
     ...(accountId === undefined ? undefined : { accountId }),
   });
-  const event = {
-    id: `${scheduleId}:${tick}`,
-    payload: await engine.codec.encode(payload),
-    meta: meta ?? "",
-  };
-  const run = await heardRun(engine, event, job, engine.storeClock.now());
-  const wakeAt = (run.wakeAt ?? 0) + fractionOf(id) * jitterMs;
-  return { ...run, id, wakeAt: Math.round(wakeAt) };
+  const event = { id: eventId, payload: await engine.codec.encode(payload), meta: meta ?? "" };
+  return heardRun(engine, event, job, engine.storeClock.now());
 }
 
 /** The same for each try of one tick. */

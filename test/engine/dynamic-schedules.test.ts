@@ -98,6 +98,7 @@ describeEngine("dynamic schedules", (world) => {
     const now = world().clock.now();
     expect(await schedule.list()).toEqual([
       {
+        id: "reports/a",
         key: "a",
         schedule: { type: "interval", seconds: 60 },
         metadata: undefined,
@@ -105,6 +106,7 @@ describeEngine("dynamic schedules", (world) => {
         last: new Date(now),
       },
       {
+        id: "reports/b",
         key: "b",
         schedule: { type: "cron", cron: "0 0 1 1 *", timezone: "Asia/Tokyo" },
         metadata: undefined,

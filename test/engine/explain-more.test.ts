@@ -55,6 +55,36 @@ describeEngine("explainRun in rarer states", (world) => {
     expect(await client.explainRun(id)).toMatch(/waits at "first\/soon\/soon" until .*T01:00/);
   });
 
+  test("a run that waits for a token names it, until when, and how to complete it", async () => {
+    const client = world().client({
+      jobs: [
+        jobOf(async (io, payload) => {
+          const { own, wait } = payload as { own?: string; wait?: string };
+          const token = await io.createToken("t", own === undefined ? {} : { timeout: own });
+          await io.runTask("keep", () => token.id);
+          await io.waitForToken("answer", token, wait === undefined ? {} : { timeout: wait });
+        }),
+      ],
+    });
+    const explained = async (timeouts: object) => {
+      const { id } = await client.invoke("j", timeouts);
+      await client.drain();
+      const run = await client.getRun(id, { tasks: true, taskDetails: true });
+      const tasks = run?.tasks ?? [];
+      const token = tasks.find(({ key }) => key === "keep")?.output as string;
+      const text = (await client.explainRun(id)) ?? "";
+      return text.replaceAll(id, "R").replaceAll(token, "T");
+    };
+    const start = world().clock.now();
+    const at = (hours: number) => new Date(start + hours * 3_600_000).toISOString();
+    const sentence = (until: string) =>
+      `Run R waits at "answer" for token T, ${until}. Complete it with client.completeToken("T", data).`;
+    expect(await explained({})).toBe(sentence("without a timeout"));
+    expect(await explained({ own: "5h" })).toBe(sentence(`until ${at(5)}`));
+    expect(await explained({ own: "5h", wait: "2h" })).toBe(sentence(`until ${at(2)}`));
+    expect(await explained({ own: "3h", wait: "4h" })).toBe(sentence(`until ${at(3)}`));
+  });
+
   test("a run that has recorded the start of a task names it as open", async () => {
     const door = gate();
     let isInside = false;

@@ -354,6 +354,98 @@ describeEngine("flow control", (world) => {
     expect((await client.getRun(id))?.status).toBe("COMPLETED");
   });
 
+  test("singleton replace: a run whose replacement died before it ended it ends with the next start", async () => {
+    const flow = new Flow(world(), { singleton: { mode: "replace" } }, 60);
+    await flow.client().invoke("invoked", 1);
+    const dying = flow.machine();
+    dying.dieAtCommit(1);
+    void dying.client.invoke("invoked", 2);
+    await turns(40);
+    expect(dying.isFrozen).toBe(true);
+    flow.world.clock.advance(1);
+    const client = flow.client("other");
+    await client.invoke("invoked", 3);
+    await client.drain();
+    flow.world.clock.advance(60);
+    await client.drain();
+    expect(flow.starts.map(([payload]) => payload)).toEqual([3]);
+    expect(await ends(client, "invoked")).toEqual([
+      [1, "RUN_SUPERSEDED"],
+      [2, "RUN_SUPERSEDED"],
+      [3, "COMPLETED"],
+    ]);
+  });
+
+  test("singleton replace: so it does with the next event, and if the replacement was cancelled", async () => {
+    for (const cancels of [false, true]) {
+      const flow = new Flow(world(), { singleton: { mode: "replace" } }, 60);
+      const client = flow.client(`a-${cancels}`);
+      await client.invoke("invoked", 1);
+      const dying = flow.machine();
+      dying.dieAtCommit(1);
+      void dying.client.invoke("invoked", 2);
+      await turns(40);
+      flow.world.clock.advance(1);
+      const [second] = (await client.getRuns({ jobId: "invoked", take: 1 })).runs;
+      if (cancels) await client.cancelRun(second?.id ?? "");
+      // It comes without a decision, as events and ticks do.
+      const sender = world().client({ id: `s-${cancels}` });
+      await sender.invoke("invoked", 3);
+      await client.drain();
+      flow.world.clock.advance(60);
+      await client.drain();
+      expect(flow.starts.filter(([payload]) => payload === 3)).toHaveLength(1);
+      const { runs } = await client.getRuns({ jobId: "invoked", take: 3 });
+      expect(runs.map(({ status }) => status)).toEqual(["COMPLETED", "CANCELED", "CANCELED"]);
+    }
+  });
+
+  test.each<[string, Rules]>([
+    ["rateLimit", { rateLimit: { limit: 1, period: "1d" } }],
+    ["throttle", { throttle: { limit: 1, period: "1d" } }],
+    ["debounce", { debounce: { period: "1d" } }],
+    ["singleton", { singleton: { mode: "skip" } }],
+  ])(
+    "%s: a rule that a job gets later does not concern its runs under way",
+    async (_title, rules) => {
+      const before = new Flow(world(), {}, 60).client("before");
+      for (const n of [1, 2]) await before.invoke("invoked", n);
+      await before.drain();
+      await before.stop({ timeout: 0 });
+      const after = new Flow(world(), rules, 60).client("after");
+      world().clock.advance(60);
+      await after.drain();
+      expect(await ends(after, "invoked")).toEqual([
+        [1, "COMPLETED"],
+        [2, "COMPLETED"],
+      ]);
+    },
+  );
+
+  test("throttle: the time of a run under maxDuration begins at its turn, also if a worker died over the question", async () => {
+    const flow = new Flow(world(), { throttle: { limit: 1, period: 60 } });
+    const job = jobOf((io) => io.runTask("a", () => "done"), {
+      maxDuration: "50s",
+      throttle: { limit: 1, period: 120 },
+    });
+    const client = flow.world.client({ jobs: [job] });
+    await client.invoke(job, 1);
+    await client.drain();
+    const { id } = await client.invoke(job, 2);
+    const dying = new Machine(flow.world, { jobs: [job] });
+    dying.dieAtCommit(1);
+    void dying.client.start();
+    await turns(40);
+    expect(dying.isFrozen).toBe(true);
+    flow.world.clock.advance(31);
+    await client.drain();
+    expect(await client.getRun(id)).toMatchObject({ status: "PENDING", executionCount: 0 });
+    expect((await client.getRun(id))?.startedAt).toBeUndefined();
+    flow.world.clock.advance(100);
+    await client.drain();
+    expect(await client.getRun(id)).toMatchObject({ status: "COMPLETED", output: "done" });
+  });
+
   test("a child under a rule is started once, also when its parent dies before it has recorded that", async () => {
     for (let commit = 1; commit <= 4; commit++) {
       const child = jobOf(async () => "done", {

@@ -4,6 +4,34 @@ import { gate, jobOf, Machine, runToEnd, start } from "./drive.js";
 import { codeOf } from "./support.js";
 import { describeEngine } from "./world.js";
 
+type Commit = Storage["commit"];
+
+/** A storage whose commits go through `through`. */
+function withCommit(
+  storage: Storage,
+  through: (commit: Commit, writes: readonly RunWrite[]) => Promise<readonly CommitResult[]>,
+): Storage {
+  const commit: Commit = (writes) => storage.commit(writes);
+  return new Proxy(storage, {
+    get(target, name) {
+      if (name === "commit") return (writes: readonly RunWrite[]) => through(commit, writes);
+      const member: unknown = Reflect.get(target, name);
+      return typeof member === "function" ? member.bind(target) : member;
+    },
+  });
+}
+
+const hasValues = ({ values = [] }: RunWrite) => values.length > 0;
+
+const refused: CommitResult = {
+  result: "rejected",
+  reason: "no room",
+  epoch: 0,
+  status: "PENDING",
+  inbox: 0,
+  leaseUntil: null,
+};
+
 describeEngine("io.store", (world) => {
   test("I19: each of the three stores sets, gets, has and deletes, and keeps rich values", async () => {
     const run = await runToEnd(world(), async (io) => {
@@ -160,6 +188,48 @@ describeEngine("io.store", (world) => {
     expect(run.status).toBe("COMPLETED");
     expect(calls).toBe(10);
     expect(await other.store.env.get("contended")).toBe(20);
+  });
+
+  test("a run that is cancelled while its increment is on its way holds up no other run's", async () => {
+    const sent = gate();
+    const goes = gate();
+    const storage = withCommit(world().storage(), async (commit, writes) => {
+      if (writes.some(hasValues)) {
+        sent.open();
+        await goes.opened;
+      }
+      return commit(writes);
+    });
+    const job = jobOf((io) => io.store.env.increment("i", "n"));
+    const client = world().client({ storage, jobs: [job] });
+    const first = await client.invoke(job, {});
+    const draining = client.drain();
+    await sent.opened;
+    await world().client().cancelRun(first);
+    goes.open();
+    await draining;
+    const second = await client.invoke(job, {});
+    await client.drain();
+    expect(await client.getRun(second)).toMatchObject({ status: "COMPLETED", output: 1 });
+  });
+
+  test("a run whose increment the storage refuses holds up no other run's", async () => {
+    let refusals = 1;
+    const storage = withCommit(world().storage(), async (commit, writes) => {
+      if (refusals === 0 || !writes.some(hasValues)) return commit(writes);
+      refusals--;
+      return writes.map(() => refused);
+    });
+    const job = jobOf((io) => io.store.env.increment("i", "n"));
+    const client = world().client({ storage, jobs: [job] });
+    const first = await client.invoke(job, {});
+    await client.drain();
+    const second = await client.invoke(job, {});
+    await client.drain();
+    expect(await client.getRun(second)).toMatchObject({ status: "COMPLETED", output: 1 });
+    world().clock.advance("2m");
+    await client.drain();
+    expect(await client.getRun(first)).toMatchObject({ status: "COMPLETED", output: 2 });
   });
 
   test("what cannot be is refused with a code, and the run may go on", async () => {

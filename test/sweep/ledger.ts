@@ -12,6 +12,7 @@ export class Ledger {
   readonly #tasks = new Map<string, Entry>();
   readonly #notes = new Map<string, number>();
   readonly #running = new Map<string, Set<string>>();
+  readonly #throttled = new Map<string, Map<number, number>>();
   readonly violations: string[] = [];
 
   /** A callback starts. */
@@ -23,12 +24,22 @@ export class Ledger {
   }
 
   committed(writes: readonly RunWrite[], results: readonly CommitResult[]): void {
-    for (const [index, { runId, tasks = [] }] of writes.entries()) {
+    for (const [index, { runId, tasks = [], values = [] }] of writes.entries()) {
       if (results[index]?.result !== "ok") continue;
+      for (const { key, value } of values) this.#valueWritten(key, value);
       for (const { path, status, output } of tasks) {
         if (status === "COMPLETED") this.#recorded(`${runId}/${path}`, output);
       }
     }
+  }
+
+  /** Starts that are too old to count are forgotten by the store, and kept here. */
+  #valueWritten(key: string, value: string | null): void {
+    if (!/^flow:.*\/throttle\//.test(key)) return;
+    const { starts } = JSON.parse(value ?? "{}") as { starts: [at: number, count: number][] };
+    const known = this.#throttled.get(key) ?? new Map();
+    this.#throttled.set(key, known);
+    for (const [at, count] of starts) known.set(at, Math.max(count, known.get(at) ?? 0));
   }
 
   #recorded(taskId: string, output: string | null): void {
@@ -73,6 +84,24 @@ export class Ledger {
 
   noted(what: string): number {
     return this.#notes.get(what) ?? 0;
+  }
+
+  notes(prefix: string): string[] {
+    return [...this.#notes.keys()].filter((what) => what.startsWith(prefix));
+  }
+
+  /** The numbers that notes of one kind end with, ascending. */
+  notedTimes(prefix: string): number[] {
+    return [...this.#notes]
+      .filter(([what]) => what.startsWith(prefix))
+      .flatMap(([what, count]) => new Array<number>(count).fill(Number(what.slice(prefix.length))))
+      .sort((a, b) => a - b);
+  }
+
+  /** Every start that the throttle of a job, without a key, has let through, ascending. */
+  throttledStarts(jobId: string): number[] {
+    const starts = [...(this.#throttled.get(`flow:${jobId}/throttle/`) ?? [])];
+    return starts.flatMap(([at, count]) => new Array<number>(count).fill(at)).sort((a, b) => a - b);
   }
 
   /** Code that must not run beside more than `limit - 1` others. */

@@ -1,7 +1,9 @@
 import { afterAll } from "vitest";
 import { childScenarios } from "./scenarios-children.js";
 import { clientScenarios } from "./scenarios-client.js";
+import { flowScenarios } from "./scenarios-flow.js";
 import { lifecycleScenarios } from "./scenarios-lifecycle.js";
+import { storeScenarios } from "./scenarios-stores.js";
 import { taskScenarios } from "./scenarios-tasks.js";
 import { sqliteStores } from "./stores.js";
 import { sweep } from "./sweep.js";
@@ -14,6 +16,8 @@ const subset = [
   "sendEvent twice with one id",
   "retryRun after a failure",
   "late admission, the claimer",
+  "compare-and-set: one of several runs gets it",
+  "rateLimit: three invokes at a time, two may start",
 ];
 
 const stores = await sqliteStores();
@@ -21,7 +25,14 @@ afterAll(() => stores.dispose());
 
 sweep({
   title: "SQLite",
-  scenarios: [...taskScenarios, ...childScenarios, ...clientScenarios, ...lifecycleScenarios]
+  scenarios: [
+    ...taskScenarios,
+    ...childScenarios,
+    ...clientScenarios,
+    ...lifecycleScenarios,
+    ...storeScenarios,
+    ...flowScenarios,
+  ]
     .filter(({ name }) => subset.includes(name))
     .map((scenario) => ({ ...scenario, maxParked: [1_000] })),
   makeStore: stores.make,

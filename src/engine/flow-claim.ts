@@ -65,10 +65,12 @@ function gateWrite(engine: Engine, { run }: ClaimedRun, gate: Gate): RunWrite {
   const patch = { state: JSON.stringify(state) };
   if (state.wait === undefined) return { ...write, run: patch };
   const status = run.lastSeq === 0 ? "PENDING" : "WAITING";
+  // Its code was never called, also if a worker died over this question before.
+  const asked = run.generation === 1 ? { ...run, executionCount: 1 } : run;
   // A run that has not started yet is not hurried by signals.
   return {
     ...write,
-    run: { ...patch, ...unstarted(run), status },
+    run: { ...patch, ...unstarted(asked), status },
     release: { wakeAt: state.wait.until, wakeSignals: 0 },
   };
 }

@@ -100,13 +100,6 @@ export class PendingWrite {
     return this.settles.length > 0 || (this.#extras?.onDurable.length ?? 0) > 0;
   }
 
-  /** Says what came of it, once; without comparisons there is nobody to tell. */
-  answer(answer: Answer): void {
-    const { answered } = this;
-    this.answered = undefined;
-    answered?.(answer);
-  }
-
   tellDurable(): void {
     for (const next of this.#extras?.onDurable ?? []) next();
   }

@@ -1,13 +1,13 @@
-import type { Storage } from "pawl";
+import { intervalTrigger, type Storage } from "pawl";
 import { expect, test } from "vitest";
 import { jobOf } from "./drive.js";
 import { describeEngine } from "./world.js";
 
 /** A storage whose answers to one method are looked at. */
-function observed<M extends "listWaiting" | "claimRuns">(
+function observed<M extends "listWaiting" | "claimRuns" | "listValues">(
   storage: Storage,
   method: M,
-  look: (answer: Awaited<ReturnType<Storage[M]>>) => void,
+  look: (answer: Awaited<ReturnType<Storage[M]>>, first: unknown) => void,
 ): Storage {
   return new Proxy(storage, {
     get(target, name) {
@@ -16,14 +16,14 @@ function observed<M extends "listWaiting" | "claimRuns">(
       if (name !== method) return value.bind(target);
       return async (...args: unknown[]) => {
         const answer = await value.apply(target, args);
-        look(answer);
+        look(answer, args[0]);
         return answer;
       };
     },
   });
 }
 
-describeEngine("what an event or a child costs those who wait", (world) => {
+describeEngine("what an event, a child or a tick costs", (world) => {
   test("E8: of many runs that wait for one name, each for another value, an event looks at its own only", async () => {
     let lookedAt = 0;
     const storage = observed(world().storage(), "listWaiting", (waits) => {
@@ -65,5 +65,22 @@ describeEngine("what an event or a child costs those who wait", (world) => {
     expect(await owner.getRun(id)).toMatchObject({ status: "COMPLETED", output });
     // Once to begin, and once when the last child has ended.
     expect(claims.get(id)).toBe(2);
+  });
+
+  test("E15: many ticks that are due at once read what the jobs are only once", async () => {
+    const trigger = intervalTrigger({ seconds: 1 });
+    const jobs = Array.from({ length: 30 }, (_, n) => jobOf(() => n, { id: `tick${n}`, trigger }));
+    await world().client({ jobs }).getSchedules();
+    let reads = 0;
+    const storage = observed(world().storage(), "listValues", (_values, prefix) => {
+      if (prefix === "$job:") reads++;
+    });
+    const other = world().client({ storage });
+    await other.stats();
+    reads = 0;
+    world().clock.advance(1);
+    await other.drain();
+    expect((await other.stats()).runs).toEqual({ QUEUED: 30 });
+    expect(reads).toBe(1);
   });
 });

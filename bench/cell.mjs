@@ -18,6 +18,9 @@ let figures;
 if (systemName === "raw") {
   const { measureRaw } = await import("./systems/raw.mjs");
   figures = await measureRaw(dir);
+} else if (systemName === "events") {
+  const { eventWorkloads } = await import("./event-workloads.mjs");
+  figures = await eventWorkloads[workloadName]({ ...options, dir });
 } else {
   const { workloads } = await import("./workloads.mjs");
   const open = await systemOf(systemName);

@@ -1,8 +1,10 @@
 // npm run bench [-- --quick] [-- --node /path/to/node]: all workloads, ratios taken in one run, one table.
+// With --only events,batch (names of the functions below) only these, and no file is written.
 import { execFileSync, spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { eventRows } from "./event-rows.mjs";
 import { median } from "./measure.mjs";
 import { n, Table } from "./table.mjs";
 
@@ -215,14 +217,21 @@ function weight() {
   table.add("cold import of pawl", ms, { limit: 20, unit: "ms", digits: 1, scaled: true });
 }
 
-sequential();
-throughput();
-latency();
-enqueue();
-replay();
-waiting();
-fanOut();
-weight();
+const rows = {
+  sequential,
+  throughput,
+  latency,
+  enqueue,
+  replay,
+  waiting,
+  fanOut,
+  ...eventRows({ table, repeated, profileOf }),
+  weight,
+};
+const only = process.argv.includes("--only") ? flag("--only").split(",") : Object.keys(rows);
+for (const name of only) rows[name]();
+if (process.argv.includes("--only")) process.exit();
+
 if (!hasPeers)
   table.note("peers", "not installed: npm install --ignore-scripts in bench/ adds them");
 

@@ -36,11 +36,20 @@ export async function openRaw(dir) {
   return { driver, database, commitOne: row };
 }
 
-/** Rows per second in groups of 100. */
-export async function measureRaw(dir, { ms = 1_500 } = {}) {
-  const { driver, database, commitOne: row } = await openRaw(dir);
+/** Commits 100 rows at a time. */
+export function groupsOf({ database, commitOne: row }) {
   const begin = database.prepare("BEGIN IMMEDIATE");
   const commit = database.prepare("COMMIT");
+  return () => {
+    begin.run();
+    for (let i = 0; i < 100; i++) row();
+    commit.run();
+  };
+}
+
+/** Rows per second in groups of 100. */
+export async function measureRaw(dir, { ms = 1_500 } = {}) {
+  const raw = await openRaw(dir);
   const rate = (rows, work) => {
     const started = now();
     let done = 0;
@@ -50,11 +59,7 @@ export async function measureRaw(dir, { ms = 1_500 } = {}) {
     }
     return (done / (now() - started)) * 1_000;
   };
-  const rowsPerS = rate(100, () => {
-    begin.run();
-    for (let i = 0; i < 100; i++) row();
-    commit.run();
-  });
-  database.close();
-  return { driver, rowsPerS };
+  const rowsPerS = rate(100, groupsOf(raw));
+  raw.database.close();
+  return { driver: raw.driver, rowsPerS };
 }

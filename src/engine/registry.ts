@@ -43,6 +43,7 @@ export class Registry {
   #listeners = new Map<string, Listener[]>();
   #version = 0;
   #loadedAt: number | undefined;
+  #reloading: Promise<void> | undefined;
   #renewedAt = Number.NEGATIVE_INFINITY;
 
   constructor(storage: Storage) {
@@ -79,11 +80,14 @@ export class Registry {
     if (this.#loadedAt === undefined || now - this.#loadedAt >= RENEW_AFTER_MS) await this.reload();
   }
 
-  /** Reloads if another process has changed anything. */
+  /** Reloads if another process has changed anything. A hundred who ask at once reload once. */
   async refresh(): Promise<void> {
     const stored = await this.#storage.getValue(REGISTRY_KEY);
-    if (this.#loadedAt === undefined || (stored?.version ?? 0) !== this.#version) {
-      await this.reload();
+    while (this.#loadedAt === undefined || this.#version < (stored?.version ?? 0)) {
+      this.#reloading ??= this.reload().finally(() => {
+        this.#reloading = undefined;
+      });
+      await this.#reloading;
     }
   }
 

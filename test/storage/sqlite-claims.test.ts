@@ -120,6 +120,26 @@ describe("what a claim costs", () => {
   });
 });
 
+describe("a claim of a process that knows very many jobs", () => {
+  test("behind a backlog looks at the lanes of those that have open runs", async () => {
+    let calls = 0;
+    const driver = tampered((_sql, _values, execute) => {
+      calls++;
+      return execute();
+    });
+    const storage = await opened(newPath(), { driver, durability: "relaxed" });
+    await create(
+      storage,
+      ...many(1_000, (index) => newRun(`other ${index}`, { jobId: "other", wakeAt: index })),
+      newRun("mine", { jobId: "job 700", wakeAt: 2_000 }),
+    );
+    calls = 0;
+    const jobIds = Array.from({ length: 1_000 }, (_, index) => `job ${index}`);
+    expect(await taken(storage, { jobIds, limit: 5 })).toEqual(["mine"]);
+    expect(calls).toBeLessThan(60);
+  });
+});
+
 describe("every query", () => {
   test("finds what it looks for through an index", async () => {
     const seen = new Set<string>();

@@ -2,6 +2,11 @@ import type { Database } from "./database.js";
 import type { Row, SqlValue } from "./driver.js";
 import { RowReader } from "./text.js";
 
+/** A process may know a thousand jobs, few of which have open runs: a look at the lanes of each would cost it dear. */
+const selectOpenJobs =
+  "select value from json_each(?) where exists " +
+  "(select 1 from pawl_runs indexed by pawl_runs_lane where job_id = value and due_at is not null)";
+
 /**
  * Lanes of a job are the combinations of limit keys that its open runs have,
  * found by leaps through the index. Answers those with a due run of the rank,
@@ -92,6 +97,7 @@ class Lane {
 export class LaneScan {
   readonly #database: Database;
   readonly #request: LaneRequest;
+  #jobIds: readonly string[] | undefined;
   #lanes: Lane[] = [];
   #mayBeMore = true;
 
@@ -117,12 +123,13 @@ export class LaneScan {
 
   /** Lanes that were open before keep their place. */
   #open(saturated: ReadonlySet<string>, wanted: number): void {
-    const { jobIds, rank, now, stallsBelow } = this.#request;
+    const { rank, now, stallsBelow } = this.#request;
     const excluded = JSON.stringify([...saturated]);
     const before = new Map(this.#lanes.map((lane) => [lane.keys, lane]));
     const most = wanted + this.#lanes.length;
     this.#mayBeMore = false;
-    for (const jobId of jobIds) {
+    this.#jobIds ??= this.#openJobs();
+    for (const jobId of this.#jobIds) {
       const values = [jobId, jobId, jobId, rank, now, stallsBelow, excluded, most];
       const rows = this.#database.all(selectLanes, values);
       if (rows.length === most) this.#mayBeMore = true;
@@ -132,5 +139,10 @@ export class LaneScan {
           this.#lanes.push(new Lane(this.#database, keys, jobId, this.#request));
       }
     }
+  }
+
+  #openJobs(): string[] {
+    const jobIds = JSON.stringify(this.#request.jobIds);
+    return this.#database.all(selectOpenJobs, [jobIds]).map((row) => new RowReader(row).string());
   }
 }

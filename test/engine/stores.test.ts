@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
-import { createClient } from "../../src/index.js";
+import type { CommitResult, RunWrite } from "../../src/core/storage.js";
+import { createClient, type Storage } from "../../src/index.js";
 import { gate, jobOf, Machine, runToEnd, start } from "./drive.js";
 import { codeOf } from "./support.js";
 import { describeEngine } from "./world.js";

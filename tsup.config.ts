@@ -10,6 +10,8 @@ export default defineConfig({
     testing: "src/testing/index.ts",
     "adapter-kit": "src/adapter-kit/index.ts",
     "safe-fetch": "src/safe-fetch/index.ts",
+    "integrations/slack": "src/integrations/slack/index.ts",
+    "integrations/openai": "src/integrations/openai/index.ts",
     cli: "src/cli/bin.ts",
   },
   tsconfig: "tsconfig.build.json",

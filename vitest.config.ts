@@ -10,6 +10,8 @@ const sources = {
   "pawl/testing": fromRoot("src/testing/index.ts"),
   "pawl/adapter-kit": fromRoot("src/adapter-kit/index.ts"),
   "pawl/safe-fetch": fromRoot("src/safe-fetch/index.ts"),
+  "pawl/integrations/slack": fromRoot("src/integrations/slack/index.ts"),
+  "pawl/integrations/openai": fromRoot("src/integrations/openai/index.ts"),
   pawl: fromRoot("src/index.ts"),
 };
 

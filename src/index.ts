@@ -100,6 +100,7 @@ export {
   type LogLevel,
 } from "./core/job.js";
 export type { Key } from "./core/key.js";
+export { type HeadersLike, type RateLimitHeaders, retryAfterReset } from "./core/rate-limit.js";
 export type { RedactOptions } from "./core/redaction.js";
 export { calculateResetAt, type ResetFormat } from "./core/reset-at.js";
 export { type RetryOptions, retry } from "./core/retry.js";

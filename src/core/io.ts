@@ -78,10 +78,12 @@ export type OnErrorResult =
   | { readonly retryAt: Date; readonly error?: unknown }
   | { readonly skipRetrying: true };
 
+/** `now` is the time of the client's clock, from which `retryAt` is reckoned. */
 export type OnError = (
   error: unknown,
   task: Task,
   io: Io,
+  now: Date,
 ) => OnErrorResult | Promise<OnErrorResult>;
 
 /** Makes a callback whose result cannot be stored a compile error that says so. `never` and `any` pass. */

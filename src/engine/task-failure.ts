@@ -17,7 +17,7 @@ interface Failure {
   /** undefined: nobody asked for retries. */
   readonly retry: ResolvedRetry | undefined;
   readonly failedAttempts: number;
-  /** Asked once the decision is made: `onError` may have taken its time. */
+  /** Asked again once the decision is made: `onError` may have taken its time. */
   now(): number;
 }
 
@@ -55,7 +55,7 @@ async function askOnError(failure: Failure): Promise<Decision> {
   const { error, task, io, onError } = failure;
   if (onError === undefined) return { error };
   try {
-    return decisionOf(failure, await onError(error, task, io));
+    return decisionOf(failure, await onError(error, task, io, new Date(failure.now())));
   } catch (thrown) {
     return { error: thrown };
   }

@@ -15,9 +15,6 @@ const textOf = (page: string) => readFileSync(join(docs, page), "utf8");
 const folder = new ProgramFolder("docs");
 afterAll(() => folder.remove());
 
-/** Written elsewhere, and not here yet. */
-const promised = ["integrations.md"];
-
 describe.each(pages)("docs/%s", (page) => {
   const blocks = blocksOf(textOf(page));
 
@@ -28,8 +25,7 @@ describe.each(pages)("docs/%s", (page) => {
   });
 
   test("links to files and headings that exist", () => {
-    const broken = brokenLinks(join(docs, page)).filter((target) => !promised.includes(target));
-    expect(broken).toEqual([]);
+    expect(brokenLinks(join(docs, page))).toEqual([]);
   });
 
   for (const program of programsOf(blocks)) {

@@ -1,4 +1,11 @@
-import { NonRetriableError, type OnError, RetryAfterError, retry, type Task } from "pawl";
+import {
+  NonRetriableError,
+  type OnError,
+  RetryAfterError,
+  retry,
+  retryAfterReset,
+  type Task,
+} from "pawl";
 import { expect, test } from "vitest";
 import { gate, jobOf, Machine, runToEnd, start, turns } from "./drive.js";
 import { describeEngine, type World } from "./world.js";
@@ -125,6 +132,14 @@ describeEngine("retries", (world) => {
     });
     expect(await attemptTimes(world(), { retry: everySecond }, later)).toEqual([
       0, 60_000, 180_000, 360_000,
+    ]);
+  });
+
+  test("K10, N4: onError is told the time of the client's clock, for limits that are reset in some seconds", async () => {
+    const limited: OnError = (_error, _task, _io, now) =>
+      retryAfterReset({ "retry-after": "40" }, [], now);
+    expect(await attemptTimes(world(), { retry: everySecond }, limited)).toEqual([
+      0, 40_000, 80_000, 120_000,
     ]);
   });
 

@@ -55,6 +55,14 @@ a second sync of ada is the first one: true`,
     /^COMPLETED 2 rows\nasked 2 times, with the same key: true\nask 2\nready 3\ndownload 1\n/,
     /method: 'POST',\n {2}url: 'http:\/\/127\.0\.0\.1:\d+\/exports',\n {2}headers: \{ authorization: '\[redacted\]' \}/,
   ],
+  "integration-by-hand.ts": "WAITING_ON_CONNECTIONS\nCOMPLETED { number: 1 }\n2 requests, 1 ticket",
+  "llm-with-rate-limits.ts": `rain: 200
+rain: 200 again
+tea: 200
+cats: 429
+cats: 200
+[ 'a poem about rain', 'a poem about tea', 'a poem about cats' ]
+1 crash, 3 answers paid for, 1 minute of waiting`,
   "idempotent-invoke.ts": "one run\nlabel for o-1, key true\nIDEMPOTENCY_CONFLICT",
   "hooks.ts": [
     /^onStart of check$/m,

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { z } from "zod";
 import tsup from "../../tsup.config.js";
 import { output, type Packed, pack, root, tool } from "./consumer.js";
-import { entryPoints } from "./programs.js";
+import { entryPoints, integrations } from "./programs.js";
 
 const manifest = z
   .object({
@@ -21,7 +21,18 @@ const manifest = z
   })
   .parse(JSON.parse(readFileSync(join(root, "package.json"), "utf8")));
 
-const entries = ["index", "memory", "sqlite", "testing", "adapter-kit", "safe-fetch", "cli"];
+const entries = [
+  "index",
+  "memory",
+  "sqlite",
+  "testing",
+  "adapter-kit",
+  "safe-fetch",
+  "integrations/slack",
+  "integrations/openai",
+  "cli",
+];
+const peers = ["@slack/web-api", "better-sqlite3", "libsql", "openai"];
 /** Exported by no subpath: an entry of its own keeps definitions out of the chunk of the engine. */
 const inner = "definitions";
 const allowed = [
@@ -70,7 +81,8 @@ describe("the packed tarball", () => {
 /** What the built code imports, statically or not. */
 function imported(): string[] {
   const dist = join(root, "dist");
-  const files = readdirSync(dist).filter((name) => name.endsWith(".js"));
+  const all = readdirSync(dist, { recursive: true, encoding: "utf8" });
+  const files = all.filter((name) => name.endsWith(".js"));
   const code = files.map((name) => readFileSync(join(dist, name), "utf8")).join("\n");
   const specifiers =
     /^(?:import|export)\b[^"';]*?\bfrom ["']([^"']+)["']|\bimport\(["']([^"']+)["']\)/gm;
@@ -87,12 +99,12 @@ describe("the manifest", () => {
     expect(onInstall.filter((name) => name in manifest.scripts)).toEqual([]);
   });
 
-  test("depends on what was agreed, and on no database client", () => {
+  test("depends on what was agreed, and on no client of a database or service", () => {
     const agreed = ["@noble/hashes", "croner", "debug", "devalue", "p-retry", "ulid", "zod"];
     const dependencies = Object.keys(manifest.dependencies);
     expect(dependencies.filter((name) => !agreed.includes(name))).toEqual([]);
-    expect(Object.keys(manifest.peerDependencies).sort()).toEqual(["better-sqlite3", "libsql"]);
-    expect(Object.keys(manifest.peerDependenciesMeta).sort()).toEqual(["better-sqlite3", "libsql"]);
+    expect(Object.keys(manifest.peerDependencies).sort()).toEqual(peers);
+    expect(Object.keys(manifest.peerDependenciesMeta).sort()).toEqual(peers);
     const unused = dependencies.filter((name) => !imported().some((path) => isIn(path, name)));
     if (unused.length > 0) console.log(`dependencies that no code imports: ${unused.join(", ")}`);
   });
@@ -120,6 +132,9 @@ describe("the manifest", () => {
     }
     expect(manifest.bin).toEqual({ pawl: "dist/cli.js" });
     expect(built.filter((name) => name !== inner).sort()).toEqual([...entries].sort());
-    expect(exported.map(({ subpath }) => subpath.replace(/^\./, "pawl"))).toEqual([...entryPoints]);
+    expect(exported.map(({ subpath }) => subpath.replace(/^\./, "pawl"))).toEqual([
+      ...entryPoints,
+      ...integrations.map(({ entry }) => entry),
+    ]);
   });
 });

@@ -1,6 +1,8 @@
+import { mkdirSync, symlinkSync } from "node:fs";
+import { dirname } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { Consumer } from "./consumer.js";
-import { asCommonJs, entryPoints, helloMemory, helloSqlite } from "./programs.js";
+import { Consumer, tool } from "./consumer.js";
+import { asCommonJs, entryPoints, helloMemory, helloSqlite, integrations } from "./programs.js";
 
 const bare = new Consumer();
 const withDriver = new Consumer();
@@ -96,6 +98,25 @@ describe("installed without a driver", () => {
       `cold import of pawl: median ${median.toFixed(1)} ms, fastest ${fastest.toFixed(1)} ms`,
     );
     expect(times.every((time) => time > 0)).toBe(true);
+  });
+});
+
+describe.each(integrations)("$entry", ({ entry, peer }) => {
+  const print = `import * as m from "${entry}"; console.log(Object.keys(m).join());`;
+
+  test("names the SDK that is missing", async () => {
+    const { code, stderr } = await bare.node("--input-type=module", "-e", print);
+    expect(code).toBe(1);
+    expect(stderr).toContain(`Cannot find package '${peer}'`);
+  });
+
+  test("is there where the SDK is installed", async () => {
+    // As installed by the user; the copy of this repository spares the network.
+    const place = withDriver.path(`node_modules/${peer}`);
+    mkdirSync(dirname(place), { recursive: true });
+    symlinkSync(tool(peer), place);
+    const result = await withDriver.node("--input-type=module", "-e", print);
+    expect(result).toEqual({ code: 0, stderr: "", stdout: `${entry.split("/")[2]}\n` });
   });
 });
 

@@ -41,3 +41,9 @@ export const entryPoints = [
   "pawl/adapter-kit",
   "pawl/safe-fetch",
 ] as const;
+
+/** Each needs the SDK of its service, which is a peer. */
+export const integrations = [
+  { entry: "pawl/integrations/slack", peer: "@slack/web-api" },
+  { entry: "pawl/integrations/openai", peer: "openai" },
+] as const;

@@ -1,0 +1,111 @@
+import {
+  type ChatPostEphemeralArguments,
+  type ChatPostMessageArguments,
+  type ChatUpdateArguments,
+  type ConversationsJoinArguments,
+  type ConversationsOpenArguments,
+  type ReactionsAddArguments,
+  type UsersInfoArguments,
+  type UsersLookupByEmailArguments,
+  WebAPIPlatformError,
+  WebAPIRateLimitedError,
+  WebClient,
+} from "@slack/web-api";
+import { createIntegration, type IntegrationClient, task } from "../../core/create-integration.js";
+import type { ConnectionAuth, Integration } from "../../core/integration.js";
+import type { OnError } from "../../core/io.js";
+import { assertOptions } from "../../core/options.js";
+import { retryAfterReset } from "../../core/rate-limit.js";
+import { assertKeyOption, assertUrlOption } from "../key-option.js";
+
+export interface SlackOptions {
+  /** Bot or user token of your own workspace. Without it an auth resolver gives the token of each account. */
+  readonly token?: string | undefined;
+  /** What `defineAuthResolver` and `connectionReady` name. Default "slack". */
+  readonly id?: string;
+  /** Default: Slack's. */
+  readonly slackApiUrl?: string;
+}
+
+/** What a task is called with is stored and shown, so it takes no token of its own. */
+type Args<T> = T & { readonly token?: never };
+
+const tasks = {
+  chat: {
+    postMessage: task((sdk: WebClient, message: Args<ChatPostMessageArguments>) =>
+      sdk.chat.postMessage(message),
+    ),
+    postEphemeral: task((sdk: WebClient, message: Args<ChatPostEphemeralArguments>) =>
+      sdk.chat.postEphemeral(message),
+    ),
+    update: task((sdk: WebClient, message: Args<ChatUpdateArguments>) => sdk.chat.update(message)),
+  },
+  conversations: {
+    join: task((sdk: WebClient, params: Args<ConversationsJoinArguments>) =>
+      sdk.conversations.join(params),
+    ),
+    open: task((sdk: WebClient, params: Args<ConversationsOpenArguments>) =>
+      sdk.conversations.open(params),
+    ),
+  },
+  reactions: {
+    add: task((sdk: WebClient, params: Args<ReactionsAddArguments>) => sdk.reactions.add(params)),
+  },
+  users: {
+    info: task((sdk: WebClient, params: Args<UsersInfoArguments>) => sdk.users.info(params)),
+    lookupByEmail: task((sdk: WebClient, params: Args<UsersLookupByEmailArguments>) =>
+      sdk.users.lookupByEmail(params),
+    ),
+  },
+};
+
+/** What `io.slack` is. */
+export type Slack = IntegrationClient<WebClient, typeof tasks>;
+
+/** What Slack says of itself, and not of the call. */
+const transient = ["internal_error", "service_unavailable", "ratelimited"];
+
+const onError: OnError = (error, _task, _io, now) => {
+  if (error instanceof WebAPIRateLimitedError)
+    return retryAfterReset({ "retry-after": String(error.retryAfter) }, [], now);
+  if (error instanceof WebAPIPlatformError && !transient.includes(error.data.error))
+    return { skipRetrying: true };
+  return undefined;
+};
+
+/**
+ * Slack's Web API, by the official `@slack/web-api`, as tasks. A rate limit parks the run until it
+ * is over, errors of network and server are tried again, and what Slack refuses (`channel_not_found`,
+ * `invalid_auth`) is not. Slack knows no idempotency key: after a crash between a call and its record
+ * the message is posted again, unless the call has `mode: "at-most-once"`.
+ *
+ * @example
+ * client.defineJob({
+ *   id: "greet",
+ *   trigger: invokeTrigger(),
+ *   integrations: { slack: slack({ token: process.env.SLACK_BOT_TOKEN }) },
+ *   run: (_payload, io) => io.slack.chat.postMessage("hello", { channel: "#general", text: "Hello" }),
+ * });
+ * @throws ConfigError OPTION_INVALID, for instance for a token from an environment variable that is
+ * not set; OPTION_UNKNOWN
+ */
+export function slack(options: SlackOptions = {}): Integration<Slack> {
+  assertOptions(options, ["token", "id", "slackApiUrl"], "slack()");
+  assertKeyOption(options, "token", "slack()");
+  const { token, id = "slack", slackApiUrl } = options;
+  assertUrlOption(slackApiUrl, "slackApiUrl", "slack()");
+  return createIntegration({
+    id,
+    name: "Slack",
+    icon: "slack",
+    authSource: token === undefined ? "HOSTED" : "LOCAL",
+    client: (auth: ConnectionAuth | undefined) =>
+      new WebClient(auth?.accessToken ?? token, {
+        ...(slackApiUrl !== undefined && { slackApiUrl }),
+        retryConfig: { retries: 0 },
+        rejectRateLimitedCalls: true,
+      }),
+    tasks,
+    onError,
+  });
+}

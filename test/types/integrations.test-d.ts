@@ -1,0 +1,79 @@
+import type { ChatPostMessageResponse, UsersInfoResponse, WebClient } from "@slack/web-api";
+import type { OpenAI } from "openai";
+import { createClient, invokeTrigger, type OnError, retryAfterReset } from "pawl";
+import { openai } from "pawl/integrations/openai";
+import { slack } from "pawl/integrations/slack";
+import { describe, expectTypeOf, test } from "vitest";
+
+const client = createClient();
+
+describe("pawl/integrations/slack", () => {
+  test("has the types of the SDK", () => {
+    client.defineJob({
+      id: "a",
+      trigger: invokeTrigger(),
+      integrations: { slack: slack({ token: process.env.SLACK_TOKEN }) },
+      run: async (_payload, io) => {
+        const { chat, users, runTask } = io.slack;
+        const posted = await chat.postMessage("a", { channel: "C1", text: "Hello" });
+        expectTypeOf(posted).toEqualTypeOf<ChatPostMessageResponse>();
+        expectTypeOf(await users.info("b", { user: "U1" })).toEqualTypeOf<UsersInfoResponse>();
+        const title = await runTask("c", async (sdk) => {
+          expectTypeOf(sdk).toEqualTypeOf<WebClient>();
+          return (await sdk.team.info()).team?.name;
+        });
+        expectTypeOf(title).toEqualTypeOf<string | undefined>();
+        // @ts-expect-error a message goes to a channel
+        await chat.postMessage("d", { text: "Hello" });
+        // @ts-expect-error a key comes first
+        await chat.postMessage({ channel: "C1", text: "Hello" });
+        // @ts-expect-error a token would be stored with the task
+        await chat.postMessage("e", { channel: "C1", text: "Hello", token: "xoxb" });
+        // @ts-expect-error there is no such task
+        io.slack.chat.shout;
+      },
+    });
+    // @ts-expect-error it has no such option
+    slack({ apiKey: "x" });
+  });
+});
+
+describe("pawl/integrations/openai", () => {
+  test("has the types of the SDK", () => {
+    client.defineJob({
+      id: "b",
+      trigger: invokeTrigger(),
+      integrations: { ai: openai({ apiKey: process.env.OPENAI_API_KEY }) },
+      run: async (_payload, io) => {
+        const { chat, responses, models, embeddings } = io.ai;
+        const messages = [{ role: "user" as const, content: "Why?" }];
+        const completion = await chat.completions.create("a", { model: "m", messages });
+        expectTypeOf(completion.choices[0]?.message.content).toEqualTypeOf<
+          string | null | undefined
+        >();
+        const response = await responses.create("b", { model: "m", input: "Why?" });
+        expectTypeOf(response.output_text).toEqualTypeOf<string>();
+        expectTypeOf(await models.list("c", {})).toEqualTypeOf<OpenAI.Model[]>();
+        expectTypeOf(
+          await embeddings.create("d", { model: "m", input: "Why?" }),
+        ).toExtend<OpenAI.CreateEmbeddingResponse>();
+        // @ts-expect-error a stream cannot be remembered
+        await chat.completions.create("e", { model: "m", messages, stream: true });
+        // @ts-expect-error a model is needed
+        await chat.completions.create("f", { messages });
+      },
+    });
+    // @ts-expect-error it has no such option
+    openai({ token: "x" });
+  });
+});
+
+test("retryAfterReset makes an onError", () => {
+  const onError: OnError = (error, _task, _io, now) => {
+    expectTypeOf(now).toEqualTypeOf<Date>();
+    return retryAfterReset((error as { headers: Headers }).headers, [], now);
+  };
+  expectTypeOf(onError).toBeFunction();
+  // @ts-expect-error a format that does not exist
+  retryAfterReset({}, [{ resetHeader: "a", resetFormat: "days" }], new Date());
+});

@@ -49,6 +49,7 @@ export function throttled(
   { limit, periodMs }: Rate,
   instant: number,
   turn: number | undefined,
+  deadlineAt = Number.POSITIVE_INFINITY,
 ): Verdict<ThrottleState> {
   const { starts = [], turns = [] } = state ?? {};
   // The clock is a lower bound; that it is the run's turn is known from the claim.
@@ -65,12 +66,15 @@ export function throttled(
   }
   const earliest = Math.max(now + 1, roomAt(starts, limit, periodMs, now), lastTurn);
   const until = roomAt(turns, limit, periodMs, earliest);
+  // It will not live to see its turn, so that is left to others.
+  if (until >= deadlineAt && state !== undefined)
+    return { kind: "wait", until: deadlineAt, next: state };
   const next = { starts, turns: withStart(turns, until, periodMs) };
   return { kind: "wait", until, next: { ...next, until: ageOf(next, periodMs) } };
 }
 
 function ageOf({ starts, turns }: Omit<ThrottleState, "until">, periodMs: number): number {
-  return Math.max(...[...starts, ...turns].map(([at]) => at)) + periodMs;
+  return Math.max(0, ...[...starts, ...turns].map(([at]) => at)) + periodMs;
 }
 
 export interface DebounceState extends Ageing {
@@ -112,8 +116,8 @@ export function debounced(
   const { id: runId, createdAt, hasWaited } = run;
   const isOther = state !== undefined && state.runId !== runId;
   // Workers may come to two starts in the other order; the later one counts.
-  if (isOther && (hasWaited || state.createdAt > createdAt))
-    return { kind: "superseded", by: state.runId };
+  const isLate = isCollecting(state, times, now) && state.createdAt > createdAt;
+  if (isOther && (hasWaited || isLate)) return { kind: "superseded", by: state.runId };
   if (hasWaited) {
     const next = { runId, createdAt, firstAt: now, dueAt: now, ...state, isStarted: true };
     return { kind: "go", next: { ...next, until: now + times.periodMs } };

@@ -18,6 +18,15 @@ export function withStart(log: StartLog, at: number, periodMs: number): StartLog
   return next.length <= MOST_ENTRIES ? next : halved(next);
 }
 
+/** Without one start of exactly this instant; the same log if there is none. */
+export function withoutStart(log: StartLog, at: number): StartLog {
+  if (!log.some(([instant]) => instant === at)) return log;
+  const counts = log.map(
+    ([instant, count]) => [instant, instant === at ? count - 1 : count] as const,
+  );
+  return counts.filter(([, count]) => count > 0);
+}
+
 function halved(log: StartLog): StartLog {
   const merged: [number, number][] = [];
   for (const [index, [at, count]] of log.entries()) {

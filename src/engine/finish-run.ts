@@ -2,6 +2,7 @@ import { type Ending, endSignals, finalPatch, hookOf, hookRun, isInternal } from
 import { isFinal, openStatuses } from "../core/run-status.js";
 import type { RunRecord, RunWrite, ValueWrite } from "../core/storage.js";
 import type { Engine } from "./engine.js";
+import { giveTurnBack } from "./flow-turns.js";
 import { endOfInternal } from "./purge.js";
 
 export interface Finished {
@@ -44,6 +45,7 @@ export async function finishRun(
     if (answer.result === "ok") {
       engine.runEnded(runId);
       engine.outsiderEnded(run, ending, now);
+      await giveTurnBack(engine, run);
       return { result: "ended", run: { ...run, status: ending.status } };
     }
     if (answer.result === "missing") return { result: "missing" };

@@ -24,6 +24,7 @@ import {
   rulesAhead,
   type SingletonState,
 } from "./flow-state.js";
+import { decodeMeta } from "./run-meta.js";
 
 /** What the rules of a job make of a run that would start now. */
 export interface Gate {
@@ -93,8 +94,14 @@ export class GateKeeper {
     }
     if (rule === "throttle" && throttle !== undefined) {
       const known = await readFlow<ThrottleState>(this.#engine, key);
+      const deadline = decodeMeta(this.#run.meta).expiresAt;
       const turn = this.#state.wait?.rule === rule ? this.#state.wait.until : undefined;
-      return this.#take(rule, key, known, throttled(known.state, rateOf(throttle), now, turn));
+      return this.#take(
+        rule,
+        key,
+        known,
+        throttled(known.state, rateOf(throttle), now, turn, deadline),
+      );
     }
     return singleton === undefined ? undefined : this.#askSingleton(key, singleton.mode);
   }

@@ -50,6 +50,8 @@ async function createDecided(
       // A repeated invoke gets its run, whatever the rules say by now.
       const known = await tryCreate(engine, run, [neverHolds]);
       if (known !== undefined) return known;
+      // A run that waited for itself would wait for ever.
+      if (start.instead === run.parentId) throw skippedError(job, start.instead);
       if (typeof start.instead === "string") return standIn(engine, start.instead);
       throw start.instead;
     }

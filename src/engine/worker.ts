@@ -8,12 +8,12 @@ import type { Engine, RunningJob } from "./engine.js";
 import { Execution } from "./execution.js";
 import { leftError } from "./execution-errors.js";
 import type { ExecutionHost } from "./execution-host.js";
+import { giveBack } from "./give-back.js";
 import { Idle } from "./idle.js";
 import { newId } from "./ids.js";
 import { InternalLanes } from "./internal-lanes.js";
 import { finishOverdue, lateEnding } from "./overdue.js";
 import { ParkedFrames } from "./parked-frames.js";
-import { unstarted } from "./unstarted.js";
 
 /** Executes runs in this process: slots, leases, kept frames, the way to stop. */
 export class Worker implements ExecutionHost, ClaimerHost {
@@ -94,7 +94,7 @@ export class Worker implements ExecutionHost, ClaimerHost {
     }
     if (!this.#running || this.freeSlots <= 0) {
       // While the answer was on its way came `stop`, or runs that started directly took the slots.
-      void this.#meanwhile(() => this.#giveBack(claimed));
+      void this.#meanwhile(() => giveBack(this.#engine, claimed));
       return;
     }
     const job = this.#engine.jobs.get(jobId);
@@ -111,23 +111,13 @@ export class Worker implements ExecutionHost, ClaimerHost {
     void this.#meanwhile(async () => {
       try {
         const ready = await admitClaimed(this.#engine, job, claimed);
-        if (ready !== undefined) this.execute(job, ready, claimedAtMono);
-        else this.claimSoon();
+        if (ready === undefined) this.claimSoon();
+        // A `stop` may have come while it was looked at.
+        else if (this.#running) this.execute(job, ready, claimedAtMono);
+        else await giveBack(this.#engine, ready);
       } finally {
         this.releaseSlot();
       }
-    });
-  }
-
-  async #giveBack({ run, kept }: ClaimedRun): Promise<void> {
-    // An internal run records no tasks: an earlier holder may have done its work, which cannot be taken back.
-    const isNew = run.lastSeq === 0 && !isInternal(run.jobId);
-    await this.#engine.queue.submit({
-      runId: run.id,
-      writeId: this.#engine.writeIds.next(),
-      guard: { epoch: run.epoch },
-      run: { ...(kept ? undefined : unstarted(run)), status: isNew ? "PENDING" : "WAITING" },
-      release: { wakeAt: this.#engine.storeClock.now(), wakeSignals: 1 },
     });
   }
 

@@ -10,7 +10,7 @@ import {
   type ThrottleState,
   throttled,
 } from "../../src/core/flow-decisions.js";
-import { roomAt, type StartLog, withStart } from "../../src/core/start-log.js";
+import { roomAt, type StartLog, withoutStart, withStart } from "../../src/core/start-log.js";
 import { thrownCode } from "../engine/support.js";
 
 /** Most starts in any window of this length. */
@@ -153,6 +153,27 @@ describe("a throttle", () => {
     );
   });
 
+  test("gives no turn to a run that would not live to see it", () => {
+    const one = { limit: 1, periodMs: 100 };
+    const { next } = throttled(undefined, one, 0, undefined) as never as { next: ThrottleState };
+    const late = throttled(next, one, 10, undefined, 50);
+    expect(late).toEqual({ kind: "wait", until: 50, next });
+    expect(throttled(next, one, 10, undefined, 500)).toMatchObject({ kind: "wait", until: 100 });
+  });
+
+  test("takes back the turn of a run that ended while it waited", () => {
+    const turns: StartLog = [
+      [100, 1],
+      [200, 2],
+    ];
+    expect(withoutStart(turns, 100)).toEqual([[200, 2]]);
+    expect(withoutStart(turns, 200)).toEqual([
+      [100, 1],
+      [200, 1],
+    ]);
+    expect(withoutStart(turns, 150)).toBe(turns);
+  });
+
   test("takes a clock that is behind for that of the turn", () => {
     const { next } = throttled(undefined, { limit: 1, periodMs: 100 }, 0, undefined) as never as {
       next: ThrottleState;
@@ -208,8 +229,9 @@ describe("debounce", () => {
   test("counts the start that was created last, whichever is looked at first", () => {
     const b = waiting(undefined, 60, "b");
     expect(debounced(b, times, 70, first)).toEqual({ kind: "superseded", by: "b" });
+    // A delayed one that becomes due later is a start of its own.
     const done = { ...b, isStarted: true };
-    expect(debounced(done, times, 500, first)).toEqual({ kind: "superseded", by: "b" });
+    expect(debounced(done, times, 500, first)).toMatchObject({ kind: "wait", until: 600 });
   });
 
   test("lets a run go whose state has gone with a purge", () => {

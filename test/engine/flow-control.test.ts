@@ -189,6 +189,48 @@ describeEngine("flow control", (world) => {
     expect(await client.getRun(id)).toMatchObject({ status: "COMPLETED" });
   });
 
+  test("throttle: cancelled and expired runs leave their turns to others", async () => {
+    const flow = new Flow(world(), { throttle: { limit: 1, period: 60 } });
+    const client = flow.client();
+    for (let n = 0; n < 20; n++) await client.invoke("invoked", n);
+    await client.drain();
+    await client.cancelRunsForJob("invoked");
+    await client.invoke("invoked", "later");
+    await flow.pass(client, 70);
+    expect(flow.starts.map(([payload]) => payload)).toEqual([0, "later"]);
+
+    const expiring = new Flow(world(), { throttle: { limit: 1, period: 60 } });
+    const other = expiring.client("other");
+    for (let minute = 0; minute < 12; minute++) {
+      for (let n = 0; n < 6; n++) {
+        await other.invoke("invoked", minute, { ttl: "3m" });
+        await expiring.pass(other, 10);
+      }
+    }
+    expect(expiring.starts.length).toBeGreaterThanOrEqual(11);
+    expect(expiring.starts.length).toBeLessThanOrEqual(13);
+  });
+
+  test("debounce: a delayed start is none before it is due", async () => {
+    const flow = new Flow(world(), { debounce: { period: 5 } });
+    const client = flow.client();
+    const delayed = await client.invoke("invoked", "delayed", { delay: 60 });
+    await client.invoke("invoked", "now");
+    await flow.pass(client, 70);
+    expect((await client.getRun(delayed))?.status).toBe("COMPLETED");
+    expect(flow.starts.map(([payload]) => payload)).toEqual(["now", "delayed"]);
+  });
+
+  test("singleton join: a run that invokes its own job is told that it would wait for itself", async () => {
+    const job = jobOf((io) => codeOf(io.invokeAndWait("self", "job", {})), {
+      singleton: { mode: "join" },
+    });
+    const client = world().client({ jobs: [job] });
+    const { id } = await client.invoke("job", {});
+    await client.drain();
+    expect((await client.getRun(id))?.output).toBe("RUN_SKIPPED");
+  });
+
   test("debounce: the last of several starts runs, when there was quiet for the period", async () => {
     const flow = new Flow(world(), {
       debounce: { period: 10, key: (p) => String((p as [string])[0]) },

@@ -8,7 +8,7 @@ import {
   task,
 } from "pawl";
 import { expect, test } from "vitest";
-import { Machine, turns } from "./drive.js";
+import { gate, Machine, turns } from "./drive.js";
 import { codeOf, thrownCode } from "./support.js";
 import { describeEngine, type World } from "./world.js";
 
@@ -362,6 +362,32 @@ describeEngine("integrations", (world) => {
     world().clock.advance("5m");
     await client.drain();
     expect(await client.getRun(id)).toMatchObject({ status: "COMPLETED", executionCount: 1 });
+  });
+
+  test("a resolver that answers after stop starts nothing: the run is given back", async () => {
+    const service = new Service();
+    const board = service.integration();
+    const { opened, open } = gate();
+    const job = jobWith(board, (io) => io.board.post("p", { text: "x" }));
+    const stopping = world().client({ id: "stopping" });
+    stopping.defineAuthResolver(board, async () => {
+      await opened;
+      return { type: "apiKey", token: "t" };
+    });
+    stopping.defineJob(job);
+    await stopping.start();
+    const { id } = await stopping.invoke("j", {});
+    await turns(20);
+    const stopped = stopping.stop();
+    await turns(5);
+    open();
+    await stopped;
+    expect(service.posts).toHaveLength(0);
+    const next = world().client({ id: "next" });
+    next.defineAuthResolver(board, () => ({ type: "apiKey", token: "t" }));
+    next.defineJob(job);
+    await next.drain();
+    expect(await next.getRun(id)).toMatchObject({ status: "COMPLETED", executionCount: 1 });
   });
 
   test("what cannot be is refused where it is written", async () => {

@@ -10,9 +10,10 @@ import { flowKey, flowStateOf, readFlow } from "./flow-state.js";
  * if this fails, a turn goes unused, no more.
  */
 export async function giveTurnBack(engine: Engine, run: RunRecord): Promise<void> {
-  const { wait } = flowStateOf(run);
   const job = engine.jobs.get(run.jobId);
-  if (wait?.rule !== "throttle" || job?.options.throttle === undefined) return;
+  if (job?.options.throttle === undefined) return;
+  const { wait } = flowStateOf(run);
+  if (wait?.rule !== "throttle") return;
   try {
     const key = flowKey(job, "throttle", await engine.admittedPayload(run));
     for (;;) {

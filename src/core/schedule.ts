@@ -58,7 +58,7 @@ export function cronSchedule(options: CronOptions, where: string): Schedule {
   assertTimezone(timezone, where);
   const schedule: Schedule = { type: "cron", cron: text, timezone };
   try {
-    if (parsed(schedule).nextRun(new Date(0)) === null) throw new Error("it never comes");
+    if (parsed(schedule).cron.nextRun(new Date(0)) === null) throw new Error("it never comes");
   } catch (error) {
     throw invalidCron(cron, where, String(readSafely(error, "message")));
   }
@@ -108,18 +108,37 @@ function assertOneOf(value: string, known: readonly string[], what: string): voi
   throw new ConfigError("OPTION_INVALID", `${what} is ${describe(value)}; pass ${list}.`);
 }
 
-const crons = new Map<string, Cron>();
+type CronSchedule = Extract<Schedule, { type: "cron" }>;
+
+interface ParsedCron {
+  readonly cron: Cron;
+  /** No tick lies between these instants, the second of which is one. */
+  between: { readonly from: number; readonly next: number } | undefined;
+}
+
+const crons = new Map<string, ParsedCron>();
 const MOST_CRONS = 1_000;
 
-function parsed({ cron, timezone }: Extract<Schedule, { type: "cron" }>): Cron {
+function parsed({ cron, timezone }: CronSchedule): ParsedCron {
   const key = `${timezone} ${cron}`;
   let found = crons.get(key);
   if (found === undefined) {
     if (crons.size >= MOST_CRONS) crons.clear();
-    found = new Cron(cron, { timezone, paused: true });
+    found = { cron: new Cron(cron, { timezone, paused: true }), between: undefined };
     crons.set(key, found);
   }
   return found;
+}
+
+/** A search costs more than all the rest of a tick, and schedules that are alike ask for the same. */
+function cronTickAfter(schedule: CronSchedule, instant: number): number | undefined {
+  const known = parsed(schedule);
+  const { between } = known;
+  if (between !== undefined && between.from <= instant && instant < between.next)
+    return between.next;
+  const next = known.cron.nextRun(new Date(instant))?.getTime();
+  if (next !== undefined) known.between = { from: instant, next };
+  return next;
 }
 
 /**
@@ -131,7 +150,7 @@ function parsed({ cron, timezone }: Extract<Schedule, { type: "cron" }>): Cron {
  * @param phase of an interval: any of its ticks
  */
 export function tickAfter(schedule: Schedule, instant: number, phase: number): number | undefined {
-  if (schedule.type === "cron") return parsed(schedule).nextRun(new Date(instant))?.getTime();
+  if (schedule.type === "cron") return cronTickAfter(schedule, instant);
   const ms = schedule.seconds * 1000;
   return phase + (Math.floor((instant - phase) / ms) + 1) * ms;
 }

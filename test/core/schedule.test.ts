@@ -180,3 +180,20 @@ describe("due ticks", () => {
     expect(dueTicks(never, "skip", state)).toEqual({ fire: [5], next: undefined, last: 5 });
   });
 });
+
+test("in whatever order instants are asked about, each gets the tick that comes after it", () => {
+  const zone = "Europe/Berlin";
+  const hour = 3_600_000;
+  for (const expression of ["30 2 * * *", "0 * * * *", "0 9 * * 1"]) {
+    for (const change of ["2026-03-29T01:00:00Z", "2026-10-25T01:00:00Z"]) {
+      const from = Date.parse(change) - 30 * hour;
+      const instants = Array.from({ length: 240 }, (_, n) => from + ((n * 77) % 240) * (hour / 4));
+      instants.forEach((instant, n) => {
+        // Written in another way it is another schedule, of which nothing is known yet.
+        const fresh = cron(expression.replace(" ", " ".repeat(n + 2)), zone);
+        const expected = tickAfter(fresh, instant, 0);
+        expect(tickAfter(cron(expression, zone), instant, 0)).toBe(expected);
+      });
+    }
+  }
+});

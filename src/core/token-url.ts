@@ -106,6 +106,6 @@ function signatureOf(id: string, secret: string): Uint8Array {
 /** Takes as long wherever they differ. Both have the length of a signature. */
 function isEqual(a: Uint8Array, b: Uint8Array): boolean {
   let difference = 0;
-  for (const [index, byte] of a.entries()) difference |= byte ^ (b[index] ?? 0);
+  for (const [index, byte] of a.entries()) difference |= byte ^ Number(b[index]);
   return difference === 0;
 }

@@ -165,11 +165,6 @@ export const plantedBugs: readonly PlantedBug[] = [
     "execution.writer.pending.watches.push({ targetId, signalId, topic: endTopic(targetId) });",
     "",
   ]),
-  bug("E6: a replay that parks before a recorded wait loses what it waits for", [
-    "engine/waits.ts",
-    "if (op.waiting === waiting) seen(target);",
-    "if (op.waiting === undefined) seen(target);",
-  ]),
   bug("E9: the id of an event does not derive from its task", [
     "engine/io/events.ts",
     "return takesId ? { ...event, id } : event;",

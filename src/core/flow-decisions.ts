@@ -116,10 +116,13 @@ export function debounced(
   const { id: runId, createdAt, hasWaited } = run;
   const isOther = state !== undefined && state.runId !== runId;
   // Workers may come to two starts in the other order; the later one counts.
-  const isLate = isCollecting(state, times, now) && state.createdAt > createdAt;
-  if (isOther && (hasWaited || isLate)) return { kind: "superseded", by: state.runId };
+  const isLater = isOther && state.createdAt >= createdAt;
+  if (isLater && hasWaited) return { kind: "superseded", by: state.runId };
+  if (isLater && state.createdAt > createdAt && isCollecting(state, times, now))
+    return { kind: "superseded", by: state.runId };
   if (hasWaited) {
-    const next = { runId, createdAt, firstAt: now, dueAt: now, ...state, isStarted: true };
+    const own = isOther ? undefined : state;
+    const next = { runId, createdAt, firstAt: now, dueAt: now, ...own, isStarted: true };
     return { kind: "go", next: { ...next, until: now + times.periodMs } };
   }
   const firstAt = isCollecting(state, times, now) ? state.firstAt : now;

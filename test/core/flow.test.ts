@@ -234,6 +234,21 @@ describe("debounce", () => {
     expect(debounced(done, times, 500, first)).toMatchObject({ kind: "wait", until: 600 });
   });
 
+  test("does not let the last start give way to an earlier one that was looked at after an outage", () => {
+    const b = waiting(undefined, 60, "b");
+    const a = debounced(b, times, 900, first);
+    if (a.kind !== "wait") throw new Error(a.kind);
+    expect(a.next.runId).toBe("a");
+    const last = debounced(a.next, times, 910, { id: "b", createdAt: 60, hasWaited: true });
+    expect(last).toMatchObject({
+      kind: "go",
+      next: { runId: "b", createdAt: 60, isStarted: true },
+    });
+    if (last.kind !== "go") throw new Error(last.kind);
+    const again = { ...first, hasWaited: true };
+    expect(debounced(last.next, times, 1_000, again)).toEqual({ kind: "superseded", by: "b" });
+  });
+
   test("lets a run go whose state has gone with a purge", () => {
     expect(
       debounced(undefined, times, 5, { id: "a", createdAt: 0, hasWaited: true }),

@@ -157,8 +157,8 @@ export const plantedBugs: readonly PlantedBug[] = [
   ]),
   bug("flow control: of two starts of a burst the one that was claimed last counts", [
     "core/flow-decisions.ts",
-    "(hasWaited || state.createdAt > createdAt)",
-    "hasWaited",
+    "const isLater = isOther && state.createdAt >= createdAt;",
+    "const isLater = isOther && hasWaited;",
   ]),
   bug("E8: a wait for a token does not ask to be told", [
     "engine/io/tokens.ts",

@@ -109,7 +109,8 @@ async function waitForConnections(
       status: "WAITING_ON_CONNECTIONS",
       state: JSON.stringify({ ...flowStateOf(run), connections }),
     },
-    release: { wakeAt: engine.storeClock.now() + ASKED_AGAIN_MS, wakeSignals: 1 },
+    // A signal of something else brings no connection.
+    release: { wakeAt: engine.storeClock.now() + ASKED_AGAIN_MS, wakeSignals: 0 },
   };
   const { result } = await engine.queue.submit(write);
   if (result !== "ok") return;

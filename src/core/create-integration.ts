@@ -101,9 +101,9 @@ export function createIntegration<Sdk, const Tasks extends IntegrationTasks<Sdk>
     id,
     metadata: { id, name },
     authSource,
-    cloneForRun: (io: Io, _connectionKey: string, auth?: ConnectionAuth) =>
+    cloneForRun: (io: Io, connectionKey: string, auth?: ConnectionAuth) =>
       // The tree of methods is that of the tasks.
-      new Clone(options, io, auth).methods() as IntegrationClient<Sdk, Tasks>,
+      new Clone(options, io, connectionKey, auth).methods() as IntegrationClient<Sdk, Tasks>,
   });
 }
 
@@ -153,12 +153,19 @@ function isTask(entry: unknown): entry is IntegrationTask<unknown, unknown, unkn
 class Clone<Sdk> {
   readonly #options: IntegrationOptions<Sdk, unknown>;
   readonly #io: Io;
+  readonly #connectionKey: string;
   readonly #auth: ConnectionAuth | undefined;
   #sdk: { readonly made: Sdk } | undefined;
 
-  constructor(options: IntegrationOptions<Sdk, unknown>, io: Io, auth: ConnectionAuth | undefined) {
+  constructor(
+    options: IntegrationOptions<Sdk, unknown>,
+    io: Io,
+    connectionKey: string,
+    auth: ConnectionAuth | undefined,
+  ) {
     this.#options = options;
     this.#io = io;
+    this.#connectionKey = connectionKey;
     this.#auth = auth;
   }
 
@@ -201,7 +208,8 @@ class Clone<Sdk> {
     onError = this.#options.onError,
   ): Promise<Result> {
     const { retry = presets.standardBackoff, icon, redact } = this.#options;
-    const defaults = { retry, ...(icon && { icon }), ...(redact && { redact }) };
+    const connectionKey = this.#connectionKey;
+    const defaults = { retry, connectionKey, ...(icon && { icon }), ...(redact && { redact }) };
     // What cannot be stored is refused by the task.
     return this.#io.runTask(key, body as never, { ...defaults, ...options }, onError);
   }

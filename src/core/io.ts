@@ -48,6 +48,8 @@ export interface TaskOptions<T = unknown> {
   readonly properties?: readonly DisplayProperty[];
   /** Recorded input, for display. */
   readonly params?: unknown;
+  /** The key of the integration that makes the task, for display. */
+  readonly connectionKey?: string;
   readonly style?: TaskStyle;
   /** Dotted paths of the output that readers do not get to see. What is stored stays whole. */
   readonly redact?: { readonly paths: readonly string[] };

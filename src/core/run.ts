@@ -69,6 +69,8 @@ export interface TaskView {
   readonly icon?: string;
   readonly description?: string;
   readonly params?: unknown;
+  /** The key of the integration that made it. */
+  readonly connectionKey?: string;
   readonly properties?: readonly DisplayProperty[];
   readonly outputProperties?: readonly DisplayProperty[];
   readonly style?: TaskStyle;

@@ -47,6 +47,7 @@ export interface TaskData {
   readonly properties?: readonly DisplayProperty[];
   readonly outputProperties?: readonly DisplayProperty[];
   readonly redact?: readonly string[];
+  readonly connectionKey?: string;
   /** Encoded by the codec. */
   readonly params?: string;
   /** Failed attempts: [startedAt, finishedAt, error]. */

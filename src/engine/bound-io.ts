@@ -272,7 +272,7 @@ function integrationOf(execution: Execution, key: string): unknown {
   const { integrations, job, connections, root } = execution;
   if (!integrations.has(key)) {
     const io = execution.host.ioOf(root);
-    const instance = job.options.integrations?.[key]?.cloneForRun(io, key, connections?.get(key));
+    const instance = job.options.integrations?.[key]?.cloneForRun(io, key, connections.get(key));
     integrations.set(key, instance);
   }
   return integrations.get(key);

@@ -2,7 +2,6 @@ import { toErrorRecord } from "../core/error-record.js";
 import { type Ending, endSignals, finalPatch, hookOf, hookRun } from "../core/final.js";
 import type { ClaimedRun, RunWrite, TaskRecord } from "../core/storage.js";
 import { type Admission, admitText, maxDurationMsOf } from "./admission.js";
-import { type Connections, connectionsOf } from "./connections.js";
 import type { Engine, RunningJob } from "./engine.js";
 import { passFlow } from "./flow-claim.js";
 import { lateEnding, stalledEnding } from "./overdue.js";
@@ -20,7 +19,7 @@ export async function admitClaimed(
   engine: Engine,
   job: RunningJob,
   claimed: ClaimedRun,
-): Promise<ReadyRun | undefined> {
+): Promise<ClaimedRun | undefined> {
   const complete = await withAllTasks(engine, claimed);
   const { run } = complete;
   const late = lateEnding(run, engine.storeClock.now());
@@ -41,29 +40,11 @@ async function passRules(
   engine: Engine,
   job: RunningJob,
   claimed: ClaimedRun,
-): Promise<ReadyRun | undefined> {
+): Promise<ClaimedRun | undefined> {
   const passed = await passFlow(engine, job, claimed);
   if (passed === "waits") return undefined;
-  if ("run" in passed) return await withConnections(engine, job, passed);
+  if ("run" in passed) return passed;
   await end(engine, job, claimed, passed);
-  return undefined;
-}
-
-/** A run that its worker may execute. */
-export interface ReadyRun extends ClaimedRun {
-  readonly connections?: Connections;
-}
-
-async function withConnections(
-  engine: Engine,
-  job: RunningJob,
-  claimed: ClaimedRun,
-): Promise<ReadyRun | undefined> {
-  if (!engine.auth.areNeeded(job)) return claimed;
-  const found = await connectionsOf(engine, job, claimed.run);
-  if (found === "waits") return undefined;
-  if (!("status" in found)) return { ...claimed, connections: found };
-  await end(engine, job, claimed, found);
   return undefined;
 }
 

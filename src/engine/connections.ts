@@ -5,20 +5,23 @@ import {
   isNotConnected,
   withoutResolver,
 } from "../core/auth.js";
+import type { Context } from "../core/context.js";
 import { toErrorRecord } from "../core/error-record.js";
 import { RunError } from "../core/errors.js";
 import type { Ending } from "../core/final.js";
-import type { ConnectionAuth, Integration } from "../core/integration.js";
-import type { AnyJob } from "../core/job.js";
-import type { RunRecord, RunWrite } from "../core/storage.js";
+import type { Integration } from "../core/integration.js";
+import type { Release, RunPatch, RunRecord } from "../core/storage.js";
 import type { Engine } from "./engine.js";
+import type { Execution } from "./execution.js";
 import { flowStateOf } from "./flow-state.js";
-import { contextOfRun } from "./run-context.js";
 import { decodeMeta } from "./run-meta.js";
 import { unstarted } from "./unstarted.js";
 
-/** Credentials by the key under which the job has the integration. */
-export type Connections = ReadonlyMap<string, ConnectionAuth>;
+export interface MissingConnection {
+  readonly id: string;
+  /** Of its value, as it was before the resolver was asked. */
+  readonly version: number;
+}
 
 /** For an app that forgets to say that a connection is ready, and for a process that died while it did. */
 const ASKED_AGAIN_MS = 300_000;
@@ -26,46 +29,67 @@ const ASKED_AGAIN_MS = 300_000;
 const MOST_TRIES = 100;
 
 /**
- * The credentials of a run about to execute. "waits": a connection is missing,
- * and the run was given back until it is there.
+ * Asks for the credentials of all integrations side by side, before `run` is
+ * called. The execution is live meanwhile: it renews its lease, and ends by
+ * cancel, deadline, limit and `stop` as any other, however long a resolver takes.
  */
-export async function connectionsOf(
-  engine: Engine,
-  job: AnyJob,
-  run: RunRecord,
-): Promise<Connections | Ending | "waits"> {
+export async function connect(
+  execution: Execution,
+  context: Context,
+): Promise<Ending | "ready" | "over"> {
+  const { job, run, connections, writer } = execution;
   const integrations = Object.entries(job.options.integrations ?? {});
-  const outcomes = await Promise.all(
-    integrations.map(async ([key, integration]) => ({
-      key,
-      integration,
-      version: await versionOf(engine, run, integration),
-      outcome: await outcomeOf(engine, run, integration),
-    })),
+  const answers = await Promise.all(
+    integrations.map(([key, integration]) => ask(execution, context, key, integration)),
   );
+  if (execution.phase !== "running") return "over";
   const problems = new Map<string, string>();
-  const connections = new Map<string, ConnectionAuth>();
-  const missing: { readonly id: string; readonly version: number }[] = [];
-  for (const { key, integration, outcome, version } of outcomes) {
+  const missing = new Map<string, MissingConnection>();
+  for (const { key, id, outcome, version } of answers) {
     if (outcome.kind === "problem") problems.set(key, outcome.message);
-    else if (outcome.kind === "notConnected") missing.push({ id: integration.id, version });
+    else if (outcome.kind === "notConnected") missing.set(id, { id, version });
     else if (outcome.auth !== undefined) connections.set(key, outcome.auth);
   }
-  if (problems.size > 0) return unresolved(run, problems);
-  if (missing.length === 0) return connections;
-  await waitForConnections(engine, run, missing);
-  return "waits";
+  if (problems.size > 0) {
+    writer.patch(unstarted(run));
+    return unresolved(run, problems);
+  }
+  if (missing.size === 0) return "ready";
+  execution.leave({ kind: "connections", missing: [...missing.values()] });
+  return "over";
+}
+
+interface Answer extends MissingConnection {
+  readonly key: string;
+  readonly outcome: AuthOutcome;
+}
+
+async function ask(
+  execution: Execution,
+  context: Context,
+  key: string,
+  integration: Integration,
+): Promise<Answer> {
+  const { id } = integration;
+  try {
+    const version = await versionOf(execution.engine, execution.run, integration);
+    return { key, id, version, outcome: await outcomeOf(execution.engine, context, integration) };
+  } catch (error) {
+    // Only the storage gets here, and the run is not failed for it.
+    execution.engine.onTrouble(error);
+    execution.drop(() => error);
+    return { key, id, version: 0, outcome: { kind: "notConnected" } };
+  }
 }
 
 async function outcomeOf(
   engine: Engine,
-  run: RunRecord,
+  context: Context,
   integration: Integration,
 ): Promise<AuthOutcome> {
   const resolver = engine.auth.get(integration.id);
   if (resolver === undefined) return withoutResolver(integration);
   try {
-    const context = contextOfRun(engine, run, () => new AbortController().signal);
     return authOutcome(await resolver(context, integration));
   } catch (error) {
     if (isNotConnected(error)) return { kind: "notConnected" };
@@ -90,32 +114,31 @@ function unresolved(run: RunRecord, problems: ReadonlyMap<string, string>): Endi
   return { status: "UNRESOLVED_AUTH", error: toErrorRecord(error) };
 }
 
+/** What is written as the run is given back. Signals for its waits do not make it due: `run` would not get to them. */
+export function connectionsPatch(
+  { run }: Execution,
+  missing: readonly MissingConnection[],
+): RunPatch {
+  const connections = missing.map(({ id }) => id);
+  return {
+    status: "WAITING_ON_CONNECTIONS",
+    state: JSON.stringify({ ...flowStateOf(run), connections }),
+  };
+}
+
+export function connectionsRelease(now: number): Release {
+  return { wakeAt: now + ASKED_AGAIN_MS, wakeSignals: 0 };
+}
+
 /**
- * Parks first, then looks again: whoever makes the connection ready changes the
+ * Called once the run is parked: whoever makes the connection ready changes the
  * value first and then wakes those who are parked, so one of both sees the other.
  */
-async function waitForConnections(
-  engine: Engine,
-  run: RunRecord,
-  missing: readonly { readonly id: string; readonly version: number }[],
+export async function lookAgain(
+  { engine, run }: Execution,
+  missing: readonly MissingConnection[],
 ): Promise<void> {
-  const connections = missing.map(({ id }) => id);
-  const write: RunWrite = {
-    runId: run.id,
-    writeId: engine.writeIds.next(),
-    guard: { epoch: run.epoch },
-    run: {
-      ...unstarted(run),
-      status: "WAITING_ON_CONNECTIONS",
-      state: JSON.stringify({ ...flowStateOf(run), connections }),
-    },
-    // A signal of something else brings no connection.
-    release: { wakeAt: engine.storeClock.now() + ASKED_AGAIN_MS, wakeSignals: 0 },
-  };
-  const { result } = await engine.queue.submit(write);
-  if (result !== "ok") return;
-  engine.emitter.emit("runWaiting", { id: run.id, jobId: run.jobId });
-  const accountId = decodeMeta(run.meta).accountId;
+  const { accountId } = decodeMeta(run.meta);
   for (const { id, version } of missing) {
     const key = connectionKey(id, accountId);
     const now = await engine.patience.until(() => engine.rawStorage.getValue(key));

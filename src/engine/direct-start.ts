@@ -24,7 +24,6 @@ export async function invokeRun(
     job !== undefined &&
     worker.mayStartDirectly &&
     !hasFlow(job.options) &&
-    !engine.auth.areNeeded(job) &&
     run.admitted !== null &&
     (run.limitKeys?.length ?? 0) === 0 &&
     (run.wakeAt ?? 0) <= engine.storeClock.now();

@@ -1,10 +1,15 @@
 import type { ErrorRecord } from "../core/error-record.js";
 import type { Io } from "../core/io.js";
+import type { MissingConnection } from "./connections.js";
 import type { Execution } from "./execution.js";
 import type { Scope } from "./scope.js";
 
 /** The worker, as an execution sees it. */
 export interface ExecutionHost {
+  /** `run` is called next: all that it needs is there. */
+  starts(execution: Execution): void;
+  /** Work that the process has to do before it is idle. */
+  meanwhile(work: () => Promise<void>): Promise<void>;
   /** The park is committed; the frame may be kept. */
   parked(execution: Execution): void;
   /** Ended, released or lost: it holds no slot any more. */
@@ -21,6 +26,7 @@ export interface ExecutionHost {
 /** Why an execution ends before its run does. */
 export type LeaveReason =
   | { readonly kind: "yield" | "limit" | "stop" }
+  | { readonly kind: "connections"; readonly missing: readonly MissingConnection[] }
   | { readonly kind: "blocked"; readonly error: ErrorRecord };
 
 /**

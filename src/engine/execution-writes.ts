@@ -1,9 +1,12 @@
 import { encodeErrorRecord, type toErrorRecord } from "../core/error-record.js";
 import { type Ending, endSignals, finalPatch, hookOf, hookRun } from "../core/final.js";
 import type { Release, RunPatch, RunWrite } from "../core/storage.js";
+import { connectionsPatch, connectionsRelease } from "./connections.js";
 import type { Execution } from "./execution.js";
 import type { LeaveReason } from "./execution-host.js";
+import { mayBeKept } from "./parked-frames.js";
 import type { PendingWrite } from "./pending-write.js";
+import { unstarted } from "./unstarted.js";
 
 const SHORTEST_BLOCK_MS = 60_000;
 const LONGEST_BLOCK_MS = 3_600_000;
@@ -29,7 +32,7 @@ export function parkWrite(execution: Execution, pending: PendingWrite): RunWrite
   const patch: RunPatch = { ...pending.patch, status: "WAITING", ...progress(execution) };
   return assemble(execution, pending, patch, {
     ...dueWhen(execution),
-    keep: execution.engine.maxParked > 0,
+    keep: mayBeKept(execution),
   });
 }
 
@@ -40,7 +43,16 @@ export function releaseWrite(
   pending: PendingWrite,
 ): RunWrite {
   const now = execution.engine.storeClock.now();
-  const patch: RunPatch = { ...pending.patch, status: "WAITING", ...progress(execution, reason) };
+  const patch: RunPatch = {
+    ...pending.patch,
+    status: "WAITING",
+    ...progress(execution, reason),
+    ...(execution.hasBegun ? undefined : unstarted(execution.run)),
+  };
+  if (reason.kind === "connections") {
+    const waiting = { ...patch, ...connectionsPatch(execution, reason.missing) };
+    return assemble(execution, pending, waiting, connectionsRelease(now));
+  }
   if (reason.kind !== "blocked")
     return assemble(execution, pending, patch, { wakeAt: now, wakeSignals: 1 });
   const earlier =

@@ -1,10 +1,9 @@
 import type { Ending } from "../core/final.js";
+import type { ConnectionAuth } from "../core/integration.js";
 import type { Key } from "../core/key.js";
 import type { ClaimedRun, RunRecord, TaskRecord } from "../core/storage.js";
 import type { TaskKind } from "../core/task-data.js";
 import { Cancellation } from "./cancellation.js";
-import type { ReadyRun } from "./claimed-run.js";
-import type { Connections } from "./connections.js";
 import type { Engine, RunningJob } from "./engine.js";
 import { admitCall, beginCall, type Start } from "./execution-calls.js";
 import { leftError } from "./execution-errors.js";
@@ -45,7 +44,8 @@ export class Execution {
   readonly received: ReceivedEvents;
   readonly store: RunStore;
   readonly cancellation = new Cancellation();
-  readonly connections: Connections | undefined;
+  /** What auth resolvers gave, by the key under which the job has the integration. */
+  readonly connections = new Map<string, ConnectionAuth>();
   /** One instance of each integration per execution, made on first use. */
   readonly integrations = new Map<string, unknown>();
   /** Open operations by path. */
@@ -62,6 +62,8 @@ export class Execution {
   lastFailed: TaskRecord | undefined;
   /** Something was recorded since the claim. */
   progressed = false;
+  /** `run` was called in this execution. */
+  hasBegun = false;
   leaving: LeaveReason | undefined;
   ending: Ending | undefined;
   #phase: Phase = "running";
@@ -71,13 +73,12 @@ export class Execution {
     engine: Engine,
     host: ExecutionHost,
     job: RunningJob,
-    claimed: ReadyRun,
+    claimed: ClaimedRun,
     claimedAtMono: number,
   ) {
     this.engine = engine;
     this.host = host;
     this.job = job;
-    this.connections = claimed.connections;
     this.run = claimed.run;
     this.runId = claimed.run.id;
     this.epoch = claimed.run.epoch;
@@ -212,12 +213,12 @@ export class Execution {
     this.host.left(this);
   }
 
-  #runReturned(ending: Ending): void {
+  #runReturned(ending: Ending | undefined): void {
     if (this.isPaused) {
       this.whenLive(() => this.#runReturned(ending));
       return;
     }
-    if (this.#phase !== "running" && this.#phase !== "leaving") return;
+    if (ending === undefined || (this.#phase !== "running" && this.#phase !== "leaving")) return;
     // Told to leave at once, or blocked: how it ended after that says nothing about the run.
     if (this.root.isClosed || this.leaving?.kind === "blocked") return;
     this.root.exit();

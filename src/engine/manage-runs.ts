@@ -61,7 +61,7 @@ export async function cancelRunsOf(
   return { canceledRunIds, finishedRunIds };
 }
 
-/** The same run goes on: completed tasks are kept, failed ones are tried afresh. A blocked run is tried at once. */
+/** The same run goes on: completed tasks are kept, failed ones are tried afresh. A run that is blocked or waits on connections is tried at once. */
 export async function retryRun(engine: Engine, id: string): Promise<void> {
   let first: RunRecord | undefined;
   for (;;) {
@@ -69,8 +69,7 @@ export async function retryRun(engine: Engine, id: string): Promise<void> {
     if (run === undefined || isInternal(run.jobId)) throw runNotFound(id);
     first ??= run;
     // The answer to the write was lost, and the run has moved on since: a later write took the place of its id.
-    if (run.generation > first.generation || (first.blocked !== null && run.blocked === null))
-      return;
+    if (run.generation > first.generation || (isHeldUp(first) && !isHeldUp(run))) return;
     const now = await engine.rawStorage.now();
     engine.storeClock.observe(now);
     const { result } = await engine.queue.submit(retryWrite(engine, run, now));
@@ -79,23 +78,28 @@ export async function retryRun(engine: Engine, id: string): Promise<void> {
   }
 }
 
+/** A retry makes it due at once; nothing is done afresh for it. */
+function isHeldUp({ blocked, status }: RunRecord): boolean {
+  return blocked !== null || status === "WAITING_ON_CONNECTIONS";
+}
+
 function retryWrite(engine: Engine, run: RunRecord, now: number): RunWrite {
   const base = {
     runId: run.id,
     writeId: engine.writeIds.next(),
     release: { wakeAt: now, wakeSignals: 1 },
   } as const;
-  if (run.blocked !== null) {
+  if (isHeldUp(run)) {
     return {
       ...base,
       guard: { statuses: [run.status], inbox: run.inbox },
-      run: { status: "WAITING" },
+      run: { status: run.blocked === null ? run.status : "WAITING" },
     };
   }
   if (!isFinal(run.status) || run.status === "COMPLETED") {
     throw new RunError(
       "RUN_NOT_FINAL",
-      `Run ${run.id} is ${run.status}; only a run that ended badly or is blocked can be retried. Use replayRun for a new run with the same payload.`,
+      `Run ${run.id} is ${run.status}; only a run that ended badly, is blocked or waits on connections can be retried. Use replayRun for a new run with the same payload.`,
     );
   }
   return {

@@ -1,4 +1,5 @@
 import { decodeErrorRecord, fromErrorRecord } from "../core/error-record.js";
+import { lookAgain } from "./connections.js";
 import type { Execution } from "./execution.js";
 import { notificationOf } from "./notification.js";
 import type { Op } from "./op.js";
@@ -7,6 +8,10 @@ import type { Op } from "./op.js";
 export function executionOver(execution: Execution, purpose: "final" | "release"): void {
   const { engine, run, ending, leaving } = execution;
   if (purpose === "release") {
+    if (leaving?.kind === "connections") {
+      engine.emitter.emit("runWaiting", { id: run.id, jobId: run.jobId });
+      void execution.host.meanwhile(() => lookAgain(execution, leaving.missing));
+    }
     if (leaving?.kind !== "blocked") return;
     const error = fromErrorRecord(leaving.error);
     engine.say(`Run ${run.id} of job "${run.jobId}" is blocked: ${error.message}`);

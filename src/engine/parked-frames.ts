@@ -1,5 +1,10 @@
 import type { Execution } from "./execution.js";
 
+/** With credentials it is not: they are asked for anew each time the run goes on. */
+export function mayBeKept({ engine, connections }: Execution): boolean {
+  return engine.maxParked > 0 && connections.size === 0;
+}
+
 /** Executions kept in memory while their runs are parked: bounded, least recently parked out first. */
 export class ParkedFrames {
   readonly #frames = new Map<string, Execution>();
@@ -12,6 +17,10 @@ export class ParkedFrames {
   }
 
   keep(frame: Execution): void {
+    if (!mayBeKept(frame)) {
+      this.#evict(frame);
+      return;
+    }
     this.#frames.set(frame.runId, frame);
     if (this.#frames.size <= this.#most) return;
     const [oldest] = this.#frames.values();

@@ -1,16 +1,27 @@
 import { toErrorRecord } from "../core/error-record.js";
 import type { Ending } from "../core/final.js";
 import { runInScope } from "./async-context.js";
+import { connect } from "./connections.js";
 import { encodeValue } from "./encode.js";
 import type { Execution } from "./execution.js";
 import { contextOf } from "./run-context.js";
 
-/** Calls the job's `run`. Whatever the user's code does, this answers with an ending. */
-export async function callRun(execution: Execution): Promise<Ending> {
-  const { engine, job, root, run } = execution;
+/**
+ * Calls the job's `run`. Whatever the user's code does, this answers with an
+ * ending; with undefined if it came to no call of `run`, and the run is not over.
+ */
+export async function callRun(execution: Execution): Promise<Ending | undefined> {
+  const { engine, job, root, run, host } = execution;
   try {
-    const payload = await engine.admittedPayload(run);
     const context = contextOf(execution);
+    if (engine.auth.areNeeded(job)) {
+      const connected = await connect(execution, context);
+      if (connected === "over") return undefined;
+      if (connected !== "ready") return connected;
+    }
+    execution.hasBegun = true;
+    host.starts(execution);
+    const payload = await engine.admittedPayload(run);
     const output = await runInScope(root, () =>
       job.options.run(payload, execution.host.ioOf(root), context),
     );

@@ -1,14 +1,8 @@
 import type { Context } from "../core/context.js";
-import type { RunRecord } from "../core/storage.js";
-import type { Engine } from "./engine.js";
 import type { Execution } from "./execution.js";
 import { accountOf, decodeMeta, eventOf } from "./run-meta.js";
 
 export function contextOf({ run, engine, cancellation }: Execution): Context {
-  return contextOfRun(engine, run, () => cancellation.signal);
-}
-
-export function contextOfRun(engine: Engine, run: RunRecord, signal: () => AbortSignal): Context {
   const account = accountOf(run);
   const { sourceId, sourceMetadata } = decodeMeta(run.meta);
   const metadata = sourceMetadata === undefined ? undefined : engine.codec.decode(sourceMetadata);
@@ -29,7 +23,7 @@ export function contextOfRun(engine: Engine, run: RunRecord, signal: () => Abort
     ...(account === undefined ? undefined : { account }),
     ...engine.surroundings,
     get signal() {
-      return signal();
+      return cancellation.signal;
     },
   };
 }

@@ -98,6 +98,7 @@ async function viewTask(
     ...(record.finishedAt === null ? undefined : { finishedAt: new Date(record.finishedAt) }),
     ...(record.wakeAt === null || !isOpen ? undefined : { availableAt: new Date(record.wakeAt) }),
     ...(data.name === undefined ? undefined : { name: data.name }),
+    ...(data.connectionKey === undefined ? undefined : { connectionKey: data.connectionKey }),
     ...(data.childId === undefined ? undefined : { childRunId: data.childId }),
     ...(withDetails ? await detailsOf(engine, record, data) : undefined),
   };

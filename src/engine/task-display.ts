@@ -7,7 +7,8 @@ export interface StoredOptions extends TaskOptions {
 }
 
 export function displayData(options: StoredOptions): TaskData {
-  const { name, icon, description, style, properties, redact, params, deadlineAt } = options;
+  const { name, icon, description, style, properties, redact, params, deadlineAt, connectionKey } =
+    options;
   return {
     ...(name === undefined ? undefined : { name }),
     ...(icon === undefined ? undefined : { icon }),
@@ -16,6 +17,7 @@ export function displayData(options: StoredOptions): TaskData {
     ...(properties === undefined ? undefined : { properties }),
     ...(redact === undefined ? undefined : { redact: redact.paths }),
     ...(params === undefined ? undefined : { params: displayText(params) }),
+    ...(connectionKey === undefined ? undefined : { connectionKey }),
     ...(deadlineAt === undefined ? undefined : { deadlineAt }),
   };
 }
@@ -29,7 +31,8 @@ export function hasDisplay(options: TaskOptions): boolean {
     options.style !== undefined ||
     options.properties !== undefined ||
     options.redact !== undefined ||
-    options.params !== undefined
+    options.params !== undefined ||
+    options.connectionKey !== undefined
   );
 }
 

@@ -2,7 +2,7 @@ import { hookRun, isInternal } from "../core/final.js";
 import type { ClaimedRun } from "../core/storage.js";
 import { runOutsideScope } from "./async-context.js";
 import { boundIo } from "./bound-io.js";
-import { admitClaimed, type ReadyRun } from "./claimed-run.js";
+import { admitClaimed } from "./claimed-run.js";
 import { Claimer, type ClaimerHost } from "./claimer.js";
 import type { Engine, RunningJob } from "./engine.js";
 import { Execution } from "./execution.js";
@@ -89,12 +89,12 @@ export class Worker implements ExecutionHost, ClaimerHost {
     const { jobId } = claimed.run;
     if (isInternal(jobId) && this.#running) {
       const execution = this.lanes.execute(this.#engine, claimed);
-      void this.#meanwhile(() => execution.finally(() => this.claimSoon()));
+      void this.meanwhile(() => execution.finally(() => this.claimSoon()));
       return;
     }
     if (!this.#running || this.freeSlots <= 0) {
       // While the answer was on its way came `stop`, or runs that started directly took the slots.
-      void this.#meanwhile(() => giveBack(this.#engine, claimed));
+      void this.meanwhile(() => giveBack(this.#engine, claimed));
       return;
     }
     const job = this.#engine.jobs.get(jobId);
@@ -108,7 +108,7 @@ export class Worker implements ExecutionHost, ClaimerHost {
     }
     frame?.drop(() => leftError(frame.runId));
     this.reserveSlot();
-    void this.#meanwhile(async () => {
+    void this.meanwhile(async () => {
       try {
         const ready = await admitClaimed(this.#engine, job, claimed);
         if (ready === undefined) this.claimSoon();
@@ -121,7 +121,7 @@ export class Worker implements ExecutionHost, ClaimerHost {
     });
   }
 
-  async #meanwhile(work: () => Promise<void>): Promise<void> {
+  async meanwhile(work: () => Promise<void>): Promise<void> {
     this.#internal++;
     try {
       await work();
@@ -134,19 +134,19 @@ export class Worker implements ExecutionHost, ClaimerHost {
   }
 
   /** Executes a run that this worker holds. */
-  execute(job: RunningJob, claimed: ReadyRun, claimedAtMono: number): void {
+  execute(job: RunningJob, claimed: ClaimedRun, claimedAtMono: number): void {
     const { run } = claimed;
     const execution = new Execution(this.#engine, this, job, claimed, claimedAtMono);
     this.#executions.set(run.id, execution);
     if (run.stalls >= 2) this.#suspect = true;
     if (claimed.kept) execution.writer.pending.patch = { executionCount: run.executionCount };
-    if (claimed.tasks.length === 0) this.#firstStart(job, execution);
     runOutsideScope(() => execution.start());
   }
 
   /** The hook goes with the first commit; should that one never come, the next execution sends it along. */
-  #firstStart(job: RunningJob, execution: Execution): void {
-    const { run } = execution;
+  starts(execution: Execution): void {
+    const { run, job, memo } = execution;
+    if (memo.size > 0) return;
     if (run.executionCount === 1) {
       this.#engine.emitter.emit("runStarted", { id: run.id, jobId: job.id });
     }

@@ -17,6 +17,7 @@ const optionNames = [
   "description",
   "properties",
   "params",
+  "connectionKey",
   "style",
   "redact",
   "retry",

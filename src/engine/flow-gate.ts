@@ -17,9 +17,9 @@ import { endReplaced } from "./flow-replace.js";
 import {
   type FlowState,
   flowKey,
-  isOpen,
+  flowValue,
   type KnownFlow,
-  placeHolders,
+  openOthers,
   readFlow,
   rulesAhead,
   type SingletonState,
@@ -121,23 +121,20 @@ export class GateKeeper {
   }
 
   #keep(key: string, version: number, state: unknown): void {
-    this.#values.push(placeValue(key, version, state));
+    this.#values.push(flowValue(key, version, state));
   }
 
   async #askSingleton(key: string, mode: "skip" | "replace" | "join"): Promise<Ending | undefined> {
-    const engine = this.#engine;
     const { id } = this.#run;
-    const { state, version } = await readFlow<SingletonState>(engine, key);
-    const others: string[] = [];
-    for (const other of placeHolders(state))
-      if (other !== id && (await isOpen(engine, other))) others.push(other);
+    const { state, version } = await readFlow<SingletonState>(this.#engine, key);
+    const others = await openOthers(this.#engine, state, id);
     for (const other of others) {
       if (mode !== "replace") return canceled(skippedError(this.#job, other));
       if (await this.#givesWay(state, other)) return supersededBy(id, other);
     }
     if (others.length === 0) this.#keep(key, version, { runId: id });
     else if (state?.runId === id) await this.#endAll(key, others);
-    else this.#first = [placeValue(key, version, { runId: id, replaces: others })];
+    else this.#first = [flowValue(key, version, { runId: id, replaces: others })];
     return undefined;
   }
 
@@ -158,8 +155,4 @@ export class GateKeeper {
     const run = await this.#engine.reader.read(other);
     return run !== undefined && run.createdAt > createdAt;
   }
-}
-
-function placeValue(key: string, version: number, state: unknown): ValueWrite {
-  return { key, value: JSON.stringify(state), expected: version };
 }

@@ -1,7 +1,7 @@
 import type { Engine } from "./engine.js";
 import { finishRun } from "./finish-run.js";
 import { supersededBy } from "./flow-endings.js";
-import { readFlow, type SingletonState } from "./flow-state.js";
+import { flowValue, readFlow, type SingletonState } from "./flow-state.js";
 
 /**
  * Ends a run whose place another has taken. Whoever asks may have lost that
@@ -16,7 +16,7 @@ export async function endReplaced(
   const stillReplaces = async () => {
     const { state, version } = await readFlow<SingletonState>(engine, key);
     if (state?.runId !== by || state.replaces?.includes(other) !== true) return undefined;
-    return [{ key, value: JSON.stringify(state), expected: version }];
+    return [flowValue(key, version, state)];
   };
   await finishRun(engine, other, () => supersededBy(other, by), stillReplaces);
 }

@@ -10,8 +10,8 @@ import {
   type FlowState,
   flowKey,
   flowTurn,
-  isOpen,
-  placeHolders,
+  flowValue,
+  openOthers,
   readFlow,
   type SingletonState,
 } from "./flow-state.js";
@@ -118,7 +118,7 @@ class Start {
     const key = flowKey(this.#job, "singleton", this.#payload);
     const { state, version } = await readFlow<SingletonState>(this.#engine, key);
     const { id } = this.#run;
-    const others = await this.#openOf(placeHolders(state).filter((other) => other !== id));
+    const others = await openOthers(this.#engine, state, id);
     const [other] = others;
     if (other === undefined) this.#pass("singleton", key, version, { runId: id });
     else if (singleton.mode === "join") this.instead = other;
@@ -127,21 +127,12 @@ class Start {
       this.replaces = others;
       this.place = key;
       // It does not pass yet: its claim sees to it that the others have ended.
-      this.values.push(written(key, version, { runId: id, replaces: others }));
+      this.values.push(flowValue(key, version, { runId: id, replaces: others }));
     }
-  }
-
-  async #openOf(ids: readonly string[]): Promise<string[]> {
-    const open = await Promise.all(ids.map((id) => isOpen(this.#engine, id)));
-    return ids.filter((_, index) => open[index] === true);
   }
 
   #pass(rule: "rateLimit" | "singleton", key: string, version: number, state: unknown): void {
     this.passed.push(rule);
-    this.values.push(written(key, version, state));
+    this.values.push(flowValue(key, version, state));
   }
-}
-
-function written(key: string, version: number, state: unknown): ValueWrite {
-  return { key, value: JSON.stringify(state), expected: version };
 }

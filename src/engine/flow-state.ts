@@ -2,7 +2,7 @@ import { ConfigError } from "../core/errors.js";
 import { type FlowRule, flowRules } from "../core/flow.js";
 import type { AnyJob } from "../core/job.js";
 import { assertText } from "../core/key.js";
-import type { RunRecord, StoredValue } from "../core/storage.js";
+import type { RunRecord, StoredValue, ValueWrite } from "../core/storage.js";
 import type { Engine } from "./engine.js";
 
 /** What the rules of its job have decided about a run; kept in its row. */
@@ -74,9 +74,21 @@ export interface SingletonState {
   readonly replaces?: readonly string[];
 }
 
-/** Who may be open under a singleton's key. */
-export function placeHolders(state: SingletonState | undefined): readonly string[] {
-  return state === undefined ? [] : [...(state.replaces ?? []), state.runId];
+/** What a decision makes of the value that it was made from. */
+export function flowValue(key: string, version: number, state: unknown): ValueWrite {
+  return { key, value: JSON.stringify(state), expected: version };
+}
+
+/** The open runs under a singleton's key, other than this one. */
+export async function openOthers(
+  engine: Engine,
+  state: SingletonState | undefined,
+  id: string,
+): Promise<string[]> {
+  const holders = state === undefined ? [] : [...(state.replaces ?? []), state.runId];
+  const others = holders.filter((holder) => holder !== id);
+  const open = await Promise.all(others.map((other) => isOpen(engine, other)));
+  return others.filter((_, index) => open[index] === true);
 }
 
 const PAGE = 500;
@@ -101,7 +113,7 @@ export async function purgeFlow(engine: Engine, now: number): Promise<void> {
   }
 }
 
-export async function isOpen(engine: Engine, runId: string): Promise<boolean> {
+async function isOpen(engine: Engine, runId: string): Promise<boolean> {
   const run = await engine.reader.read(runId);
   return run !== undefined && run.finishedAt === null;
 }

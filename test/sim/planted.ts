@@ -146,7 +146,7 @@ export const plantedBugs: readonly PlantedBug[] = [
     "await rawStorage.setValue(key, String(decision.next), current?.version ?? 0).catch(() => {});\n    const answer = await recordCompared(",
   ]),
   bug("flow control: what a rule decided from may have moved on", [
-    "engine/flow-gate.ts",
+    "engine/flow-state.ts",
     "value: JSON.stringify(state), expected: version }",
     "value: JSON.stringify(state) }",
   ]),

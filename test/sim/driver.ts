@@ -45,6 +45,7 @@ export class Driver {
     times(random.int(4), () => this.#retryOne());
     this.#retries = random.int(4);
     times(random.int(2), () => this.#stopOne());
+    times(random.int(3), () => this.#makeToken());
     times(random.int(6), () => this.#completeOne());
     if (random.chance(0.4)) times(random.between(2, 6), this.#invokeUnderRule());
     if (random.chance(0.3)) times(random.between(2, 5), () => this.#burst());
@@ -154,6 +155,12 @@ export class Driver {
     const program = this.#programs.small();
     const event = { name: BURST, id: program.id, payload: { program } };
     await this.#ask(`burst ${program.id}`, (client) => client.sendEvent(event));
+  }
+
+  async #makeToken(): Promise<void> {
+    const timeout = { milliseconds: this.#random.pick([3_000, 30_000]) };
+    const { id } = await this.#ask("token", (client) => client.createToken({ timeout }));
+    this.#world.ledger.tokens.push(id);
   }
 
   async #completeOne(): Promise<void> {

@@ -152,7 +152,8 @@ export class Interpreter {
       case "token": {
         const timeout = { milliseconds: command.timeoutMs };
         return io
-          .createToken(`${key}-made`, { timeout })
+          .runTask(`${key}-given`, () => (command.isOwn ? null : this.#ledger.tokenFromOutside()))
+          .then((id) => (id === null ? io.createToken(`${key}-made`, { timeout }) : { id }))
           .then((token) => io.waitForToken(key, token));
       }
       case "count":

@@ -53,6 +53,8 @@ export class Ledger {
   /** Place in a run, or program of an event → the tags under which user code came by. */
   readonly #visits = new Map<string, Set<string>>();
   readonly poisonings = new Map<string, number>();
+  /** Ids of tokens that no run made. */
+  readonly tokens: string[] = [];
   executions = 0;
   starts = 0;
 
@@ -87,6 +89,10 @@ export class Ledger {
   /** So many effects may there be of this place: one for each generation and attempts around it. */
   mostEffects(place: string): number {
     return this.#visits.get(place)?.size ?? 0;
+  }
+
+  tokenFromOutside(): string | null {
+    return this.tokens.at(-1) ?? null;
   }
 
   poisoned(runId: string): void {

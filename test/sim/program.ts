@@ -64,8 +64,8 @@ export type Command =
   /** Tells who waits for this number. */
   | (Keyed & { readonly op: "tell"; readonly n: number })
   | (Keyed & { readonly op: "await"; readonly n: number; readonly timeoutMs: number })
-  /** Makes a token and waits until somebody outside completes it. */
-  | (Keyed & { readonly op: "token"; readonly timeoutMs: number })
+  /** Waits until somebody outside completes a token: one of its own, or one that was made outside. */
+  | (Keyed & { readonly op: "token"; readonly timeoutMs: number; readonly isOwn: boolean })
   | (Keyed & { readonly op: "count"; readonly place: "env" | "run" })
   | (Keyed & { readonly op: "value"; readonly kind: "random" | "now" | "uuid" })
   | (Keyed & { readonly op: "yield" | "log" })
@@ -208,7 +208,13 @@ export class ProgramMaker {
           timeoutMs: random.pick([9_000, 40_000]),
         };
       case "token":
-        return { op, key, uncaught, timeoutMs: random.pick([3_000, 30_000]) };
+        return {
+          op,
+          key,
+          uncaught,
+          timeoutMs: random.pick([3_000, 30_000]),
+          isOwn: random.chance(0.5),
+        };
       case "count":
         return { op, key, place: random.pick(["env", "env", "run"] as const) };
       case "value":

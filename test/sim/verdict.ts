@@ -165,7 +165,9 @@ async function judgeWaits({ view }: World, runs: readonly RunRecord[]): Promise<
   }
   for (const run of runs) {
     if (isInternal(run.jobId)) continue;
-    const waits = [...view.tasks(run.id).values()].filter(({ kind }) => kind === "waitForEvent");
+    const tasks = [...view.tasks(run.id).values()];
+    const isKept = keptIn(tasks);
+    const waits = tasks.filter(({ kind, path }) => kind === "waitForEvent" && isKept(path));
     if (waits.length > 0) judgeWaitsOf(run, waits, awaitsOf((await programOf(run)).commands), told);
   }
 }
@@ -245,6 +247,18 @@ function judgeRules(driver: Driver, runs: readonly RunRecord[]): void {
   const lasts = of("bounced").filter(({ createdAt }) => createdAt === last);
   if (lasts.length === 1 && lasts.some(isDropped))
     throw new Violation("RULE", "the last of a burst gave way to an earlier one");
+}
+
+/** What a branch received that lost a race was given to nobody. */
+function keptIn(tasks: readonly TaskRecord[]): (path: string) => boolean {
+  const races = tasks.flatMap(({ path, data }) => {
+    const { winner } = decodeTaskData(data);
+    return winner === undefined ? [] : [{ path, winner }];
+  });
+  return (path) =>
+    races.every(
+      (race) => !path.startsWith(`${race.path}/`) || `${path}/`.startsWith(`${race.winner}/`),
+    );
 }
 
 interface Told {

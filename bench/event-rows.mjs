@@ -47,6 +47,7 @@ export function eventRows({ table, repeated, profileOf }) {
       const { figures, profile } = measured("schedules", options);
       table.add(workload, figures.corePercent, {
         limit: 5,
+        scaled: true,
         unit: "% of a core",
         digits: 1,
         note: `${n(figures.usPerTick)} µs/tick, ${n(figures.ticksPerS)} ticks/s`,

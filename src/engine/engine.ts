@@ -16,6 +16,7 @@ import { EventPaths } from "./event-paths.js";
 import { lostError } from "./execution-errors.js";
 import { WriteIds } from "./ids.js";
 import type { JobTable } from "./job-table.js";
+import { KeptSchedules } from "./kept-schedules.js";
 import { mirrorLog } from "./log-mirror.js";
 import { notificationOf } from "./notification.js";
 import { Patience, patientStorage } from "./patient-storage.js";
@@ -83,6 +84,7 @@ export class Engine {
   readonly matcher = new EventMatcher(this);
   readonly reader: RunReader;
   readonly auth = new AuthResolvers();
+  readonly keptSchedules = new KeptSchedules(this);
   /** Calls of the same value of the store, one after the other. */
   readonly storeTurns = new Turns();
   readonly writeIds = new WriteIds();

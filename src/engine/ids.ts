@@ -20,8 +20,13 @@ function randomText(length: number): string {
 
 /** A run or event id: sorts by creation time, like a ULID with a longer random part. */
 export function newId(now: number): string {
+  return idAt(now, randomText(RANDOM_LENGTH));
+}
+
+/** What is made at one time lies together in a store's indexes: a commit then touches few pages of them. */
+export function idAt(instant: number, unique: string): string {
   // An injected clock may give parts of a millisecond, which encodeTime refuses.
-  return encodeTime(Math.max(0, Math.floor(now)), 10) + randomText(RANDOM_LENGTH);
+  return encodeTime(Math.max(0, Math.floor(instant)), 10) + unique;
 }
 
 /** Ids of this process's writes, claims and creations: short, unique, cheap. */

@@ -6,6 +6,8 @@ import type { ScheduledPayload } from "../core/schedule-trigger.js";
 import type { ClaimedRun, NewRun, RunRecord, RunWrite } from "../core/storage.js";
 import type { Engine } from "./engine.js";
 import { heardRun } from "./fan-out.js";
+import { idAt } from "./ids.js";
+import type { KeptSchedule } from "./kept-schedules.js";
 import { hooksOfOver, tellOfOver } from "./over-at-creation.js";
 import type { Registration } from "./registry.js";
 import { encodeMeta } from "./run-meta.js";
@@ -17,35 +19,58 @@ const LONGEST_POLL_MS = 30_000;
 /** Name of the event that a tick counts as. */
 const TICK_EVENT = "schedule";
 
+/** Of a schedule that was claimed. */
+export async function tickSchedule(engine: Engine, { run }: ClaimedRun): Promise<void> {
+  // What the jobs' processes last said, also those that this one is older than.
+  await engine.patience.until(() => engine.registry.refresh());
+  await tick(engine, { id: run.id, epoch: run.epoch, state: stateOf(run) });
+}
+
 /**
  * Starts the runs of the ticks that have come. They, the next tick and the end
  * of the lease are one commit, and the id of a run derives from its tick: so
  * there is one run for each, whoever dies in between.
  */
-export async function tickSchedule(engine: Engine, { run }: ClaimedRun): Promise<void> {
-  // What the jobs' processes last said, also those that this one is older than.
-  await engine.patience.until(() => engine.registry.refresh());
-  const state = stateOf(run);
-  const jobs = jobsOf(engine, run, state);
-  const write: TickWrite =
-    jobs === undefined
-      ? { run: finalPatch({ status: "CANCELED" }, engine.storeClock.now()) }
-      : await tickWrite(engine, run, state, jobs);
+export async function tick(engine: Engine, schedule: KeptSchedule): Promise<void> {
+  const { id, epoch } = schedule;
+  const jobs = jobsOf(engine, schedule, schedule.state);
+  const after = jobs && (await ticked(engine, schedule, jobs));
   const { result } = await engine.queue.submit({
-    runId: run.id,
+    runId: id,
     writeId: engine.writeIds.next(),
-    guard: { epoch: run.epoch },
-    ...write,
+    guard: { epoch },
+    ...(after === undefined
+      ? { run: finalPatch({ status: "CANCELED" }, engine.storeClock.now()) }
+      : writeOf(engine, after)),
   });
-  if (result === "ok") await tellOfOver(engine, write.runs ?? []);
+  if (result !== "ok" || after === undefined) return;
+  // Not the epoch that was answered: to a repeated write that may be another holder's (contract S4).
+  await engine.keptSchedules.keep({ id, epoch: epoch + 1, state: after.state }, after.dueAt);
+  await tellOfOver(engine, after.runs);
 }
 
-type TickWrite = Pick<RunWrite, "run" | "runs" | "release">;
+interface Ticked {
+  readonly state: ScheduleState;
+  readonly runs: readonly NewRun[];
+  readonly dueAt: number | null;
+}
+
+function writeOf(
+  engine: Engine,
+  { state, runs, dueAt }: Ticked,
+): Pick<RunWrite, "run" | "runs" | "release"> {
+  const hooks = hooksOfOver(engine, runs, engine.storeClock.now());
+  return {
+    run: { status: "WAITING", state: JSON.stringify(state), stalls: 0 },
+    release: { wakeAt: dueAt, wakeSignals: 0 },
+    ...(runs.length === 0 ? undefined : { runs: [...runs, ...hooks] }),
+  };
+}
 
 /** Whose runs a tick starts; undefined if the job has no schedule of its own any more. */
 export function jobsOf(
   engine: Engine,
-  run: RunRecord,
+  run: Pick<RunRecord, "id">,
   { dynamicId }: ScheduleState,
 ): Registration[] | undefined {
   const { registry } = engine;
@@ -55,14 +80,14 @@ export function jobsOf(
   return job.enabled ? [job] : [];
 }
 
-async function tickWrite(
+/** Its state once the ticks that have come are dealt with, and their runs. */
+async function ticked(
   engine: Engine,
-  run: RunRecord,
-  state: ScheduleState,
+  { id, state }: KeptSchedule,
   jobs: readonly Registration[],
-): Promise<TickWrite> {
+): Promise<Ticked> {
   const now = engine.storeClock.now();
-  if (state.paused === true || state.next === null) return released(state, null);
+  if (state.paused === true || state.next === null) return { state, runs: [], dueAt: null };
   const graceMs = engine.leaseMs + LONGEST_POLL_MS;
   const due = dueTicks(state.schedule, state.catchUp, { next: state.next, now, graceMs });
   const { fire, next = null, last } = due;
@@ -71,7 +96,7 @@ async function tickWrite(
   for (const job of jobs) {
     let before = state.last;
     for (const tick of await allowedTicks(engine, state, job.id, fire)) {
-      const made = await tickRun(engine, run.id, state, { tick, before, job });
+      const made = await tickRun(engine, id, state, { tick, before, job });
       runs.push(made);
       latest[job.id] = made.id;
       before = tick;
@@ -83,15 +108,7 @@ async function tickWrite(
     ...(last <= now ? { last } : undefined),
     ...(runs.length === 0 ? undefined : { runs: { ...state.runs, ...latest } }),
   };
-  if (runs.length === 0) return released(after, next);
-  return { ...released(after, next), runs: [...runs, ...hooksOfOver(engine, runs, now)] };
-}
-
-function released(state: ScheduleState, wakeAt: number | null): TickWrite {
-  return {
-    run: { status: "WAITING", state: JSON.stringify(state), stalls: 0 },
-    release: { wakeAt, wakeSignals: 0 },
-  };
+  return { state: after, runs, dueAt: engine.keptSchedules.dueAt(next) };
 }
 
 /** With `overlap: "skip"`: none while the run of an earlier tick is open, and one of several that are due. */
@@ -117,8 +134,8 @@ async function tickRun(
     job,
   }: { readonly tick: number; readonly before: number | undefined; readonly job: Registration },
 ): Promise<NewRun> {
-  const id = derivedId("tick", scheduleId, String(tick), job.id);
-  const eventId = `${scheduleId}:${tick}`;
+  const id = idAt(tick, derivedId("tick", scheduleId, String(tick), job.id));
+  const eventId = idAt(tick, `:${scheduleId}`);
   const run = await scheduledRun(engine, state, { eventId, tick, before, job });
   const wakeAt = (run.wakeAt ?? 0) + fractionOf(id) * state.jitterMs;
   return { ...run, id, wakeAt: Math.round(wakeAt) };
@@ -157,5 +174,5 @@ export async function scheduledRun(
 
 /** The same for each try of one tick. */
 function fractionOf(id: string): number {
-  return Number.parseInt(id.slice(0, 8), 16) / 2 ** 32;
+  return Number.parseInt(id.slice(-8), 16) / 2 ** 32;
 }

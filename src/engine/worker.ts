@@ -14,6 +14,7 @@ import { newId } from "./ids.js";
 import { InternalLanes } from "./internal-lanes.js";
 import { finishOverdue, lateEnding } from "./overdue.js";
 import { ParkedFrames } from "./parked-frames.js";
+import { tick } from "./tick-schedule.js";
 
 /** Executes runs in this process: slots, leases, kept frames, the way to stop. */
 export class Worker implements ExecutionHost, ClaimerHost {
@@ -197,6 +198,11 @@ export class Worker implements ExecutionHost, ClaimerHost {
     if (this.#isStarted || this.#isStopped) return;
     this.#isStarted = true;
     try {
+      this.#engine.keptSchedules.start({
+        tick: (schedule) => tick(this.#engine, schedule),
+        // Its runs are due.
+        meanwhile: (work) => this.meanwhile(() => work().finally(() => this.claimSoon())),
+      });
       await this.#run(() => this.#claimer.start());
     } catch (error) {
       // A start that failed can be repeated.
@@ -287,6 +293,7 @@ export class Worker implements ExecutionHost, ClaimerHost {
 
   async #pause(): Promise<void> {
     this.#running = false;
+    this.#engine.keptSchedules.stop();
     if (this.#executions.size === 0) this.#disarmRenewal?.();
     await this.#claimer.stop();
   }

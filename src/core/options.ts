@@ -32,6 +32,12 @@ export function assertInteger(
   );
 }
 
+/** Throws OPTION_INVALID unless `value` is true or false. */
+export function assertBoolean(value: unknown, what: string): void {
+  if (typeof value === "boolean") return;
+  throw new ConfigError("OPTION_INVALID", `${what} must be true or false, got ${describe(value)}.`);
+}
+
 /** Throws OPTION_INVALID unless `value` can be called. */
 export function assertFunction(value: unknown, what: string): void {
   if (typeof value === "function") return;

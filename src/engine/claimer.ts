@@ -168,7 +168,7 @@ export class Claimer {
     const { freeSlots, lanes } = this.#host;
     // What has no room left is not asked for; the others go on.
     const open = [
-      { room: lanes.freeForOthers, jobIds: commonJobs },
+      { room: lanes.freeForOthers, jobIds: commonJobs(this.#engine) },
       { room: lanes.freeForHooks, jobIds: jobs.map((job) => hookJobId(job.id)) },
       { room: freeSlots, jobIds: jobs.map((job) => job.id) },
     ].filter(({ room }) => room > 0);

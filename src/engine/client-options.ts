@@ -6,7 +6,13 @@ import type { FetchFunction } from "../core/http.js";
 import type { AnyJob, LogLevel } from "../core/job.js";
 import { assertLogLevel } from "../core/job-options.js";
 import { assertText } from "../core/key.js";
-import { assertFunction, assertInteger, assertOptions, describe } from "../core/options.js";
+import {
+  assertBoolean,
+  assertFunction,
+  assertInteger,
+  assertOptions,
+  describe,
+} from "../core/options.js";
 import { type RetryOptions, resolveRetry } from "../core/retry.js";
 import { SPEC_VERSION, type Storage } from "../core/storage.js";
 import { checkedTokenUrls } from "../core/token-url.js";
@@ -40,6 +46,8 @@ export interface ClientOptions {
   readonly executionLimitMs?: number;
   /** Parked executions kept in memory; 0: always replay. Default 1000. */
   readonly maxParked?: number;
+  /** false: this process ticks no schedules, in development say. They can be listed and fired by hand. Default true. */
+  readonly schedules?: boolean;
   /** Where the app's route for `token.url` can be reached from outside: an absolute URL, to which `/tokens/<id>?signature=…` is added. */
   readonly publicUrl?: string;
   /** Sign the URLs of tokens: at least 24 random bytes each. The first signs, all are accepted, so that one can be replaced. */
@@ -68,6 +76,7 @@ const optionNames = [
   "pollMs",
   "executionLimitMs",
   "maxParked",
+  "schedules",
   "publicUrl",
   "secrets",
   "caps",
@@ -91,6 +100,8 @@ export function checkClientOptions(options: ClientOptions): void {
   }
   if (options.maxParked !== undefined)
     assertInteger(options.maxParked, "maxParked of createClient", { min: 0 });
+  if (options.schedules !== undefined)
+    assertBoolean(options.schedules, "schedules of createClient");
   if (options.logLevel !== undefined) assertLogLevel(options.logLevel, "createClient");
   if (options.retry !== undefined) resolveRetry(options.retry);
   checkedTokenUrls(options.publicUrl, options.secrets, "createClient");

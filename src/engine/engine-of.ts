@@ -22,6 +22,7 @@ export function engineOf(options: ClientOptions, storage: Storage): Engine {
     pollMs: options.pollMs ?? 1_000,
     maxParked: options.maxParked ?? 1_000,
     executionLimitMs: options.executionLimitMs,
+    ticksSchedules: options.schedules ?? true,
     retry: options.retry,
     logLevel: options.logLevel ?? "info",
     tokenUrls: checkedTokenUrls(options.publicUrl, options.secrets, "createClient"),

@@ -58,6 +58,7 @@ export interface EngineOptions {
   readonly pollMs: number;
   readonly maxParked: number;
   readonly executionLimitMs: number | undefined;
+  readonly ticksSchedules: boolean;
   readonly retry: RetryOptions | undefined;
   readonly logLevel: LogLevel;
   readonly tokenUrls: TokenUrls | undefined;
@@ -95,6 +96,7 @@ export class Engine {
   readonly pollMs: number;
   readonly maxParked: number;
   readonly executionLimitMs: number | undefined;
+  readonly ticksSchedules: boolean;
   readonly retry: RetryOptions | undefined;
   readonly logLevel: LogLevel;
   readonly tokenUrls: TokenUrls | undefined;
@@ -122,6 +124,7 @@ export class Engine {
     this.pollMs = options.pollMs;
     this.maxParked = options.maxParked;
     this.executionLimitMs = options.executionLimitMs;
+    this.ticksSchedules = options.ticksSchedules;
     this.retry = options.retry;
     this.logLevel = options.logLevel;
     this.tokenUrls = options.tokenUrls;

@@ -8,8 +8,10 @@ import { callHook } from "./hooks.js";
 import { SCHEDULE_JOB } from "./schedule-state.js";
 import { tickSchedule } from "./tick-schedule.js";
 
-/** Internal jobs that every worker executes, whatever jobs of the user's it has. */
-export const commonJobs: readonly string[] = [EVENT_JOB, DELAYED_JOB, SCHEDULE_JOB];
+/** Internal jobs that a worker executes whatever jobs of the user's it has. */
+export function commonJobs({ ticksSchedules }: Engine): readonly string[] {
+  return ticksSchedules ? [EVENT_JOB, DELAYED_JOB, SCHEDULE_JOB] : [EVENT_JOB, DELAYED_JOB];
+}
 
 /** After so many executions that came to no end it is given up, so that it does not take processes down for ever. */
 const MOST_STALLS = 5;

@@ -10,7 +10,7 @@ import {
   type ScheduledPayload,
 } from "../../src/index.js";
 import { Machine } from "./drive.js";
-import { codeOf, until } from "./support.js";
+import { codeOf, thrownCode, until } from "./support.js";
 import { describeEngine, type World } from "./world.js";
 
 const MINUTE = 60_000;
@@ -381,5 +381,27 @@ describeEngine("schedules", (world) => {
     await until(async () => (await client.getSchedules()).length === 1);
     world().clock.advance(60);
     await until(() => ticks.length === 1);
+  });
+
+  test("T16: schedules tick in development as everywhere, unless one option mutes those of a process", async () => {
+    const ticks: ScheduledPayload[] = [];
+    const mute = world().client({ jobs: [ticking(every(60), ticks)], schedules: false });
+    await mute.drain();
+    await pass(world(), mute, 3);
+    expect(ticks).toEqual([]);
+    const [listed] = await mute.getSchedules();
+    expect(listed?.jobId).toBe("tick");
+    await mute.fireSchedule("tick");
+    await mute.drain();
+    expect(ticks).toHaveLength(1);
+    // It executes the runs that another process' tick has started.
+    const other = world().client();
+    await pass(world(), other, 1);
+    await mute.drain();
+    expect(ticks.at(-1)?.ts.getTime()).toBe(world().clock.now());
+  });
+
+  test("schedules of createClient is true or false", () => {
+    expect(thrownCode(() => world().client({ schedules: "no" as never }))).toBe("OPTION_INVALID");
   });
 });

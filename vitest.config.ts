@@ -23,6 +23,7 @@ const builtPackage = [
   "test/docs/docs.test.ts",
 ];
 const processKills = ["test/kill/**/*.test.ts"];
+const onPostgres = ["test/postgres/**/*.test.ts"];
 const simulation = ["test/sim/**/*.test.ts"];
 
 /** CI reads these files for its last line: one for each npm script that runs tests. */
@@ -56,7 +57,16 @@ export default defineConfig({
         test: {
           name: "unit",
           include: ["test/**/*.test.ts"],
-          exclude: [...builtPackage, ...processKills, ...simulation],
+          exclude: [...builtPackage, ...processKills, ...simulation, ...onPostgres],
+        },
+      },
+      {
+        extends: true,
+        resolve: { alias: sources },
+        test: {
+          name: "postgres",
+          include: onPostgres,
+          globalSetup: "test/postgres/global-setup.ts",
         },
       },
       {

@@ -1,0 +1,33 @@
+/** Every column as text. Of a boolean the clients make different ones: a statement casts it to text. */
+export type Row = readonly (string | null)[];
+
+/**
+ * Parameters are text as well: a statement casts what it takes for something
+ * else. A boolean is cast twice, `$1::text::boolean`: of a parameter that is
+ * boolean itself postgres.js makes false.
+ */
+export type Parameter = string | null;
+
+export interface Session {
+  query(text: string, parameters?: readonly Parameter[]): Promise<readonly Row[]>;
+}
+
+/**
+ * What the adapter needs of a client, whichever it is. All of them hand text
+ * back and forth, so one set of readers serves them all.
+ */
+export interface Driver extends Session {
+  /** For messages. */
+  readonly name: string;
+  /** On one connection. What `work` throws rolls it back. */
+  transaction<T>(work: (session: Session) => Promise<T>): Promise<T>;
+  /** Several statements without parameters, outside of a transaction. */
+  script(text: string): Promise<void>;
+  /** Ends connections of the adapter's own; those of the application stay open. */
+  close(): Promise<void>;
+}
+
+/** Of bigint, PGlite and postgres.js make other things, unless they have been told not to. */
+export function textRow(values: readonly unknown[]): Row {
+  return values.map((value) => (value === null ? null : String(value)));
+}

@@ -1,0 +1,148 @@
+/**
+ * `$schema` stands for the quoted name of the schema. The n-th brings a schema
+ * from version n - 1 to n. Never change one that was released.
+ *
+ * - `rank` puts runs in claim order, lower first. `due_at`: see RunRecord.
+ * - `wake_at`, `wake_signals`, `kept_by` are what the last release said.
+ * - `write_id`: last write that changed the run; `side_write_id`: last one that did not.
+ *
+ * User values are text, never jsonb: they come back byte for byte (contract §1).
+ * Pages of runs and tasks keep some room, so that a row which changes no indexed
+ * column stays on its page (HOT).
+ */
+const firstVersion = `
+create table $schema.runs (
+  rk bigint generated always as identity primary key,
+  id text not null unique,
+  epoch integer not null,
+  generation integer not null,
+  status text not null,
+  inbox integer not null,
+  unread integer not null,
+  stalls integer not null,
+  execution_count integer not null,
+  last_seq integer not null,
+  priority integer not null,
+  rank bigint not null,
+  due_at bigint,
+  lease_until bigint,
+  wake_at bigint,
+  wake_signals integer not null,
+  deadline_at bigint,
+  max_duration_ms bigint,
+  created_at bigint not null,
+  started_at bigint,
+  finished_at bigint,
+  internal boolean not null,
+  is_test boolean not null,
+  job_id text not null,
+  version text not null,
+  worker_id text,
+  kept_by text,
+  claim_id text,
+  write_id text,
+  side_write_id text,
+  create_id text,
+  limit_keys text[],
+  tags text[],
+  event_id text,
+  parent_id text,
+  parent_path text,
+  idempotency_key text,
+  fingerprint text,
+  blocked text,
+  meta text,
+  state text,
+  payload text,
+  admitted text,
+  output text,
+  error text
+) with (fillfactor = 80);
+create index runs_claim on $schema.runs (rank, due_at, rk) where due_at is not null;
+create index runs_lane on $schema.runs (job_id, rank, due_at, rk) where due_at is not null;
+create index runs_held on $schema.runs (claim_id) where claim_id is not null;
+create index runs_slots on $schema.runs using gin (limit_keys) where limit_keys is not null and lease_until is not null;
+create index runs_blocked on $schema.runs (job_id) where blocked is not null;
+create index runs_deadline on $schema.runs (deadline_at) where deadline_at is not null;
+create index runs_job on $schema.runs (job_id, created_at);
+create index runs_created on $schema.runs (created_at) where not internal;
+create index runs_event on $schema.runs (event_id) where event_id is not null;
+create index runs_parent on $schema.runs (parent_id) where parent_id is not null;
+create index runs_finished on $schema.runs (finished_at) where finished_at is not null;
+create index runs_tags on $schema.runs using gin (tags) where tags is not null;
+
+create table $schema.tasks (
+  rk bigint not null,
+  seq integer not null,
+  path text not null,
+  kind text not null,
+  status text not null,
+  attempts integer not null,
+  started_at bigint not null,
+  finished_at bigint,
+  wake_at bigint,
+  write_id text not null,
+  topics text[],
+  filter text,
+  data text,
+  error text,
+  output text,
+  primary key (rk, seq),
+  unique (rk, path)
+);
+create index tasks_topics on $schema.tasks using gin (topics) where topics is not null and status = 'WAITING';
+
+create table $schema.signals (
+  rk bigint not null,
+  position bigint generated always as identity,
+  id text not null,
+  unread boolean not null,
+  topic text not null,
+  ref text,
+  primary key (rk, id)
+);
+create index signals_unread on $schema.signals (rk, position) where unread;
+
+create table $schema.logs (
+  rk bigint not null,
+  position bigint generated always as identity,
+  epoch integer not null,
+  ordinal integer not null,
+  at bigint not null,
+  stream text not null,
+  path text not null,
+  level text not null,
+  message text not null,
+  data text,
+  primary key (rk, epoch, ordinal)
+);
+
+create table $schema.keys (
+  job_id text not null,
+  key text not null,
+  run_id text not null,
+  fingerprint text,
+  created_at bigint not null,
+  expires_at bigint,
+  purged_until bigint,
+  primary key (job_id, key)
+);
+create index keys_purged on $schema.keys (purged_until) where purged_until is not null;
+
+create table $schema.tombstones (
+  id text primary key,
+  create_id text,
+  fingerprint text,
+  created_at bigint not null,
+  until bigint not null
+);
+create index tombstones_until on $schema.tombstones (until);
+
+create table $schema.values (
+  key text primary key,
+  version bigint not null,
+  value text
+);
+`;
+
+export const migrations: readonly string[] = [firstVersion];

@@ -1,0 +1,117 @@
+import type { Driver, Parameter, Row, Session } from "./driver.js";
+
+interface PgQuery {
+  readonly text: string;
+  readonly values?: (string | null)[];
+  readonly name?: string;
+  readonly rowMode: "array";
+  readonly types: { getTypeParser(): (value: string) => string };
+}
+
+interface PgAnswer {
+  readonly rows: readonly unknown[];
+}
+
+interface PgConnection {
+  query(query: PgQuery): Promise<PgAnswer>;
+  release(error?: Error | boolean): void;
+}
+
+/** The part of a `Pool` of `pg` that the adapter uses. */
+export interface PgPool {
+  query(query: PgQuery): Promise<PgAnswer>;
+  connect(): Promise<PgConnection>;
+  end(): Promise<void>;
+}
+
+export interface PgDriverOptions {
+  /** Statements are prepared by name on each connection; false behind a pooler that shares connections. */
+  readonly prepare: boolean;
+  /** The pool is the adapter's own. */
+  readonly ownsPool: boolean;
+}
+
+const asText = { getTypeParser: () => (value: string) => value };
+
+export class PgDriver implements Driver {
+  readonly name = "pg";
+  readonly #pool: PgPool;
+  readonly #options: PgDriverOptions;
+  readonly #names = new Map<string, string>();
+
+  constructor(pool: PgPool, options: PgDriverOptions) {
+    this.#pool = pool;
+    this.#options = options;
+  }
+
+  query(text: string, parameters: readonly Parameter[] = []): Promise<readonly Row[]> {
+    return this.#ask(this.#pool, text, parameters);
+  }
+
+  async transaction<T>(work: (session: Session) => Promise<T>): Promise<T> {
+    const connection = await this.#pool.connect();
+    let failure: Error | undefined;
+    const session = {
+      query: (text: string, parameters: readonly Parameter[] = []) =>
+        this.#ask(connection, text, parameters),
+    };
+    try {
+      await this.#command(connection, "begin");
+      const answer = await work(session);
+      await this.#command(connection, "commit");
+      return answer;
+    } catch (error) {
+      failure = await this.#rollback(connection);
+      throw error;
+    } finally {
+      // A connection that could not roll back must not be used again.
+      connection.release(failure);
+    }
+  }
+
+  async script(text: string): Promise<void> {
+    await this.#command(this.#pool, text);
+  }
+
+  async close(): Promise<void> {
+    if (this.#options.ownsPool) await this.#pool.end();
+  }
+
+  async #rollback(connection: PgConnection): Promise<Error | undefined> {
+    try {
+      await this.#command(connection, "rollback");
+      return undefined;
+    } catch (error) {
+      return error instanceof Error ? error : new Error(String(error));
+    }
+  }
+
+  async #command(target: Pick<PgPool, "query">, text: string): Promise<void> {
+    await target.query({ text, rowMode: "array", types: asText });
+  }
+
+  async #ask(
+    target: Pick<PgPool, "query">,
+    text: string,
+    parameters: readonly Parameter[],
+  ): Promise<readonly Row[]> {
+    const { rows } = await target.query({
+      text,
+      values: [...parameters],
+      rowMode: "array",
+      types: asText,
+      ...(this.#options.prepare ? { name: this.#nameOf(text) } : undefined),
+    });
+    return rows as readonly Row[];
+  }
+
+  /** Short and the same for a statement as long as the process runs. */
+  #nameOf(text: string): string {
+    let name = this.#names.get(text);
+    if (name === undefined) {
+      name = `pawl_${this.#names.size}`;
+      this.#names.set(text, name);
+    }
+    return name;
+  }
+}

@@ -1,0 +1,55 @@
+import { type Driver, type Parameter, type Row, type Session, textRow } from "./driver.js";
+
+interface PGliteAnswer {
+  readonly rows: readonly unknown[];
+}
+
+interface PGliteSession {
+  query(
+    text: string,
+    parameters?: (string | null)[],
+    options?: { rowMode?: "array" | "object" },
+  ): Promise<PGliteAnswer>;
+}
+
+/** The part of a `PGlite` that the adapter uses. */
+export interface PGliteLike extends PGliteSession {
+  exec(text: string): Promise<unknown>;
+  transaction(work: (session: PGliteSession) => Promise<unknown>): Promise<unknown>;
+}
+
+export class PGliteDriver implements Driver {
+  readonly name = "PGlite";
+  readonly #database: PGliteLike;
+
+  constructor(database: PGliteLike) {
+    this.#database = database;
+  }
+
+  query(text: string, parameters: readonly Parameter[] = []): Promise<readonly Row[]> {
+    return ask(this.#database, text, parameters);
+  }
+
+  async transaction<T>(work: (session: Session) => Promise<T>): Promise<T> {
+    const answer = await this.#database.transaction(async (inner) => ({
+      value: await work({ query: (text, parameters = []) => ask(inner, text, parameters) }),
+    }));
+    return (answer as { value: T }).value;
+  }
+
+  async script(text: string): Promise<void> {
+    await this.#database.exec(text);
+  }
+
+  /** An instance of PGlite is always the application's. */
+  async close(): Promise<void> {}
+}
+
+async function ask(
+  session: PGliteSession,
+  text: string,
+  parameters: readonly Parameter[],
+): Promise<readonly Row[]> {
+  const { rows } = await session.query(text, [...parameters], { rowMode: "array" });
+  return (rows as readonly unknown[][]).map(textRow);
+}

@@ -1,0 +1,79 @@
+import { expect, test } from "vitest";
+import { arrayText } from "../../src/storage/postgres/array.js";
+import { describeClients } from "./clients.js";
+
+const awkward = [
+  "",
+  "null",
+  "NULL",
+  " a ",
+  'quote " and \\ backslash',
+  "comma, {braces}",
+  "line\nbreak",
+  "ümläut 🦉",
+  "'; drop table runs; --",
+];
+
+describeClients("a client of PostgreSQL", (driver, schema) => {
+  test("takes text and gives text, whatever the type", async () => {
+    const rows = await driver().query(
+      "select $1::text, $2::bigint, $3::integer, $4::text::boolean::text, $5::text, $6::text",
+      ["ümläut 🦉", "9007199254740991", "7", "true", null, ""],
+    );
+    const [row] = rows;
+    expect(row).toEqual(["ümläut 🦉", "9007199254740991", "7", "true", null, ""]);
+  });
+
+  test("answers columns of one name by their place", async () => {
+    expect(await driver().query("select 1::text as a, 2::text as a")).toEqual([["1", "2"]]);
+  });
+
+  test("arrays arrive element by element", async () => {
+    const values = [...awkward, null];
+    const rows = await driver().query("select * from unnest($1::text[])", [arrayText(values)]);
+    expect(rows).toEqual(values.map((value) => [value]));
+    expect(
+      await driver().query("select * from unnest($1::bigint[])", [arrayText([1, null, 3])]),
+    ).toEqual([["1"], [null], ["3"]]);
+    expect(await driver().query("select cardinality($1::text[])::text", [arrayText([])])).toEqual([
+      ["0"],
+    ]);
+  });
+
+  test("a transaction is committed as a whole, and rolled back as a whole by what its work throws", async () => {
+    await driver().script(`create schema "${schema}"; create table "${schema}".notes (note text)`);
+    const insert = `insert into "${schema}".notes values ($1)`;
+    const answer = await driver().transaction(async (session) => {
+      await session.query(insert, ["one"]);
+      await session.query(insert, ["two"]);
+      return "done";
+    });
+    expect(answer).toBe("done");
+    const failed = driver().transaction(async (session) => {
+      await session.query(insert, ["three"]);
+      throw new Error("changed its mind");
+    });
+    await expect(failed).rejects.toThrow("changed its mind");
+    const broken = driver().transaction(async (session) => {
+      await session.query(insert, ["four"]);
+      await session.query("select 1 / 0");
+    });
+    await expect(broken).rejects.toThrow("division by zero");
+    const notes = await driver().query(`select note from "${schema}".notes order by note`);
+    expect(notes).toEqual([["one"], ["two"]]);
+  });
+
+  test("goes on after a statement that failed, under the same name as before", async () => {
+    const divide = "select (1 / $1::integer)::text";
+    await expect(driver().query(divide, ["0"])).rejects.toThrow("division by zero");
+    expect(await driver().query(divide, ["1"])).toEqual([["1"]]);
+  });
+
+  test("statements at the same time get their own answers", async () => {
+    const numbers = Array.from({ length: 50 }, (_, index) => String(index));
+    const answers = await Promise.all(
+      numbers.map((number) => driver().query("select $1::integer::text", [number])),
+    );
+    expect(answers.map(([row]) => row?.[0])).toEqual(numbers);
+  });
+});

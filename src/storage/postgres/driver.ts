@@ -10,6 +10,8 @@ export type Parameter = string | null;
 
 export interface Session {
   query(text: string, parameters?: readonly Parameter[]): Promise<readonly Row[]>;
+  /** Several statements without parameters, in one message. */
+  script(text: string): Promise<void>;
 }
 
 /**
@@ -21,8 +23,6 @@ export interface Driver extends Session {
   readonly name: string;
   /** On one connection. What `work` throws rolls it back. */
   transaction<T>(work: (session: Session) => Promise<T>): Promise<T>;
-  /** Several statements without parameters, outside of a transaction. */
-  script(text: string): Promise<void>;
   /** Ends connections of the adapter's own; those of the application stay open. */
   close(): Promise<void>;
 }

@@ -3,8 +3,8 @@
  * from version n - 1 to n. Never change one that was released.
  *
  * - `rank` puts runs in claim order, lower first. `due_at`: see RunRecord.
- * - `wake_at`, `wake_signals`, `kept_by` are what the last release said.
- * - `write_id`: last write that changed the run; `side_write_id`: last one that did not.
+ * - `wake_at`, `wake_signals`, `keep` are what the last release said.
+ * - `write_id`: the last write that was more than task records.
  *
  * User values are text, never jsonb: they come back byte for byte (contract §1).
  * Pages of runs and tasks keep some room, so that a row which changes no indexed
@@ -38,11 +38,12 @@ create table $schema.runs (
   job_id text not null,
   version text not null,
   worker_id text,
-  kept_by text,
+  keep boolean not null,
   claim_id text,
+  claim_kept boolean not null,
   write_id text,
-  side_write_id text,
   create_id text,
+  key_expires_at bigint,
   limit_keys text[],
   tags text[],
   event_id text,
@@ -121,17 +122,16 @@ create table $schema.keys (
   job_id text not null,
   key text not null,
   run_id text not null,
-  fingerprint text,
-  created_at bigint not null,
-  expires_at bigint,
-  purged_until bigint,
   primary key (job_id, key)
 );
-create index keys_purged on $schema.keys (purged_until) where purged_until is not null;
+create index keys_run on $schema.keys (run_id);
 
 create table $schema.tombstones (
   id text primary key,
+  job_id text not null,
+  idempotency_key text,
   create_id text,
+  key_expires_at bigint,
   fingerprint text,
   created_at bigint not null,
   until bigint not null
@@ -139,7 +139,7 @@ create table $schema.tombstones (
 create index tombstones_until on $schema.tombstones (until);
 
 create table $schema.values (
-  key text primary key,
+  key text collate "C" primary key,
   version bigint not null,
   value text
 );

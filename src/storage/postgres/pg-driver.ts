@@ -54,6 +54,7 @@ export class PgDriver implements Driver {
     const session = {
       query: (text: string, parameters: readonly Parameter[] = []) =>
         this.#ask(connection, text, parameters),
+      script: (text: string) => this.#command(connection, text),
     };
     try {
       await this.#command(connection, "begin");

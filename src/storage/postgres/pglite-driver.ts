@@ -10,11 +10,11 @@ interface PGliteSession {
     parameters?: (string | null)[],
     options?: { rowMode?: "array" | "object" },
   ): Promise<PGliteAnswer>;
+  exec(text: string): Promise<unknown>;
 }
 
 /** The part of a `PGlite` that the adapter uses. */
 export interface PGliteLike extends PGliteSession {
-  exec(text: string): Promise<unknown>;
   transaction(work: (session: PGliteSession) => Promise<unknown>): Promise<unknown>;
 }
 
@@ -32,13 +32,16 @@ export class PGliteDriver implements Driver {
 
   async transaction<T>(work: (session: Session) => Promise<T>): Promise<T> {
     const answer = await this.#database.transaction(async (inner) => ({
-      value: await work({ query: (text, parameters = []) => ask(inner, text, parameters) }),
+      value: await work({
+        query: (text, parameters = []) => ask(inner, text, parameters),
+        script: (text) => run(inner, text),
+      }),
     }));
     return (answer as { value: T }).value;
   }
 
-  async script(text: string): Promise<void> {
-    await this.#database.exec(text);
+  script(text: string): Promise<void> {
+    return run(this.#database, text);
   }
 
   /** An instance of PGlite is always the application's. */
@@ -52,4 +55,8 @@ async function ask(
 ): Promise<readonly Row[]> {
   const { rows } = await session.query(text, [...parameters], { rowMode: "array" });
   return (rows as readonly unknown[][]).map(textRow);
+}
+
+async function run(session: PGliteSession, text: string): Promise<void> {
+  await session.exec(text);
 }

@@ -36,13 +36,14 @@ export class PostgresJsDriver implements Driver {
     const answer = await this.#sql.begin(async (inner) => ({
       value: await work({
         query: (text, parameters = []) => this.#ask(inner, text, parameters),
+        script: (text) => run(inner, text),
       }),
     }));
     return (answer as { value: T }).value;
   }
 
-  async script(text: string): Promise<void> {
-    await this.#sql.unsafe(text).simple();
+  script(text: string): Promise<void> {
+    return run(this.#sql, text);
   }
 
   /** Instances of postgres.js are always the application's. */
@@ -56,4 +57,8 @@ export class PostgresJsDriver implements Driver {
     const rows = await session.unsafe(text, [...parameters], { prepare: this.#prepare }).values();
     return rows.map(textRow);
   }
+}
+
+async function run(session: PostgresJsSession, text: string): Promise<void> {
+  await session.unsafe(text).simple();
 }

@@ -20,7 +20,7 @@ export async function migrate(driver: Driver, schema: string): Promise<void> {
     ]);
     // Another process was faster, perhaps; under the lock it is certain.
     const version = await checkedVersion(session, schema);
-    for (const statement of statementsFrom(version, schema)) await session.query(statement);
+    await session.script(statementsFrom(version, schema).join(";\n"));
   });
 }
 
@@ -32,13 +32,12 @@ export function migrationScript(schema: string): string {
 function statementsFrom(version: number, schema: string): string[] {
   if (version >= schemaVersion) return [];
   const quoted = `"${schema}"`;
-  const statements = migrations
-    .slice(version)
-    .flatMap((text) => text.replaceAll("$schema", quoted).split(";\n"));
   return [
     `create schema if not exists ${quoted}`,
     `create table if not exists ${quoted}.meta (key text primary key, value bigint not null)`,
-    ...statements.map((text) => text.trim()).filter((text) => text !== ""),
+    ...migrations
+      .slice(version)
+      .map((text) => text.replaceAll("$schema", quoted).trim().replace(/;$/, "")),
     `insert into ${quoted}.meta (key, value) values ('schema', ${schemaVersion}) on conflict (key) do update set value = excluded.value`,
   ];
 }

@@ -1,0 +1,134 @@
+import { storedTask } from "../../core/run-tables.js";
+import type { CommitResult, NewRun, NewSignal, RunWrite } from "../../core/storage.js";
+import { signalOfWatch } from "../../core/stored-data.js";
+import { afterSignal, afterWrite, newStoredRun, type StoredRun } from "../../core/stored-run.js";
+import { commitResult, commitVerdict, hasRecordsOnly } from "../../core/write-verdict.js";
+import type { Context } from "./context.js";
+import { Identities, storeNewRuns } from "./create.js";
+import type { Session } from "./driver.js";
+import { LockedRuns } from "./locked-runs.js";
+import { Logs } from "./logs.js";
+import { Signals } from "./signals.js";
+import { Tasks } from "./tasks.js";
+import { Values } from "./values.js";
+
+/** All elements in one transaction: what they touch is locked and read, decided about, and written. */
+export function commitElements(
+  context: Context,
+  writes: readonly RunWrite[],
+): Promise<CommitResult[]> {
+  return context.driver.transaction(async (session) => {
+    const batch = await CommitBatch.of(context, session, writes);
+    const results = writes.map((write) => batch.commit(write));
+    await batch.store();
+    return results;
+  });
+}
+
+interface Parts {
+  readonly values: Values;
+  readonly runs: LockedRuns;
+  readonly tasks: Tasks;
+  readonly signals: Signals;
+  readonly identities: Identities;
+  readonly now: number;
+}
+
+class CommitBatch {
+  readonly #context: Context;
+  readonly #session: Session;
+  readonly #parts: Parts;
+  readonly #made: StoredRun[] = [];
+  readonly #logs = new Logs();
+
+  private constructor(context: Context, session: Session, parts: Parts) {
+    this.#context = context;
+    this.#session = session;
+    this.#parts = parts;
+  }
+
+  static async of(
+    context: Context,
+    session: Session,
+    writes: readonly RunWrite[],
+  ): Promise<CommitBatch> {
+    const keys = writes.flatMap((write) => write.values?.map(({ key }) => key) ?? []);
+    const values = await Values.of(context, session, { written: keys });
+    const runs = await LockedRuns.of(context, session, writes.flatMap(touchedBy));
+    const rows = writes.flatMap((write) => {
+      const row = runs.row(write.runId);
+      return row === undefined ? [] : [{ rk: row.rk, write }];
+    });
+    const tasks = await Tasks.of(context, session, rows);
+    const signals = await Signals.of(context, session, writes, runs);
+    const children = writes.flatMap((write) => write.runs ?? []);
+    const identities = await Identities.of(context, session, children);
+    const now = await context.now(session);
+    const parts = { values, runs, tasks, signals, identities, now };
+    return new CommitBatch(context, session, parts);
+  }
+
+  commit(write: RunWrite): CommitResult {
+    const { runs, tasks, values } = this.#parts;
+    // Somebody has one of the rows at this moment.
+    if (touchedBy(write).some((id) => runs.isBusy(id))) return commitResult("busy");
+    const row = runs.row(write.runId);
+    if (row === undefined) return commitResult("missing");
+    const known = { tasks: tasks.of(row.rk), values };
+    return commitVerdict(write, row.stored, known) ?? this.#apply(row.rk, write);
+  }
+
+  #apply(rk: string, write: RunWrite): CommitResult {
+    const { runs, tasks, signals, values, now } = this.#parts;
+    for (const task of write.tasks ?? []) tasks.put(rk, storedTask(task, write.writeId));
+    const signalsRead = signals.markRead(rk, write.signalsRead ?? []);
+    const { stored, leaseRefused } = afterWrite(runs.stored(write.runId), write, signalsRead, now);
+    if (!hasRecordsOnly(write)) runs.change(write.runId, stored);
+    // An outsider's lines go with the epoch that it raised, lest they be taken for the holder's.
+    this.#logs.add(rk, write.guard.epoch ?? stored.run.epoch, write.logs ?? []);
+    for (const value of write.values ?? []) values.write(value);
+    for (const run of write.runs ?? []) this.#make(run);
+    for (const signal of write.signals ?? []) this.#send(signal);
+    for (const watch of write.watches ?? [])
+      this.#send(signalOfWatch(write.runId, watch, runs.find(watch.targetId)?.run));
+    const answer = commitResult("ok", runs.stored(write.runId).run);
+    return leaseRefused ? { ...answer, leaseRefused } : answer;
+  }
+
+  #make(run: NewRun): void {
+    const { identities, now } = this.#parts;
+    if (identities.holder(run, now) !== undefined) return;
+    const stored = newStoredRun(run, null, now);
+    identities.add(stored);
+    this.#made.push(stored);
+    this.#parts.runs.add(stored);
+  }
+
+  #send({ runId, ...signal }: NewSignal): void {
+    const { runs, signals, now } = this.#parts;
+    const stored = runs.find(runId);
+    if (stored === undefined || !signals.add(runId, signal)) return;
+    runs.change(runId, afterSignal(stored, signal.topic, now));
+  }
+
+  /** Children come first: signals may be for them. */
+  async store(): Promise<void> {
+    const { runs, tasks, signals, values, identities } = this.#parts;
+    const made = this.#made.map(({ run }) => runs.stored(run.id));
+    await storeNewRuns(this.#context, this.#session, made, identities);
+    await runs.store(this.#context, this.#session);
+    await tasks.store(this.#context, this.#session);
+    await signals.store(this.#context, this.#session);
+    await this.#logs.store(this.#context, this.#session);
+    await values.store(this.#context, this.#session);
+  }
+}
+
+/** Every run whose row an element may change, its own first. */
+function touchedBy({ runId, signals = [], watches = [] }: RunWrite): string[] {
+  return [
+    runId,
+    ...signals.map((signal) => signal.runId),
+    ...watches.map((watch) => watch.targetId),
+  ];
+}

@@ -1,0 +1,56 @@
+import { Overtaken } from "./context.js";
+
+/** Tries of a batch that others keep overtaking. */
+const MOST_TRIES = 20;
+
+/**
+ * Elements are independent (contract S1). They travel together; if the server
+ * refuses something in one of them they go one by one, and the one at fault is
+ * answered as rejected.
+ */
+export async function isolated<E, R>(
+  elements: readonly E[],
+  apply: (some: readonly E[]) => Promise<R[]>,
+  rejected: (reason: string, cause: unknown) => R,
+): Promise<R[]> {
+  if (elements.length === 0) return [];
+  try {
+    return await undisturbed(() => apply(elements));
+  } catch (error) {
+    if (!isRefusal(error)) throw error;
+    if (elements.length === 1) return [rejected(reasonOf(error), error)];
+  }
+  const results: R[] = [];
+  for (const element of elements) results.push(...(await isolated([element], apply, rejected)));
+  return results;
+}
+
+async function undisturbed<T>(apply: () => Promise<T>): Promise<T> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await apply();
+    } catch (error) {
+      if (!mayGoOn(error) || tries === MOST_TRIES) throw error;
+    }
+  }
+}
+
+function sqlState(error: unknown): string {
+  const code = (error as { readonly code?: unknown } | null)?.code;
+  return typeof code === "string" && /^[0-9A-Z]{5}$/.test(code) ? code : "";
+}
+
+/** Somebody was faster, or two waited for each other: deciding anew helps. */
+function mayGoOn(error: unknown): boolean {
+  return error instanceof Overtaken || ["40001", "40P01", "23505"].includes(sqlState(error));
+}
+
+/** The element itself is at fault: data that the server cannot take, too much of it, against a constraint. */
+function isRefusal(error: unknown): boolean {
+  const state = sqlState(error);
+  return ["21", "22", "23", "54"].includes(state.slice(0, 2));
+}
+
+function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

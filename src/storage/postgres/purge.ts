@@ -1,0 +1,44 @@
+import type { PurgeQuery } from "../../core/storage.js";
+import { arrayText } from "./array.js";
+import type { Context } from "./context.js";
+
+/** Deletes ended runs, and what kept their ids and keys from being used again once that time is over. */
+export function purge(
+  context: Context,
+  { finishedBefore, dedupeUntil, limit }: PurgeQuery,
+): Promise<{ purged: number }> {
+  const { driver, schema } = context;
+  return driver.transaction(async (session) => {
+    const now = String(await context.now(session));
+    // Children stay until their parent has ended: it may still ask for their results. A run stays for its hooks.
+    const ended = await session.query(
+      `select r.rk::text from ${schema}.runs r where r.finished_at < $1::bigint and r.due_at is null ` +
+        `and not exists (select 1 from ${schema}.runs p where p.id = r.parent_id and p.due_at is not null) ` +
+        `and not exists (select 1 from ${schema}.runs c where c.parent_id = r.id and c.internal and c.due_at is not null) ` +
+        "order by r.finished_at limit $2::bigint for update skip locked",
+      [String(finishedBefore), String(limit)],
+    );
+    const rks = arrayText(ended.map(([rk]) => rk ?? null));
+    if (ended.length > 0) {
+      await session.query(
+        `insert into ${schema}.tombstones (id, job_id, idempotency_key, create_id, key_expires_at, fingerprint, created_at, until) ` +
+          `select id, job_id, idempotency_key, create_id, key_expires_at, fingerprint, created_at, $2::bigint from ${schema}.runs where rk = any($1::bigint[]) ` +
+          "on conflict (id) do update set job_id = excluded.job_id, idempotency_key = excluded.idempotency_key, create_id = excluded.create_id, " +
+          "key_expires_at = excluded.key_expires_at, fingerprint = excluded.fingerprint, created_at = excluded.created_at, until = excluded.until",
+        [rks, String(dedupeUntil)],
+      );
+      for (const table of ["tasks", "signals", "logs", "runs"])
+        await session.query(`delete from ${schema}.${table} where rk = any($1::bigint[])`, [rks]);
+    }
+    await session.query(
+      `delete from ${schema}.tombstones where id in (select id from ${schema}.tombstones where until <= $1::bigint limit $2::bigint)`,
+      [now, String(limit)],
+    );
+    await session.query(
+      `delete from ${schema}.keys k where k.ctid in (select ctid from ${schema}.keys x where not exists (select 1 from ${schema}.runs r where r.id = x.run_id) ` +
+        `and not exists (select 1 from ${schema}.tombstones t where t.id = x.run_id) limit $1::bigint)`,
+      [String(limit)],
+    );
+    return { purged: ended.length };
+  });
+}

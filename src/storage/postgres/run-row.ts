@@ -1,0 +1,208 @@
+import { isInternal } from "../../core/final.js";
+import type { StoredStatus } from "../../core/run-status.js";
+import type { StoredRun } from "../../core/stored-run.js";
+import { arrayText } from "./array.js";
+import type { Row } from "./driver.js";
+import { rankOf } from "./rank.js";
+import { RowReader } from "./row-reader.js";
+
+type Cell = string | number | null;
+
+/** A column of `runs`, its type, and what of a run is in it. Those that never change are not updated. */
+interface Column {
+  readonly name: string;
+  readonly type: "text" | "bigint" | "integer" | "boolean" | "text[]";
+  readonly fixed?: true;
+  cell(stored: StoredRun): Cell;
+}
+
+const text = (name: string, cell: Column["cell"]): Column => ({ name, type: "text", cell });
+const fixed = (name: string, cell: Column["cell"]): Column => ({
+  name,
+  type: "text",
+  fixed: true,
+  cell,
+});
+const bigint = (name: string, cell: Column["cell"]): Column => ({ name, type: "bigint", cell });
+const integer = (name: string, cell: Column["cell"]): Column => ({ name, type: "integer", cell });
+const boolean = (name: string, cell: (stored: StoredRun) => boolean): Column => ({
+  name,
+  type: "boolean",
+  cell: (stored) => String(cell(stored)),
+});
+const list = (name: string, cell: (stored: StoredRun) => readonly string[]): Column => ({
+  name,
+  type: "text[]",
+  cell: (stored) => {
+    const values = cell(stored);
+    return values.length === 0 ? null : arrayText(values);
+  },
+});
+
+/** In the order in which `storedRunOf` reads them. */
+const columns: readonly Column[] = [
+  fixed("id", ({ run }) => run.id),
+  fixed("job_id", ({ run }) => run.jobId),
+  text("version", ({ run }) => run.version),
+  text("status", ({ run }) => run.status),
+  integer("epoch", ({ run }) => run.epoch),
+  integer("generation", ({ run }) => run.generation),
+  text("worker_id", ({ run }) => run.workerId),
+  bigint("lease_until", ({ run }) => run.leaseUntil),
+  bigint("due_at", ({ run }) => run.dueAt),
+  bigint("deadline_at", ({ run }) => run.deadlineAt),
+  bigint("max_duration_ms", ({ run }) => run.maxDurationMs),
+  integer("priority", ({ run }) => run.priority),
+  list("limit_keys", ({ run }) => run.limitKeys),
+  text("payload", ({ run }) => run.payload),
+  text("admitted", ({ run }) => run.admitted),
+  text("output", ({ run }) => run.output),
+  text("error", ({ run }) => run.error),
+  text("blocked", ({ run }) => run.blocked),
+  integer("execution_count", ({ run }) => run.executionCount),
+  integer("stalls", ({ run }) => run.stalls),
+  integer("last_seq", ({ run }) => run.lastSeq),
+  integer("inbox", ({ run }) => run.inbox),
+  list("tags", ({ run }) => run.tags),
+  fixed("event_id", ({ run }) => run.eventId),
+  fixed("parent_id", ({ run }) => run.parentId),
+  fixed("parent_path", ({ run }) => run.parentPath),
+  fixed("idempotency_key", ({ run }) => run.idempotencyKey),
+  fixed("fingerprint", ({ run }) => run.fingerprint),
+  { ...boolean("is_test", ({ run }) => run.isTest), fixed: true },
+  { ...bigint("created_at", ({ run }) => run.createdAt), fixed: true },
+  bigint("started_at", ({ run }) => run.startedAt),
+  bigint("finished_at", ({ run }) => run.finishedAt),
+  text("meta", ({ run }) => run.meta),
+  text("state", ({ run }) => run.state),
+  fixed("create_id", ({ createId }) => createId),
+  { ...bigint("key_expires_at", ({ keyExpiresAt }) => keyExpiresAt), fixed: true },
+  text("write_id", ({ writeId }) => writeId),
+  text("claim_id", ({ claim }) => claim?.id ?? null),
+  boolean("claim_kept", ({ claim }) => claim?.kept === true),
+  bigint("wake_at", ({ wakeAt }) => wakeAt),
+  integer("wake_signals", ({ wakeSignals }) => wakeSignals),
+  integer("unread", ({ unread }) => unread),
+  boolean("keep", ({ keep }) => keep),
+];
+
+/** These follow from the others. */
+const derived: readonly Column[] = [
+  bigint("rank", ({ run }) =>
+    rankOf({
+      internal: isInternal(run.jobId),
+      priority: run.priority,
+      started: run.startedAt !== null,
+    }),
+  ),
+  { ...boolean("internal", ({ run }) => isInternal(run.jobId)), fixed: true },
+];
+
+const written = [...columns, ...derived];
+const updated = written.filter((column) => column.fixed !== true);
+
+function asText({ name, type }: Column): string {
+  if (type === "text") return `r.${name}`;
+  return type === "text[]" ? `array_to_json(r.${name})::text` : `r.${name}::text`;
+}
+
+/** Of a table with the alias `r`. `rk` comes first. */
+export const runColumns = ["r.rk::text", ...columns.map(asText)].join(", ");
+
+/** Arrays of arrays and of booleans travel as text. */
+function unnestOf(list: readonly Column[], from: number): string {
+  const types = list.map(({ type }) => (type === "boolean" || type === "text[]" ? "text" : type));
+  return types.map((type, index) => `$${from + index}::${type}[]`).join(", ");
+}
+
+function cast({ name, type }: Column): string {
+  return type === "boolean" || type === "text[]" ? `u.${name}::${type}` : `u.${name}`;
+}
+
+const names = (list: readonly Column[]) => list.map(({ name }) => name).join(", ");
+
+/** Inserts in the given order, and answers the new ones: `rk`, `id`. */
+export function insertRuns(schema: string): string {
+  return (
+    `insert into ${schema}.runs (${names(written)}) select ${written.map(cast).join(", ")} ` +
+    `from unnest(${unnestOf(written, 1)}) with ordinality as u(${names(written)}, place) ` +
+    "order by u.place on conflict (id) do nothing returning rk::text, id"
+  );
+}
+
+export function insertParameters(runs: readonly StoredRun[]): (string | null)[] {
+  return written.map((column) => arrayText(runs.map((stored) => column.cell(stored))));
+}
+
+export function updateRuns(schema: string): string {
+  const sets = updated.map((column) => `${column.name} = ${cast(column)}`).join(", ");
+  return (
+    `update ${schema}.runs r set ${sets} from unnest($1::bigint[], ${unnestOf(updated, 2)}) ` +
+    `as u(rk, ${names(updated)}) where r.rk = u.rk`
+  );
+}
+
+export function updateParameters(
+  rows: readonly { readonly rk: string; readonly stored: StoredRun }[],
+): (string | null)[] {
+  return [
+    arrayText(rows.map(({ rk }) => rk)),
+    ...updated.map((column) => arrayText(rows.map(({ stored }) => column.cell(stored)))),
+  ];
+}
+
+/** A run and the key of its row. */
+export interface StoredRow {
+  readonly rk: string;
+  stored: StoredRun;
+}
+
+export function storedRowOf(row: Row): StoredRow {
+  const read = new RowReader(row);
+  const rk = read.string();
+  const run = {
+    id: read.string(),
+    jobId: read.string(),
+    version: read.string(),
+    status: read.string() as StoredStatus,
+    epoch: read.number(),
+    generation: read.number(),
+    workerId: read.stringOrNull(),
+    leaseUntil: read.numberOrNull(),
+    dueAt: read.numberOrNull(),
+    deadlineAt: read.numberOrNull(),
+    maxDurationMs: read.numberOrNull(),
+    priority: read.number(),
+    limitKeys: read.strings(),
+    payload: read.stringOrNull(),
+    admitted: read.stringOrNull(),
+    output: read.stringOrNull(),
+    error: read.stringOrNull(),
+    blocked: read.stringOrNull(),
+    executionCount: read.number(),
+    stalls: read.number(),
+    lastSeq: read.number(),
+    inbox: read.number(),
+    tags: read.strings(),
+    eventId: read.stringOrNull(),
+    parentId: read.stringOrNull(),
+    parentPath: read.stringOrNull(),
+    idempotencyKey: read.stringOrNull(),
+    fingerprint: read.stringOrNull(),
+    isTest: read.boolean(),
+    createdAt: read.number(),
+    startedAt: read.numberOrNull(),
+    finishedAt: read.numberOrNull(),
+    meta: read.stringOrNull(),
+    state: read.stringOrNull(),
+  };
+  const createId = read.stringOrNull();
+  const keyExpiresAt = read.numberOrNull();
+  const writeId = read.stringOrNull();
+  const claimId = read.stringOrNull();
+  const kept = read.boolean();
+  const claim = claimId === null ? null : { id: claimId, kept };
+  const wake = { wakeAt: read.numberOrNull(), wakeSignals: read.number() };
+  const rest = { unread: read.number(), keep: read.boolean() };
+  return { rk, stored: { run, createId, keyExpiresAt, writeId, claim, ...wake, ...rest } };
+}

@@ -1,0 +1,88 @@
+import type { StoredTask } from "../../core/run-tables.js";
+import type { RunWrite } from "../../core/storage.js";
+import type { KnownOfWrite } from "../../core/write-verdict.js";
+import { arrayText } from "./array.js";
+import type { Context } from "./context.js";
+import type { Session } from "./driver.js";
+import { insertTasks, taskColumns, taskOf, taskParameters } from "./task-row.js";
+
+interface KnownTask {
+  readonly stored: StoredTask | undefined;
+  readonly now: StoredTask;
+}
+
+interface TasksOfRun {
+  readonly paths: Map<string, KnownTask>;
+  readonly seqs: Set<number>;
+}
+
+/** The task records that a batch of writes meets, and what becomes of them. */
+export class Tasks {
+  readonly #runs = new Map<string, TasksOfRun>();
+
+  /** Reads the records of the paths and seqs that are written. */
+  static async of(
+    { schema }: Context,
+    session: Session,
+    rows: readonly { readonly rk: string; readonly write: RunWrite }[],
+  ): Promise<Tasks> {
+    const tasks = new Tasks();
+    const wanted = rows.flatMap(({ rk, write }) =>
+      (write.tasks ?? []).map(({ path, seq }) => ({ rk, path, seq })),
+    );
+    if (wanted.length === 0) return tasks;
+    const found = await session.query(
+      `select ${taskColumns} from ${schema}.tasks t where (t.rk, t.path) in (select * from unnest($1::bigint[], $2::text[])) ` +
+        `union select ${taskColumns} from ${schema}.tasks t where (t.rk, t.seq) in (select * from unnest($1::bigint[], $3::integer[]))`,
+      [
+        arrayText(wanted.map(({ rk }) => rk)),
+        arrayText(wanted.map(({ path }) => path)),
+        arrayText(wanted.map(({ seq }) => seq)),
+      ],
+    );
+    for (const { rk, task } of found.map(taskOf)) {
+      const { paths, seqs } = tasks.#run(rk);
+      paths.set(task.path, { stored: task, now: task });
+      seqs.add(task.seq);
+    }
+    return tasks;
+  }
+
+  of(rk: string): KnownOfWrite["tasks"] {
+    const { paths, seqs } = this.#run(rk);
+    return { get: (path) => paths.get(path)?.now, hasSeq: (seq) => seqs.has(seq) };
+  }
+
+  put(rk: string, task: StoredTask): void {
+    const { paths, seqs } = this.#run(rk);
+    const known = paths.get(task.path);
+    if (known !== undefined) seqs.delete(known.now.seq);
+    paths.set(task.path, { stored: known?.stored, now: task });
+    seqs.add(task.seq);
+  }
+
+  async store({ schema }: Context, session: Session): Promise<void> {
+    const changed = [...this.#runs].flatMap(([rk, { paths }]) =>
+      [...paths.values()]
+        .filter(({ stored, now }) => stored !== now)
+        .map(({ stored, now }) => ({ rk, stored, now })),
+    );
+    const replaced = changed.flatMap(({ rk, stored }) =>
+      stored === undefined ? [] : [{ rk, seq: stored.seq }],
+    );
+    if (replaced.length > 0) {
+      await session.query(
+        `delete from ${schema}.tasks t where (t.rk, t.seq) in (select * from unnest($1::bigint[], $2::integer[]))`,
+        [arrayText(replaced.map(({ rk }) => rk)), arrayText(replaced.map(({ seq }) => seq))],
+      );
+    }
+    const added = changed.map(({ rk, now }) => ({ rk, task: now }));
+    if (added.length > 0) await session.query(insertTasks(schema), taskParameters(added));
+  }
+
+  #run(rk: string): TasksOfRun {
+    const known = this.#runs.get(rk) ?? { paths: new Map(), seqs: new Set() };
+    this.#runs.set(rk, known);
+    return known;
+  }
+}

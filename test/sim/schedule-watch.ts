@@ -30,7 +30,7 @@ export class ScheduleWatch {
     if (after.jobId !== SCHEDULE_JOB) return;
     if (isFinal(after.status)) {
       if (before !== undefined && !isFinal(before.status))
-        this.#judgeEnd(after.id, stateOf(before));
+        this.#judgeEnded(after.id, stateOf(before), stateOf(after));
     } else if (before === undefined || isFinal(before.status)) {
       this.#judgeFirst(after.id, stateOf(after));
     } else this.#judgeChange(after.id, stateOf(before), stateOf(after));
@@ -52,6 +52,13 @@ export class ScheduleWatch {
     else if (after.paused !== true) this.#judgePhase(id, before, after);
     else if (before.next !== after.next) throw broken(id, "it went on while it was paused");
     if (before.paused !== true && after.paused === true) this.#judgeEnd(id, after);
+  }
+
+  /** A last tick may have come in the same batch. */
+  #judgeEnded(id: string, before: ScheduleState, after: ScheduleState): void {
+    if (before.paused === true) return;
+    this.#judgeChange(id, before, after);
+    this.#judgeEnd(id, after);
   }
 
   /** All ticks up to the next one count: their runs are looked for when all is over. */
@@ -85,6 +92,8 @@ export class ScheduleWatch {
     if (before.last !== last) throw broken(id, "its last tick was changed by a registration");
     if (next === before.next || next === null) return;
     const latest = tickAfter(schedule, this.#now(), last ?? this.#now()) ?? 0;
+    if (last !== undefined && next <= last)
+      throw broken(id, `its tick of ${next} comes after the one of ${last}`);
     if (next > latest || (last !== undefined && !isTick(schedule, next, last)))
       throw broken(id, `its tick of ${next} does not follow from the one of ${last}`);
   }

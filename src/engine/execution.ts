@@ -149,8 +149,7 @@ export class Execution {
     try {
       await work();
     } catch (error) {
-      // Nobody awaits this. What gets here is a storage that is closed, or that will never answer:
-      // the run is not failed for it, and goes on elsewhere once the lease is over.
+      // Nobody awaits this. A storage that is closed fails no run: it goes on once the lease is over.
       if (this.#phase !== "over") this.engine.onTrouble(error);
       this.drop(() => error);
     } finally {
@@ -241,7 +240,8 @@ export class Execution {
       this.busyScopes === 0 &&
       this.ops.size > 0 &&
       this.settlement.isQuiet &&
-      this.writer.isQuiet
+      this.writer.isQuiet &&
+      !this.waits.areOverdue
     );
   }
 

@@ -88,8 +88,9 @@ export function redefined(
   // A tick that has come is dealt with first.
   if (due !== null && due <= now) return next;
   if (JSON.stringify(state.schedule) === JSON.stringify(definition.schedule)) return next;
-  // The phase of an interval is that of its last tick.
-  return { ...next, next: tickAfter(definition.schedule, now, last ?? now) ?? null };
+  // The phase of an interval is that of its last tick. `now` is older than that if it ticked meanwhile.
+  const from = Math.max(now, last ?? now);
+  return { ...next, next: tickAfter(definition.schedule, from, last ?? now) ?? null };
 }
 
 function isSame(a: ScheduleState, b: ScheduleState): boolean {

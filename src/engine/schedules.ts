@@ -170,10 +170,14 @@ export async function pauseSchedule(engine: Engine, jobId: string): Promise<void
 export async function resumeSchedule(engine: Engine, jobId: string): Promise<void> {
   const now = await engine.rawStorage.now();
   await changeExisting(engine, jobId, ({ paused, ...state }) =>
-    paused === true
-      ? { ...state, next: tickAfter(state.schedule, now, state.next ?? now) ?? null }
-      : undefined,
+    paused === true ? { ...state, next: nextFrom(state, now) } : undefined,
   );
+}
+
+/** Whoever resumes may have been asleep: a tick that was dealt with meanwhile does not come again. */
+function nextFrom({ schedule, next }: ScheduleState, now: number): number | null {
+  if (next !== null && next > now) return next;
+  return tickAfter(schedule, now, next ?? now) ?? null;
 }
 
 async function changeExisting(

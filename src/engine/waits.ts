@@ -59,13 +59,21 @@ export class Waits {
   }
 
   /**
+   * A run that parked now would come back at once. What was fired a moment ago may have met
+   * the next that is overdue, such as a retry inside of a retry: it would come back for ever.
+   */
+  get areOverdue(): boolean {
+    return this.#timerAt <= this.#execution.engine.storeClock.now();
+  }
+
+  /**
    * Fires what was overdue when it was met, as after a replay. Called once all
    * that is recorded has settled and all calls of this turn are made, so that
    * the earliest instant goes first, as in a kept frame, and not the first
    * call; and before a park, which would only be claimed again.
    */
   fireOverdue(): void {
-    if (this.#timerAt > this.#execution.engine.storeClock.now()) return;
+    if (!this.areOverdue) return;
     this.stop();
     this.#fireDue();
     this.#armEarliest();

@@ -93,6 +93,8 @@ export class Machine {
   #isFrozen = false;
   #commits = 0;
   #dieAt = Number.POSITIVE_INFINITY;
+  #freezeBefore: string | undefined;
+  #freezeAfter: string | undefined;
 
   constructor(world: World, options: Omit<ClientOptions, "clock"> = {}) {
     this.client = createClient({
@@ -126,6 +128,23 @@ export class Machine {
     this.#dieAt = this.#commits + n;
   }
 
+  /** Freezes as it is about to make its next call of this method. */
+  freezeBefore(method: keyof Storage): void {
+    this.#freezeBefore = method;
+  }
+
+  /** Freezes as that is answered. */
+  freezeAfter(method: keyof Storage): void {
+    this.#freezeAfter = method;
+  }
+
+  #freezeAt(name: unknown, wanted: string | undefined): void {
+    if (name !== wanted) return;
+    this.#freezeBefore = undefined;
+    this.#freezeAfter = undefined;
+    this.freeze();
+  }
+
   #wrap(storage: Storage): Storage {
     return new Proxy(storage, {
       get: (target, name) => {
@@ -133,8 +152,12 @@ export class Machine {
         if (typeof value !== "function") return value;
         return async (...args: unknown[]) => {
           if (name === "commit" && ++this.#commits === this.#dieAt) this.freeze();
+          this.#freezeAt(name, this.#freezeBefore);
           await this.#thawed;
-          return value.apply(target, args);
+          const answer: unknown = await value.apply(target, args);
+          this.#freezeAt(name, this.#freezeAfter);
+          await this.#thawed;
+          return answer;
         };
       },
     });

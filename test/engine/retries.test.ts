@@ -1,4 +1,5 @@
 import {
+  type Io,
   NonRetriableError,
   type OnError,
   RetryAfterError,
@@ -444,6 +445,26 @@ describeEngine("retries", (world) => {
     const due = new Date(world().clock.now() + 18_000_000);
     expect((await run.drain()).availableAt).toEqual(due);
     expect((await run.finish()).status).toBe("COMPLETED");
+  });
+
+  test("K13: a replay that meets retries inside of retries, all of them due, makes their attempts at once", async () => {
+    const executions = new Set<number>();
+    const level = (io: Io, depth: number): Promise<number> =>
+      io.runTask(
+        `level ${depth}`,
+        async (task, inner) => {
+          if (task.attempt === 1) throw new Error("not yet");
+          return depth === 5 ? depth : level(inner, depth + 1);
+        },
+        { retry: everySecond },
+      );
+    const started = await start(world(), (io, { run }) => {
+      executions.add(run.executionCount);
+      return level(io, 1);
+    });
+    expect(await started.finish()).toMatchObject({ status: "COMPLETED", output: 5 });
+    // The first one, and one for each retry; a kept frame goes on where it was.
+    expect(executions.size).toBe(world().maxParked === 0 ? 6 : 1);
   });
 
   test("K13: a retry that waited out a crash of its process goes on with the next attempt", async () => {

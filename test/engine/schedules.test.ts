@@ -283,6 +283,47 @@ describeEngine("schedules", (world) => {
     expect(await codeOf(client.getSchedules({ ticks: -1 }))).toBe("OPTION_INVALID");
   });
 
+  test("G22: whoever resumes a schedule and was asleep meanwhile brings no tick back", async () => {
+    const ticks: ScheduledPayload[] = [];
+    const jobs = [ticking(every(60), ticks)];
+    const client = world().client({ jobs });
+    const from = world().clock.now();
+    await client.drain();
+    await client.pauseSchedule("tick");
+    const sleeper = new Machine(world());
+    await sleeper.client.getSchedules();
+    sleeper.freezeAfter("now");
+    const resuming = sleeper.client.resumeSchedule("tick");
+    await until(() => sleeper.isFrozen);
+    await client.resumeSchedule("tick");
+    await pass(world(), client, 3);
+    await client.pauseSchedule("tick");
+    sleeper.thaw();
+    await resuming;
+    const at = (minute: number) => new Date(from + minute * MINUTE);
+    expect(await client.getSchedules()).toMatchObject([{ paused: false, next: [at(4)] }]);
+    await pass(world(), client, 1);
+    expect(instants(ticks)).toEqual([1, 2, 3, 4].map((minute) => at(minute).getTime()));
+  });
+
+  test("G22: a newer module whose process was asleep while it registered brings no tick back", async () => {
+    const ticks: ScheduledPayload[] = [];
+    const from = world().clock.now();
+    const old = world().client({ jobs: [ticking(every(60), ticks)] });
+    await old.drain();
+    const jobs = [ticking(every(30), ticks, { version: "2.0.0" })];
+    const sleeper = new Machine(world(), { jobs });
+    sleeper.freezeBefore("commit");
+    const registering = sleeper.client.getSchedules();
+    await until(() => sleeper.isFrozen);
+    await pass(world(), old, 3);
+    sleeper.thaw();
+    await registering;
+    await pass(world(), old, 2, 30_000);
+    const seconds = instants(ticks).map((instant) => (instant - from) / 1_000);
+    expect(seconds).toEqual([60, 120, 180, 210, 240]);
+  });
+
   test("a schedule that ended with its job and was purged begins anew with it", async () => {
     const ticks: ScheduledPayload[] = [];
     const client = world().client({ jobs: [ticking(every(60), ticks)] });

@@ -1,4 +1,5 @@
 import type { Client, Run, TaskView } from "pawl";
+import { SharedChecker } from "./check-shared.js";
 import { expectedTasks } from "./jobs.js";
 import type { Line } from "./ledger.js";
 
@@ -44,6 +45,7 @@ class Checker {
   /** Lines after which any process may have: nobody could write, so no lease could be extended. */
   readonly #standstills: number[] = [];
   readonly #acknowledged: string[] = [];
+  readonly #shared = new SharedChecker();
   #kills = 0;
   #killsInFlight = 0;
   #stalls = 0;
@@ -61,11 +63,13 @@ class Checker {
       killsInFlight: this.#killsInFlight,
       stalls: this.#stalls,
       lateEnds: this.#lateEnds,
-      problems: this.#problems,
+      problems: [...this.#problems, ...this.#shared.problems],
     };
   }
 
-  take([what, pid, id = "", third = "", nonce = ""]: Line, at: number): void {
+  take(line: Line, at: number): void {
+    this.#shared.take(line, at);
+    const [what, pid, id = "", third = "", nonce = ""] = line;
     const open = this.#open.get(pid) ?? new Set();
     this.#open.set(pid, open);
     switch (what) {
@@ -111,18 +115,23 @@ class Checker {
     for (const [id, starts] of this.#starts) {
       if (starts.length > 1) this.#repeated++;
       for (const { pid, at } of starts.slice(0, -1)) {
-        const losses = [...(this.#losses.get(pid) ?? []), ...this.#standstills];
-        const cutOff = losses.some((loss) => loss > at);
-        if (!cutOff) this.#problem(`${id} was repeated although ${pid} was not disturbed`);
+        if (!this.#hasLost(pid, at))
+          this.#problem(`${id} was repeated although ${pid} was not disturbed`);
       }
     }
+  }
+
+  #hasLost(pid: string, since: number): boolean {
+    const losses = [...(this.#losses.get(pid) ?? []), ...this.#standstills];
+    return losses.some((loss) => loss > since);
   }
 
   async compareWith(client: Client, askedFor: number): Promise<void> {
     const stored = await allRuns(client);
     this.#runs = stored.size;
     const roots = [...stored.values()].filter((run) => run.parentId === undefined);
-    if (roots.length !== askedFor) this.#problem(`${roots.length} runs for ${askedFor} requests`);
+    const answered = roots.length + this.#shared.skipped;
+    if (answered !== askedFor) this.#problem(`${answered} runs for ${askedFor} requests`);
     for (const id of this.#acknowledged) {
       if (!stored.has(id)) this.#problem(`run ${id} was acknowledged and is lost`);
     }
@@ -131,7 +140,9 @@ class Checker {
       if (run.status !== "COMPLETED") this.#problem(`run ${run.id} is ${run.status}`);
       recorded += await this.#compareTasks(client, run);
     }
-    const expected = expectedTasks(askedFor);
+    this.#shared.checkLimit((pid, since) => this.#hasLost(pid, since));
+    await this.#shared.compareWith(client, stored.values());
+    const expected = roots.reduce((sum, { jobId }) => sum + expectedTasks(jobId), 0);
     if (recorded !== expected) this.#problem(`${recorded} tasks recorded instead of ${expected}`);
     if (this.#ended.size < 0.8 * expected) {
       this.#problem(`only ${this.#ended.size} of ${expected} tasks were executed`);

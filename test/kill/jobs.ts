@@ -8,20 +8,40 @@ interface Mark {
   readonly nonce: string;
 }
 
-const jobIds = ["chain", "fan", "family"] as const;
-const tasksOf = { chain: 4, fan: 6, family: 6 };
-
 /** The job of the n-th run that is asked for. */
-export function jobOf(n: number): (typeof jobIds)[number] {
+const jobIds = ["chain", "fan", "alone", "family", "token", "fan", "counting", "pooled"] as const;
+type JobId = (typeof jobIds)[number];
+
+/** Tasks that leave a mark, those of children included. */
+const tasksOf: Readonly<Record<JobId, number>> = {
+  chain: 4,
+  fan: 6,
+  family: 6,
+  alone: 2,
+  token: 1,
+  counting: 1,
+  pooled: 2,
+};
+const incrementsOf: Readonly<Record<string, number>> = { alone: 1, token: 1, counting: 4 };
+
+/** Most runs of "pooled" at a time. */
+export const POOL = 2;
+/** What all runs count in. */
+export const TOTAL = "total";
+
+export function jobOf(n: number): JobId {
   return jobIds[n % jobIds.length] ?? "chain";
 }
 
-/** Tasks, those of children included, in the first `runs` runs. */
-export function expectedTasks(runs: number): number {
-  return Array.from({ length: runs }, (_, n) => tasksOf[jobOf(n)]).reduce((a, b) => a + b, 0);
+export function expectedTasks(jobId: string): number {
+  return tasksOf[jobId as JobId] ?? 0;
 }
 
-/** Jobs of sequential, parallel, nested and failing tasks, waits and children. */
+export function increments(jobId: string): number {
+  return incrementsOf[jobId] ?? 0;
+}
+
+/** Jobs of sequential, parallel, nested and failing tasks, waits and children, and such that share something. */
 export function rigJobs(ledger: LedgerWriter): AnyJob[] {
   let executions = 0;
 
@@ -77,5 +97,58 @@ export function rigJobs(ledger: LedgerWriter): AnyJob[] {
     },
   });
 
-  return [chain, fan, family];
+  async function count(io: Io, runId: string, key: string): Promise<void> {
+    const value = await io.store.env.increment(key, TOTAL);
+    ledger.write("counted", process.pid, `${runId}/${key}`, value);
+  }
+
+  const alone = defineJob({
+    id: "alone",
+    trigger: invokeTrigger(),
+    singleton: { mode: "skip" },
+    run: async (_, io, { run }) => {
+      ledger.write("enter", process.pid, run.id);
+      await step(io, "one");
+      await count(io, run.id, "count");
+      await step(io, "two");
+      ledger.write("leave", process.pid, run.id);
+    },
+  });
+
+  const token = defineJob({
+    id: "token",
+    trigger: invokeTrigger(),
+    run: async (_, io, { run }) => {
+      const { id } = await io.createToken("token");
+      await io.runTask("tell", () => ledger.write("token", process.pid, run.id, id));
+      const answer = await io.waitForToken("answer", id);
+      await Promise.all([step(io, "after"), count(io, run.id, "count")]);
+      return answer;
+    },
+  });
+
+  const counting = defineJob({
+    id: "counting",
+    trigger: invokeTrigger(),
+    run: async (_, io, { run }) => {
+      await count(io, run.id, "before");
+      await Promise.all(["one", "two"].map((key) => count(io, run.id, key)));
+      await step(io, "step");
+      await count(io, run.id, "after");
+    },
+  });
+
+  const pooled = defineJob({
+    id: "pooled",
+    trigger: invokeTrigger(),
+    concurrencyLimit: POOL,
+    run: async (_, io, { run }) => {
+      ledger.write("hold", process.pid, run.id);
+      await step(io, "one");
+      await step(io, "two");
+      ledger.write("free", process.pid, run.id);
+    },
+  });
+
+  return [chain, fan, family, alone, token, counting, pooled];
 }

@@ -10,6 +10,8 @@ import { sqlite } from "pawl/sqlite";
 import { LedgerReader, LedgerWriter } from "./ledger.js";
 
 const here = (file: string): string => fileURLToPath(new URL(file, import.meta.url));
+const COMPLETE_EVERY_MS = 20;
+
 const typescript = ["--import", new URL("../../scripts/ts.mjs", import.meta.url).href];
 
 /** Several workers and a sender on one SQLite file, and the ledger they write. */
@@ -19,11 +21,15 @@ export class Rig {
   readonly ledgerPath = join(this.folder, "ledger.txt");
   readonly ledger = new LedgerReader(this.ledgerPath);
   readonly notes = new LedgerWriter(this.ledgerPath);
-  /** Only looks; it executes nothing. */
+  /** Looks, and completes tokens; it executes nothing. */
   readonly client: Client = createClient({ storage: sqlite(this.database) });
   workers: ChildProcess[] = [];
   #sender: ChildProcess | undefined;
   #target = 0;
+  readonly #tokens = new Set<string>();
+  #seen = 0;
+  #completing: Promise<void> | undefined;
+  #isOver = false;
 
   get target(): number {
     return this.#target;
@@ -32,6 +38,7 @@ export class Rig {
   async start(workers: number): Promise<void> {
     await this.client.stats();
     await this.startSender();
+    this.#completing = this.#completeTokens();
     for (let n = 0; n < workers; n++) this.startWorker();
   }
 
@@ -42,8 +49,7 @@ export class Rig {
   }
 
   async startSender(): Promise<void> {
-    const acknowledged = this.ledger.read().filter(([what]) => what === "ack").length;
-    this.#sender = this.#fork("sender.ts", String(acknowledged));
+    this.#sender = this.#fork("sender.ts", String(this.#answered()));
     await once(this.#sender, "message");
     this.#sender.send(this.#target);
   }
@@ -80,6 +86,26 @@ export class Rig {
     await this.startSender();
   }
 
+  /** Requests of the sender that came to something. */
+  #answered(): number {
+    return this.ledger.read().filter(([what]) => what === "ack" || what === "skip").length;
+  }
+
+  /** Completes the tokens that runs wait for, as another system would. */
+  async #completeTokens(): Promise<void> {
+    const lines = this.ledger.read();
+    while (this.#seen < lines.length) {
+      const [what, , , tokenId = ""] = lines[this.#seen++] ?? [];
+      if (what !== "token" || this.#tokens.has(tokenId)) continue;
+      this.#tokens.add(tokenId);
+      const answer = `answer-${this.#tokens.size}`;
+      const { completed } = await this.client.completeToken(tokenId, answer);
+      if (completed) this.notes.write("answer", process.pid, tokenId, answer);
+    }
+    if (!this.#isOver)
+      this.#completing = pause(COMPLETE_EVERY_MS).then(() => this.#completeTokens());
+  }
+
   /** Runs that are not over. */
   async backlog(): Promise<number> {
     const { runs } = await this.client.stats();
@@ -90,8 +116,7 @@ export class Rig {
   }
 
   async allDone(): Promise<boolean> {
-    const acknowledged = this.ledger.read().filter(([what]) => what === "ack").length;
-    return acknowledged === this.#target && (await this.backlog()) === 0;
+    return this.#answered() === this.#target && (await this.backlog()) === 0;
   }
 
   async end(): Promise<void> {
@@ -102,6 +127,8 @@ export class Rig {
 
   async remove(): Promise<void> {
     for (const child of [...this.workers, this.#sender]) child?.kill("SIGKILL");
+    this.#isOver = true;
+    await this.#completing;
     await this.client.stop();
     this.ledger.close();
     rmSync(this.folder, { recursive: true, force: true });

@@ -1,5 +1,5 @@
 // A process of the rig that starts runs, one after the other, and may be killed, too.
-import { createClient } from "pawl";
+import { createClient, isPawlError } from "pawl";
 import { sqlite } from "pawl/sqlite";
 import { jobOf, rigJobs } from "./jobs.js";
 import { LedgerWriter } from "./ledger.js";
@@ -23,8 +23,13 @@ async function send(): Promise<void> {
   sending = true;
   while (next < target) {
     // The last call of a killed sender may have been stored without an answer: the key finds its run.
-    const run = await client.invoke(jobOf(next), {}, { idempotencyKey: `run-${next}` });
-    ledger.write("ack", process.pid, run.id);
+    try {
+      const run = await client.invoke(jobOf(next), {}, { idempotencyKey: `run-${next}` });
+      ledger.write("ack", process.pid, run.id);
+    } catch (error) {
+      if (!isPawlError(error, "RUN_SKIPPED")) throw error;
+      ledger.write("skip", process.pid, next);
+    }
     next++;
   }
   sending = false;

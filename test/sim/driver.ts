@@ -4,9 +4,12 @@ import { isFinal } from "../../src/core/run-status.js";
 import { TOKEN_JOB } from "../../src/engine/tokens.js";
 import type { Client } from "../../src/index.js";
 import { BURST } from "./jobs.js";
+import { LinkedDriver } from "./linked-driver.js";
 import type { Machine } from "./machine.js";
+import type { Outside } from "./outside.js";
 import { flowJobs, type ProgramJob, ProgramMaker, SHARED } from "./program.js";
 import type { Random } from "./random.js";
+import { TickingDriver } from "./ticking-driver.js";
 import type { World } from "./world.js";
 
 /** People and systems outside: they start, cancel and retry runs, send events and stop processes. */
@@ -14,6 +17,8 @@ export class Driver {
   readonly #world: World;
   readonly #random: Random;
   readonly #programs: ProgramMaker;
+  readonly ticking: TickingDriver;
+  readonly #linked: LinkedDriver | undefined;
   /** Runs and events whose creation was acknowledged. */
   readonly acknowledged = new Set<string>();
   readonly canceled = new Set<string>();
@@ -24,7 +29,11 @@ export class Driver {
   constructor(world: World, random: Random, programs: Random) {
     this.#world = world;
     this.#random = random;
-    this.#programs = new ProgramMaker(programs);
+    this.#programs = new ProgramMaker(programs, world.ticking !== undefined);
+    const outside = this.#outside(random);
+    this.ticking = new TickingDriver(outside);
+    this.#linked =
+      world.service && new LinkedDriver(outside, world.service, () => this.#programs.small());
     world.monitor.onEnd = (runId, status) => this.#ended(runId, status);
   }
 
@@ -51,9 +60,22 @@ export class Driver {
     if (random.chance(0.3)) times(random.between(2, 5), () => this.#burst());
     if (random.chance(0.1)) this.#later(at(), () => this.#poison());
     times(random.chance(0.3) ? 2 : 0, () => this.#invokeShared());
+    if (this.#world.ticking !== undefined) this.ticking.plan();
+    this.#linked?.plan();
   }
 
-  #later(delayMs: number, act: () => Promise<void>): void {
+  #outside(random: Random): Outside {
+    return {
+      world: this.#world,
+      random,
+      isAlone: () => this.#left === 1,
+      later: (delayMs, act) => this.#later(delayMs, act),
+      pause: (ms) => this.#pause(ms),
+      ask: (what, request) => this.#ask(what, request),
+    };
+  }
+
+  #later(delayMs: number, act: () => Promise<unknown>): void {
     this.#left++;
     this.#world.schedule.timer(delayMs, undefined, () => {
       act().then(
@@ -64,7 +86,10 @@ export class Driver {
   }
 
   /** Asks one process after the other until one answers: a request may get lost with its process. */
-  async #ask<T>(what: string, request: (client: Client) => Promise<T>): Promise<T> {
+  async #ask<T>(
+    what: string,
+    request: (client: Client, machine: Machine) => Promise<T>,
+  ): Promise<T> {
     const { schedule } = this.#world;
     for (;;) {
       const alive = this.#world.alive;
@@ -83,13 +108,13 @@ export class Driver {
 
   async #answerOf<T>(
     machine: Machine,
-    request: (client: Client) => Promise<T>,
+    request: (client: Client, machine: Machine) => Promise<T>,
   ): Promise<{ readonly value: T } | undefined> {
     const { client } = machine;
     if (client === undefined) return undefined;
     const patience = this.#pause(60_000).then(() => undefined);
     try {
-      return await Promise.race([request(client).then((value) => ({ value })), patience]);
+      return await Promise.race([request(client, machine).then((value) => ({ value })), patience]);
     } catch (error) {
       const isTransient =
         isPawlError(error, "STORAGE_FAILED") ||

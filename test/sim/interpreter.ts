@@ -1,6 +1,7 @@
 import type { Io, Task, TaskOptions } from "../../src/index.js";
 import type { Execution, Ledger } from "./ledger.js";
 import type { Command, Program, TaskCommand } from "./program.js";
+import { DYNAMIC_SECONDS, runsSchedule } from "./ticking.js";
 import { type CallValue, messageOf, type Result, spoil, type TaskValue, textOf } from "./values.js";
 import { Violation } from "./violation.js";
 
@@ -156,6 +157,8 @@ export class Interpreter {
           .then((id) => (id === null ? io.createToken(`${key}-made`, { timeout }) : { id }))
           .then((token) => io.waitForToken(key, token));
       }
+      case "tick":
+        return this.#tick(command, io);
       case "count":
         return io.store[command.place].increment(key, "count");
       case "value":
@@ -175,6 +178,15 @@ export class Interpreter {
           return new Promise<never>(() => {});
         });
     }
+  }
+
+  async #tick({ key, ms }: Extract<Command, { op: "tick" }>, io: Io): Promise<unknown> {
+    const { machine, runId } = this.#execution;
+    const { dynamic } = machine;
+    const name = runsSchedule(key, runId);
+    await dynamic?.register(name, { seconds: DYNAMIC_SECONDS, catchUp: "all" });
+    await io.wait(key, { milliseconds: ms });
+    return dynamic?.unregister(name);
   }
 
   async #task(command: TaskCommand, { io, tag }: Place, path: string): Promise<unknown> {

@@ -8,6 +8,7 @@ import {
 } from "../../src/index.js";
 import { Interpreter } from "./interpreter.js";
 import type { Ledger } from "./ledger.js";
+import { linkedJob, type Service } from "./linked.js";
 import type { Machine } from "./machine.js";
 import { flowJobs, type Program, programJobs } from "./program.js";
 import { hashText } from "./random.js";
@@ -36,6 +37,7 @@ export interface SimPayload {
 export function jobsOf(
   machine: Machine,
   ledger: Ledger,
+  service: Service | undefined,
   report: (violation: unknown) => void,
 ): AnyJob[] {
   const base = {
@@ -79,6 +81,7 @@ export function jobsOf(
     replaced: { singleton: { mode: "replace" } },
   };
   return [
+    ...(service === undefined ? [] : [linkedJob(machine, service, base.run, report)]),
     ...flowJobs.map((id) => defineJob({ id, trigger, ...base, ...rules[id] })),
     defineJob({
       id: "bounced",

@@ -1,5 +1,5 @@
 import type { Clock } from "../../src/core/clock.js";
-import type { Client } from "../../src/index.js";
+import type { Client, DynamicSchedule } from "../../src/index.js";
 import type { Owner, Schedule } from "./schedule.js";
 
 /** Wall time at the start of each simulation. */
@@ -19,6 +19,8 @@ export class Machine implements Owner {
   /** The client's worker, as its claims name it. */
   workerId: string | undefined;
   client: Client | undefined;
+  /** Undefined: this simulation has no schedules. */
+  dynamic: DynamicSchedule | undefined;
   readonly #onDeath: () => void;
 
   constructor(index: number, schedule: Schedule, skewMs: number, onDeath: () => void) {

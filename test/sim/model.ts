@@ -15,6 +15,7 @@ export interface Facts {
   /** Why a child's end as its parent saw it cannot be; undefined if it can. */
   childProblem(value: CallValue): string | undefined;
   eventProblem(runIds: readonly string[]): string | undefined;
+  unregisterProblem(key: string, value: unknown, path: string): string | undefined;
 }
 
 const TIMEOUT = "<wait timeout>";
@@ -132,6 +133,8 @@ export class Model {
       }
       case "token":
         return /^answer \d+$/.test(String(value)) ? undefined : `it gave ${String(value)}`;
+      case "tick":
+        return this.#facts.unregisterProblem(command.key, value, path);
       case "count":
         return Number.isInteger(value) && Number(value) > 0 ? undefined : `it gave ${value}`;
       default:

@@ -9,9 +9,11 @@ import type {
   RunWrite,
 } from "../../src/core/storage.js";
 import { flowStateOf } from "../../src/engine/flow-state.js";
+import { SCHEDULE_JOB, stateOf } from "../../src/engine/schedule-state.js";
 import { LIMITS, TURN_MS } from "./jobs.js";
 import type { Machine } from "./machine.js";
 import type { StoreWatcher } from "./network.js";
+import { ScheduleWatch } from "./schedule-watch.js";
 import type { Change, StoredTask, StoreView } from "./store-view.js";
 import { Violation } from "./violation.js";
 
@@ -26,11 +28,12 @@ export class Monitor implements StoreWatcher {
   readonly #view: StoreView;
   readonly #now: () => number;
   readonly #report: (violation: unknown) => void;
-  /** Runs that are not final. */
+  /** Runs that are not final, but for schedules that are paused. */
   readonly open = new Set<string>();
   readonly ends = new Map<string, End[]>();
   /** Somebody outside may wait for it. */
   onEnd: (runId: string, status: string) => void = () => {};
+  readonly schedules: ScheduleWatch;
   readonly #claims = new Map<string, string>();
   #lastTurn = Number.NEGATIVE_INFINITY;
 
@@ -38,6 +41,7 @@ export class Monitor implements StoreWatcher {
     this.#view = view;
     this.#now = now;
     this.#report = report;
+    this.schedules = new ScheduleWatch(now);
   }
 
   async applied(
@@ -165,8 +169,9 @@ export class Monitor implements StoreWatcher {
 
   #judge({ before, after, tasksBefore, tasks }: Change): void {
     const { id, status, generation } = after;
-    if (isFinal(status)) this.open.delete(id);
+    if (isFinal(status) || isPaused(after)) this.open.delete(id);
     else this.open.add(id);
+    this.schedules.look(before, after);
     if (before !== undefined) {
       if (after.epoch < before.epoch || generation < before.generation) {
         throw new Violation("G4", `epoch or generation of run ${id} went back`);
@@ -221,6 +226,11 @@ export class Monitor implements StoreWatcher {
       }
     }
   }
+}
+
+/** It rests until somebody resumes it. */
+export function isPaused(run: RunRecord): boolean {
+  return run.jobId === SCHEDULE_JOB && stateOf(run).paused === true;
 }
 
 function judgeRecord(runId: string, before: StoredTask, after: StoredTask | undefined): void {

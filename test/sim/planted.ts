@@ -220,6 +220,49 @@ export const plantedBugs: readonly PlantedBug[] = [
     "await patience.until(() => registry.ensureLoaded(engine.storeClock.now()));",
     "await engine.rawStorage.now();\n  await registry.ensureLoaded(engine.storeClock.now());",
   ]),
+  bug(
+    "G22: the runs of ticks are made before the schedule goes on, and their ids do not derive from the ticks",
+    [
+      "engine/tick-schedule.ts",
+      'const id = derivedId("tick", scheduleId, String(tick), job.id);',
+      'const id = derivedId("tick", scheduleId, String(tick), job.id + Math.random());',
+    ],
+    [
+      "engine/tick-schedule.ts",
+      "const { result } = await engine.queue.submit({\n    runId: run.id,\n    writeId: engine.writeIds.next(),\n    guard: { epoch: run.epoch },\n    ...write,",
+      "const [first, ...further] = write.runs ?? [];\n  if (first !== undefined) await engine.queue.create({ createId: engine.writeIds.next(), groups: [{ first, further }] });\n  const { result } = await engine.queue.submit({\n    runId: run.id,\n    writeId: engine.writeIds.next(),\n    guard: { epoch: run.epoch },\n    ...write, runs: [],",
+    ],
+  ),
+  bug("G22: a schedule goes on before the runs of its ticks are made", [
+    "engine/tick-schedule.ts",
+    "...write,\n  });",
+    "...write, runs: [],\n  });\n  const [first, ...further] = write.runs ?? [];\n  if (result === 'ok' && first !== undefined) await engine.queue.create({ createId: engine.writeIds.next(), groups: [{ first, further }] });",
+  ]),
+  bug("G22: a schedule that is registered again begins anew", [
+    "engine/schedule-state.ts",
+    "if (isSame(next, state)) return undefined;",
+    "if (isSame(next, state)) return { ...next, next: tickAfter(definition.schedule, now, now) ?? null };",
+  ]),
+  bug("G22: an older module takes a schedule back", [
+    "engine/schedule-state.ts",
+    "if (compareVersions(state.version, definition.version) > 0) return undefined;",
+    "",
+  ]),
+  bug("connections: whoever waits is not woken", [
+    "engine/connections.ts",
+    "await wake(engine, run.id);\n      woken++;",
+    "woken++;",
+  ]),
+  bug("connections: what became ready while the resolver looked goes unnoticed", [
+    "engine/connections.ts",
+    "if ((now?.version ?? 0) !== version) await wake(engine, run.id);",
+    "void now;",
+  ]),
+  bug("connections: one that is missing does not keep a run from starting", [
+    "engine/connections.ts",
+    'if (missing.size === 0) return "ready";',
+    'if (missing.size < 100) return "ready";',
+  ]),
   bug("logs: a replay writes its lines again", [
     "engine/log-buffer.ts",
     "return count <= known ? undefined :",

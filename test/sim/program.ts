@@ -68,6 +68,8 @@ export type Command =
   | (Keyed & { readonly op: "token"; readonly timeoutMs: number; readonly isOwn: boolean })
   | (Keyed & { readonly op: "count"; readonly place: "env" | "run" })
   | (Keyed & { readonly op: "value"; readonly kind: "random" | "now" | "uuid" })
+  /** Registers a schedule, and unregisters it a while later. */
+  | (Keyed & { readonly op: "tick"; readonly ms: number })
   | (Keyed & { readonly op: "yield" | "log" })
   /** Throws, up to this generation. */
   | (Keyed & { readonly op: "throw"; readonly until: number })
@@ -83,12 +85,14 @@ const MOST_TOLD = 2;
 /** One seed's programs: ids and keys are unique in the whole simulation. */
 export class ProgramMaker {
   readonly #random: Random;
+  readonly #ticks: number;
   #programs = 0;
   #left = 0;
   #keys = 0;
 
-  constructor(random: Random) {
+  constructor(random: Random, hasSchedules: boolean) {
     this.#random = random;
+    this.#ticks = hasSchedules ? 0.4 : 0;
   }
 
   /** At most 20 commands, those of its children included. */
@@ -139,6 +143,7 @@ export class ProgramMaker {
       count: 0.7,
       yield: top * 0.8,
       throw: top * 0.3,
+      tick: this.#ticks,
       nested: deep * 1.5,
       all: deep,
       allSettled: deep * 0.7,
@@ -219,6 +224,8 @@ export class ProgramMaker {
         return { op, key, place: random.pick(["env", "env", "run"] as const) };
       case "value":
         return { op, key, kind: random.pick(["random", "now", "uuid"] as const) };
+      case "tick":
+        return { op, key, uncaught, ms: random.pick([100, 8_000, 12_000]) };
       case "throw":
         return { op, key, uncaught: true, until: random.pick([1, 1, 2, 99]) };
       case "yield":

@@ -40,7 +40,8 @@ export async function simulate(
   const giveBack = takeGlobals(schedule, seed);
   const setup = new Random(seed, "setup");
   const faults = new Faults(new Random(seed, "faults"), LEASE_MS, setup.chance(0.05));
-  const world = new World(store, schedule, faults, setup);
+  const extras = { ticks: new Random(seed, "ticks"), links: new Random(seed, "links") };
+  const world = new World(store, schedule, faults, setup, extras);
   const unhandled = (error: unknown) => world.report(error);
   process.on("unhandledRejection", unhandled);
   try {

@@ -24,6 +24,8 @@ const commands = [
     "token",
     "count",
     "value",
+    "tick",
+    "tick run",
     "yield",
     "log",
     "throw",
@@ -31,7 +33,10 @@ const commands = [
   ],
   ...["hook onStart", "hook onSuccess", "hook onFailure", "hook onCancel"],
 ];
-const outside = ["invoke", "send", "cancel", "retry", "stop", "start", "burst", "complete"];
+const outside = [
+  ...["invoke", "send", "cancel", "retry", "stop", "start", "burst", "complete"],
+  ...["register", "unregister", "pause", "resume", "linked", "ready"],
+];
 
 /** All that must have happened for the result to mean anything. */
 const mustHappen = [

@@ -10,7 +10,10 @@ import type { Driver } from "./driver.js";
 import { TOLD } from "./interpreter.js";
 import { hearingJobs, RATED, type SimPayload } from "./jobs.js";
 import { type Facts, Model } from "./model.js";
+import { isPaused } from "./monitor.js";
 import type { Command, Program } from "./program.js";
+import { judgeTicks } from "./schedule-verdict.js";
+import { runsSchedule, tickingJobs } from "./ticking.js";
 import type { CallValue } from "./values.js";
 import { textOf } from "./values.js";
 import { Violation } from "./violation.js";
@@ -24,7 +27,8 @@ export async function judge(world: World, driver: Driver): Promise<void> {
     if (!byId.has(id)) throw new Violation("G11", `acknowledged run ${id} is not stored`);
   }
   for (const run of runs) {
-    if (!isFinal(run.status)) throw new Violation("G15", `run ${run.id} is ${run.status}`);
+    if (!isFinal(run.status) && !isPaused(run))
+      throw new Violation("G15", `run ${run.id} is ${run.status}`);
     if (!isInternal(run.jobId)) await judgeRun(world, driver, run, byId);
   }
   await judgeWaits(world, runs);
@@ -37,6 +41,7 @@ export async function judge(world: World, driver: Driver): Promise<void> {
   judgePoison(world);
   judgeHooks(world, runs);
   await judgeLogs(world, runs);
+  await judgeTicks(world, runs);
 }
 
 async function allRuns({ view }: World): Promise<RunRecord[]> {
@@ -69,11 +74,11 @@ async function judgeRun(
         other.output === null ? undefined : await defaultCodec.decode(other.output),
       );
   }
-  const model = new Model(factsOf(world, run, byId, outputs));
-  const program = await programOf(run);
+  const model = new Model(factsOf(world, driver, run, byId, outputs));
+  const program = tickingJobs.includes(run.jobId) ? undefined : await programOf(run);
   const problem = await problemOf(driver, run, model, program);
   if (problem !== undefined) {
-    throw new Violation("MODEL", `run ${run.id} (${program.id}, ${run.jobId}): ${problem}`);
+    throw new Violation("MODEL", `run ${run.id} (${program?.id}, ${run.jobId}): ${problem}`);
   }
 }
 
@@ -81,14 +86,15 @@ async function problemOf(
   driver: Driver,
   run: RunRecord,
   model: Model,
-  program: Program,
+  program: Program | undefined,
 ): Promise<string | undefined> {
   const message = run.error === null ? "" : decodeErrorRecord(run.error).message;
   switch (run.status) {
     case "COMPLETED":
+      if (program === undefined) return undefined;
       return model.outputProblem(program, await defaultCodec.decode(run.output ?? ""));
     case "FAILED":
-      return model.errorProblem(program, message);
+      return program === undefined ? message : model.errorProblem(program, message);
     case "CANCELED":
       return isDropped(run) || driver.canceled.has(run.id) ? undefined : "nobody cancelled it";
     case "TIMED_OUT":
@@ -102,6 +108,7 @@ async function problemOf(
 
 function factsOf(
   world: World,
+  driver: Driver,
   parent: RunRecord,
   byId: ReadonlyMap<string, RunRecord>,
   outputs: ReadonlyMap<string, unknown>,
@@ -117,6 +124,14 @@ function factsOf(
       runIds.length === hearingJobs.length && runIds.every((id) => byId.has(id))
         ? undefined
         : `it started ${runIds.length} runs`,
+    // An abandoned attempt may have been faster.
+    unregisterProblem: (key, value, path) =>
+      value === true ||
+      path.includes("/") ||
+      parent.generation > 1 ||
+      driver.ticking.unregistered.has(runsSchedule(key, parent.id))
+        ? undefined
+        : `unregister gave ${value}`,
   };
 }
 
@@ -382,7 +397,7 @@ function hookOf(status: string): string {
 
 async function judgeLogs({ view }: World, runs: readonly RunRecord[]): Promise<void> {
   for (const run of runs) {
-    if (isInternal(run.jobId)) continue;
+    if (isInternal(run.jobId) || tickingJobs.includes(run.jobId)) continue;
     const lines = await view.storage.listLogs(run.id, { limit: 1_000 });
     const messages = new Set<string>();
     for (const { message } of lines) {

@@ -3,21 +3,28 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Clock } from "../../src/core/clock.js";
 import type { Storage } from "../../src/core/storage.js";
-import { type AnyJob, createClient } from "../../src/index.js";
+import { type AnyJob, type Client, createClient } from "../../src/index.js";
 import { MemoryData, memory } from "../../src/storage/memory/index.js";
 import { sqlite } from "../../src/storage/sqlite/index.js";
 import type { Faults } from "./faults.js";
 import { jobsOf } from "./jobs.js";
 import { Ledger } from "./ledger.js";
+import { integration, Service } from "./linked.js";
 import { EPOCH, Machine } from "./machine.js";
 import { Monitor } from "./monitor.js";
 import { Network } from "./network.js";
 import type { Random } from "./random.js";
 import type { Schedule } from "./schedule.js";
 import { StoreView } from "./store-view.js";
+import { addTickingJobs, DYNAMIC, type Ticking } from "./ticking.js";
 import { Violation } from "./violation.js";
 
 export const LEASE_MS = 10_000;
+
+/** Share of the simulations that have schedules: they make many runs. */
+const TICKING = 0.2;
+/** And those that have a service to connect to. */
+const LINKING = 0.25;
 
 export type StoreName = "memory" | "sqlite";
 
@@ -54,20 +61,34 @@ export class World {
   readonly #opened: Storage[] = [];
   readonly #network: Network;
   readonly #clock: Clock;
+  /** Whether there are schedules, and of which kind. */
+  readonly ticking: Ticking | undefined;
+  /** Undefined: no run needs credentials. */
+  readonly service: Service | undefined;
+  readonly #versions: Random;
   violation: unknown;
   /** All jobs are registered. */
   isReady = false;
   isOver = false;
 
-  constructor(name: StoreName, schedule: Schedule, faults: Faults, random: Random) {
+  constructor(
+    name: StoreName,
+    schedule: Schedule,
+    faults: Faults,
+    random: Random,
+    { ticks, links }: { readonly ticks: Random; readonly links: Random },
+  ) {
     this.schedule = schedule;
     this.faults = faults;
     this.#random = random;
+    this.#versions = ticks;
+    this.ticking = ticks.chance(TICKING) ? ticks.pick(["interval", "interval", "cron"]) : undefined;
     this.#clock = {
       now: () => Math.floor(EPOCH + schedule.now),
       monotonic: () => schedule.now,
       setTimer: (delayMs, callback) => schedule.timer(delayMs, undefined, callback),
     };
+    this.service = links.chance(LINKING) ? new Service(links, this.#clock.now) : undefined;
     this.#store = storeOf(name, this.#clock);
     this.view = new StoreView(this.#open());
     this.ledger = new Ledger(this.view, this.#clock.now, () => schedule.turn, LEASE_MS);
@@ -97,7 +118,8 @@ export class World {
     const skewMs = random.pick([0, 0, 3_600_000, -3_600_000]);
     const machine = new Machine(this.machines.length, this.schedule, skewMs, () => this.#died());
     this.machines.push(machine);
-    const all = jobsOf(machine, this.ledger, (violation) => this.report(violation));
+    const report = (violation: unknown) => this.report(violation);
+    const all = jobsOf(machine, this.ledger, this.service, report);
     const jobs = lacks ? all.filter(isSimple) : all;
     const client = createClient({
       storage: this.#network.connect(this.#open(), machine, random.chance(0.7)),
@@ -109,7 +131,17 @@ export class World {
       onError: (error) => this.#trouble(error),
     });
     machine.client = client;
+    if (this.service !== undefined)
+      client.defineAuthResolver(integration, this.service.resolverOf(machine, report));
+    if (this.ticking !== undefined) this.#addTicking(machine, client, lacks);
     void this.#start(machine, !lacks);
+  }
+
+  #addTicking(machine: Machine, client: Client, lacks: boolean): void {
+    const version = this.#versions.pick(["1.0.0", "1.0.0", "2.0.0"] as const);
+    machine.dynamic = lacks
+      ? client.defineDynamicSchedule({ id: DYNAMIC })
+      : addTickingJobs(client, this.ledger, this.ticking ?? "interval", version);
   }
 
   async #start(machine: Machine, hasAllJobs: boolean): Promise<void> {
@@ -143,6 +175,11 @@ export class World {
     });
   }
 
+  /** By the clock of the store. */
+  get now(): number {
+    return this.#clock.now();
+  }
+
   get alive(): Machine[] {
     return this.machines.filter((machine) => !machine.isDead);
   }
@@ -162,6 +199,7 @@ export class World {
   calm(): void {
     this.faults.isOn = false;
     this.schedule.hurry = 0;
+    this.monitor.schedules.calmAt = this.#clock.now();
     for (const machine of this.machines) machine.resume();
   }
 

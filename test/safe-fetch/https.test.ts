@@ -87,9 +87,13 @@ describe("safeFetch over https", () => {
   test.each(["other.example", "127.0.0.1"])(
     "S17: sends nothing to a server with the certificate of another than %s",
     async (name) => {
-      const here = createServer(authority.certify("DNS:site.example"), (request) => {
-        void receive(request);
-      }).listen(0, "127.0.0.1");
+      const here = createServer(
+        authority.certify("DNS:site.example"),
+        async (request, response) => {
+          await receive(request);
+          response.end();
+        },
+      ).listen(0, "127.0.0.1");
       await once(here, "listening");
       const { port: herePort } = here.address() as AddressInfo;
       const outcome = await fetched(`https://${name}:${herePort}/`);

@@ -5,6 +5,7 @@ import type { OnErrorResult, Task } from "../../core/io.js";
 import type { Key } from "../../core/key.js";
 import { type PollPlan, planPoll } from "../../core/poll-plan.js";
 import { nextPollAt, type PollTimes } from "../../core/poll-times.js";
+import { retryAfter } from "../../core/rate-limit.js";
 import type { TaskRecord } from "../../core/storage.js";
 import { decodeTaskData, encodeTaskData } from "../../core/task-data.js";
 import { sendOnce } from "../http-try.js";
@@ -83,8 +84,9 @@ class Polling {
   async poll(task: Task): Promise<unknown> {
     this.#nextAt = undefined;
     let miss: Error;
+    let answer: Answer | undefined;
     try {
-      const answer = await this.#send(task);
+      answer = await this.#send(task);
       if (this.#plan.fits(answer)) return answer.data;
       miss = this.#unexpected(answer, task);
     } catch (error) {
@@ -92,9 +94,14 @@ class Polling {
       // The rest will not be another at the next poll.
       if (!isPawlError(error, "FETCH_FAILED") && !isPawlError(error, "TASK_TIMEOUT")) throw error;
     }
-    const { engine } = this.#op.scope.execution;
-    this.#nextAt = nextPollAt(this.#times, engine.storeClock.now());
+    this.#nextAt = this.#nextAfter(answer);
     throw this.#nextAt === undefined ? this.#timeout(miss, task) : withoutStack(miss);
+  }
+
+  #nextAfter(answer: Answer | undefined): number | undefined {
+    const now = this.#op.scope.execution.engine.storeClock.now();
+    const asked = retryAfter(answer?.headers ?? {}, new Date(now));
+    return nextPollAt(this.#times, now, asked?.getTime());
   }
 
   #send(task: Task): Promise<Answer> {

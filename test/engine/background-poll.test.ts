@@ -248,6 +248,20 @@ describeEngine("backgroundPoll", (world) => {
     expect(shown).toContain("[redacted]");
   });
 
+  test("I21: hidden paths are hidden in what is told of an answer that does not fit as well", async () => {
+    const server = await serve({ body: { state: "pending", resume: { token: "t-1" }, n: 1 } });
+    const started = await start(world(), (io) =>
+      polling(io, server.url, { redact: { paths: ["resume.token"] }, timeout: 20 }),
+    );
+    await started.drain();
+    const explained = await started.client.explainRun(started.id);
+    expect(explained).toContain('"resume":{"token":"[redacted]"},"n":1');
+    const run = await started.finish();
+    const { message, cause } = run.error as Error;
+    const details = (cause as { details?: unknown }).details;
+    expect(JSON.stringify([run, explained, message, cause, details])).not.toContain("t-1");
+  });
+
   test("I21: the loser of a race is disarmed, and its request ended", async () => {
     const closed = gate();
     const server = await serve((_, response) => {

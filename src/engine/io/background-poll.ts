@@ -1,5 +1,6 @@
 import { isPawlError, WaitTimeoutError } from "../../core/errors.js";
 import type { Answer } from "../../core/fetch-rules.js";
+import { withoutPaths } from "../../core/hidden-paths.js";
 import type { BackgroundPollOptions } from "../../core/http.js";
 import type { OnErrorResult, Task } from "../../core/io.js";
 import type { Key } from "../../core/key.js";
@@ -125,9 +126,10 @@ class Polling {
   }
 
   #unexpected(answer: Answer, task: Task): Error {
-    const { redaction } = this.#plan.request;
+    const { request, hiddenPaths = [] } = this.#plan;
+    const shown = { ...answer, data: withoutPaths(answer.data, hiddenPaths) };
     const text = "It does not meet responseFilter.";
-    return unexpectedAnswer(redaction, answer, this.#what(task), text);
+    return unexpectedAnswer(request.redaction, shown, this.#what(task), text);
   }
 
   #timeout(miss: Error, { attempt }: Task): WaitTimeoutError {

@@ -71,7 +71,7 @@ export interface BackgroundPollOptions {
   readonly url: string | URL;
   readonly requestInit?: FetchInit;
   readonly responseFilter: ResponseFilter;
-  /** From one poll to the next, at least 0.1 s. Default 10 s. */
+  /** From one poll to the next, at least 0.1 s. Default 10 s. An answer with a later `Retry-After` puts it off. */
   readonly interval?: Duration;
   /** From the first encounter; there is a last poll at its end. Default 600 s. */
   readonly timeout?: Duration;

@@ -4,13 +4,15 @@ const NONE = -1n;
 /**
  * Special ranges of the registries of IANA: this host and network, private, carrier-grade NAT,
  * loopback, link-local (cloud metadata), protocol assignments, documentation, relays, benchmarks,
- * multicast, reserved.
+ * multicast, reserved. And one that is public by its number only: Azure gives each virtual machine
+ * its host's services there.
  */
 const specialIpv4 = [
   "0.0.0.0/8",
   "10.0.0.0/8",
   "100.64.0.0/10",
   "127.0.0.0/8",
+  "168.63.129.16/32",
   "169.254.0.0/16",
   "172.16.0.0/12",
   "192.0.0.0/24",

@@ -47,7 +47,8 @@ export function retryAfterReset(
   return { retryAt: new Date(Math.max(now.getTime() + shortestMs, ...instants)) };
 }
 
-function retryAfter(headers: HeadersLike, now: Date): Date | undefined {
+/** `Retry-After`: seconds from now, or a date. */
+export function retryAfter(headers: HeadersLike, now: Date): Date | undefined {
   const text = headerValue(headers, "retry-after");
   return calculateResetAt(text, "seconds", now) ?? calculateResetAt(text, "http_date", now);
 }

@@ -18,7 +18,7 @@ export type HeaderPair = readonly [name: string, value: string];
 
 const REDACTED = "[redacted]";
 const secretName =
-  /auth(?!or(?!i[sz]))|token|secret|pass|key(?!word)|cookie|credential|signature|session|jwt|^sig$|^code$/i;
+  /auth(?!or(?!i[sz]))|token|secret|pass|pwd|key(?!word)|cookie|credential|signature|hmac|assertion|sess(?:ion|id)|[cx]srf|jwt|^(?:sig|code|otp)$/i;
 /** Shorter texts stand in too many places by chance. Those that the user names are hidden however short. */
 const shortestSecret = 6;
 const deepest = 8;
@@ -45,7 +45,7 @@ export class Redaction {
   ) {
     checkRedact(options, where);
     this.#headerNames = new Set(options?.headers?.map((name) => name.toLowerCase()));
-    this.#queryNames = new Set(options?.query);
+    this.#queryNames = new Set(options?.query?.map((name) => name.toLowerCase()));
     this.#url = request.url;
     this.#headers = request.headers;
     const found = [...this.#secretsOfUrl(), ...this.#secretsOfHeaders()];
@@ -82,12 +82,20 @@ export class Redaction {
   /** A copy of JSON data. What lies too deep for an error to keep is left out. */
   data(value: unknown, depth = 0): unknown {
     if (typeof value === "string") return this.text(value);
+    if (typeof value === "number") return this.#number(value);
     if (typeof value !== "object" || value === null) return value;
     if (depth === deepest) return undefined;
     if (Array.isArray(value)) return value.map((item) => this.data(item, depth + 1));
     if (Object.getPrototypeOf(value) !== Object.prototype) return describe(value);
     const entries = Object.entries(value);
-    return Object.fromEntries(entries.map(([name, item]) => [name, this.data(item, depth + 1)]));
+    return Object.fromEntries(
+      entries.map(([name, item]) => [this.text(name), this.data(item, depth + 1)]),
+    );
+  }
+
+  #number(value: number): unknown {
+    const text = String(value);
+    return this.text(text) === text ? value : REDACTED;
   }
 
   #hidesHeader(name: string): boolean {
@@ -95,22 +103,50 @@ export class Redaction {
   }
 
   #hidesQuery(name: string): boolean {
-    return isSecretName(name) || this.#queryNames.has(name);
+    return isSecretName(name) || this.#queryNames.has(name.toLowerCase());
   }
 
+  /** As they are sent and as they are meant: a `+` that is sent means a space to some, to others itself. */
   #secretsOfUrl(): string[] {
-    const { password, searchParams } = this.#url;
-    const hidden = [...searchParams].filter(([name]) => this.#hidesQuery(name));
-    return [password, percentDecoded(password), ...hidden.map(([, value]) => value)];
+    const { username, password, search } = this.#url;
+    const sent = [username, password];
+    const meant: string[] = [];
+    for (const pair of search.slice(1).split("&")) {
+      for (const [name, value] of new URLSearchParams(pair)) {
+        if (!this.#hidesQuery(name)) continue;
+        sent.push(pair.slice(pair.indexOf("=") + 1));
+        meant.push(value);
+      }
+    }
+    return [...sent, ...sent.map(percentDecoded), ...meant];
   }
 
-  /** Also the token of "Bearer …" and the values of a cookie's pairs: an answer may repeat these alone. */
+  /** Also the token of "Bearer …", what "Basic …" encodes, and the values of a cookie's pairs: an answer may repeat these alone. */
   #secretsOfHeaders(): string[] {
     const hidden = this.#headers.filter(([name]) => this.#hidesHeader(name));
     return hidden.flatMap(([, value]) => {
       const parts = value.split(/[\s;,]+/);
-      return [value, ...parts, ...parts.map((part) => part.slice(part.indexOf("=") + 1))];
+      const values = parts.map((part) => part.slice(part.indexOf("=") + 1));
+      return [value, ...parts, ...values, ...values.map(unquoted), ...basicCredentials(value)];
     });
+  }
+}
+
+function unquoted(text: string): string {
+  return text.replace(/^"(.*)"$/, "$1");
+}
+
+/** User and password. */
+function basicCredentials(value: string): string[] {
+  const encoded = /^basic +(\S+)$/i.exec(value)?.[1];
+  if (encoded === undefined) return [];
+  try {
+    const bytes = Uint8Array.from(atob(encoded), (char) => char.charCodeAt(0));
+    const text = new TextDecoder().decode(bytes);
+    const colon = text.indexOf(":");
+    return [text.slice(0, Math.max(colon, 0)), text.slice(colon + 1)];
+  } catch {
+    return [];
   }
 }
 
@@ -123,11 +159,13 @@ export function percentDecoded(text: string): string {
   }
 }
 
-/** As texts, URLs and JSON have them. */
+/** As texts, URLs, forms and JSON have them, also JSON of those that escape the slash. */
 function formsOf(secrets: readonly string[]): string[] {
-  const forms = secrets
-    .map(cleanText)
-    .flatMap((secret) => [secret, encodeURIComponent(secret), JSON.stringify(secret).slice(1, -1)]);
+  const forms = secrets.map(cleanText).flatMap((secret) => {
+    const json = JSON.stringify(secret).slice(1, -1);
+    const inForm = String(new URLSearchParams([["", secret]])).slice(1);
+    return [secret, encodeURIComponent(secret), inForm, json, json.replaceAll("/", "\\/")];
+  });
   return [...new Set(forms)].sort((a, b) => b.length - a.length);
 }
 

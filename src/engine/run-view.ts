@@ -1,4 +1,5 @@
 import { decodeErrorRecord, fromErrorRecord } from "../core/error-record.js";
+import { withoutPaths } from "../core/hidden-paths.js";
 import { keyOfSegment, parentOf, pathSegments } from "../core/key.js";
 import type { AttemptView, Run, TaskView } from "../core/run.js";
 import { displayStatus, isFinal } from "../core/run-status.js";
@@ -119,7 +120,7 @@ async function detailsOf(
   const output = hasOutput ? await engine.codec.decode(record.output ?? "") : undefined;
   return {
     ...(hasOutput
-      ? { output: redact === undefined ? output : redacted(output, redact) }
+      ? { output: redact === undefined ? output : withoutPaths(output, redact) }
       : undefined),
     ...(icon === undefined ? undefined : { icon }),
     ...(description === undefined ? undefined : { description }),
@@ -154,27 +155,4 @@ function attemptsOf(record: TaskRecord, data: TaskData, error: Error | undefined
       ...(error === undefined || record.status === "COMPLETED" ? undefined : { error }),
     },
   ];
-}
-
-const REDACTED = "[redacted]";
-
-/** A copy without what the dotted paths name. What is stored stays whole, or a replay would differ. */
-function redacted(value: unknown, paths: readonly string[]): unknown {
-  return paths.reduce((copy, path) => redactedAt(copy, path.split(".")), value);
-}
-
-function redactedAt(value: unknown, [key, ...rest]: readonly string[]): unknown {
-  if (key === undefined) return REDACTED;
-  if (typeof value !== "object" || value === null || !Object.hasOwn(value, key)) return value;
-  const copy: Record<string, unknown> | unknown[] = Array.isArray(value)
-    ? [...value]
-    : { ...value };
-  const inner = redactedAt(Reflect.get(value, key), rest);
-  Object.defineProperty(copy, key, {
-    value: inner,
-    enumerable: true,
-    writable: true,
-    configurable: true,
-  });
-  return copy;
 }

@@ -2,6 +2,7 @@ import { request as httpRequest, type IncomingMessage } from "node:http";
 import { request as httpsRequest } from "node:https";
 import { pipeline, Readable, type Transform } from "node:stream";
 import { createBrotliDecompress, createGunzip, createInflate } from "node:zlib";
+import { TaskError } from "../core/errors.js";
 import { type AddressGuard, hostOf } from "./address-guard.js";
 import type { Hop } from "./redirect.js";
 
@@ -38,6 +39,11 @@ export function exchange(
       ...(signal === undefined ? undefined : { signal }),
     });
     request.on("response", resolve).on("error", reject);
+    // Node tells only whoever listens, and closes the connection without a word else.
+    request.on("upgrade", (message, socket) => {
+      socket.destroy();
+      reject(noAnswer(url, message.statusCode));
+    });
     request.end(body);
   });
 }
@@ -58,6 +64,7 @@ function headersOf({ headers, body, method }: Hop): Record<string, string> {
 /** As `fetch` would give it. */
 export function responseOf(message: IncomingMessage, { url, method }: Hop): Response {
   const status = message.statusCode ?? 0;
+  if (status < 200 || status > 599) throw noAnswer(url, status);
   const headers = new Headers();
   for (const [name, values] of Object.entries(message.headersDistinct))
     for (const value of values ?? []) headers.append(name, value);
@@ -75,7 +82,16 @@ export function responseOf(message: IncomingMessage, { url, method }: Hop): Resp
 
 function decoded(message: IncomingMessage): Readable {
   const encoding = message.headers["content-encoding"]?.trim().toLowerCase() ?? "";
-  const make = Object.hasOwn(decoders, encoding) ? decoders[encoding] : undefined;
+  // Nothing at all is no gzip, yet some servers call it so.
+  const isEmpty = message.headers["content-length"] === "0";
+  const make = !isEmpty && Object.hasOwn(decoders, encoding) ? decoders[encoding] : undefined;
   // Errors on the way reach the reader of the last stream.
   return make === undefined ? message : pipeline(message, make(), () => {});
+}
+
+function noAnswer({ origin }: URL, status = 0): TaskError {
+  return new TaskError(
+    "FETCH_FAILED",
+    `${origin} answered with status ${status}, which ends no request. Look at what listens there.`,
+  );
 }

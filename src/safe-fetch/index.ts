@@ -1,3 +1,4 @@
+import type { IncomingMessage } from "node:http";
 import { ConfigError, TaskError } from "../core/errors.js";
 import { assertFunction, assertInteger, assertOptions, describe } from "../core/options.js";
 import { AddressGuard, type AddressRules } from "./address-guard.js";
@@ -10,6 +11,8 @@ export interface SafeFetchOptions extends AddressRules {
   /** Default 5. */
   readonly maxRedirects?: number;
 }
+
+type Redirect = "follow" | "manual" | "error";
 
 /** Set by the connection, not by whoever asks. */
 const connectionHeaders = [
@@ -53,17 +56,30 @@ export function safeFetch(
     let hop = await firstHop(url, init);
     for (let count = 0; ; count++) {
       const message = await exchange(hop, guard, signal);
-      const status = message.statusCode ?? 0;
-      const target =
-        redirect === "manual"
-          ? undefined
-          : redirectTarget(hop, status, message.headers.location ?? null);
-      if (target === undefined) return responseOf(message, hop);
+      const next = orHungUp(message, () => answerOrRedirect(message, hop, redirect));
+      if (next instanceof Response) return next;
       message.destroy();
       if (redirect === "error" || count >= maxRedirects) throw tooMany(hop.url, count);
-      hop = nextHop(hop, status, target);
+      hop = next;
     }
   };
+}
+
+function answerOrRedirect(message: IncomingMessage, hop: Hop, redirect: Redirect): Response | Hop {
+  const { statusCode = 0, headers } = message;
+  const target =
+    redirect === "manual" ? undefined : redirectTarget(hop, statusCode, headers.location ?? null);
+  return target === undefined ? responseOf(message, hop) : nextHop(hop, statusCode, target);
+}
+
+/** What nobody gets to read would hold its connection for ever. */
+function orHungUp<T>(message: IncomingMessage, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    message.destroy();
+    throw error;
+  }
 }
 
 /** `Request` reads bodies of all kinds, and knows their content types. */
@@ -76,7 +92,7 @@ async function firstHop(url: string | URL, init: RequestInit): Promise<Hop> {
   return { url: new URL(request.url), method: request.method, headers, body };
 }
 
-function redirectOf(redirect: unknown = "follow"): "follow" | "manual" | "error" {
+function redirectOf(redirect: unknown = "follow"): Redirect {
   if (redirect === "follow" || redirect === "manual" || redirect === "error") return redirect;
   throw new ConfigError(
     "OPTION_INVALID",

@@ -141,6 +141,12 @@ describe("what is shown of a request", () => {
     ["sig", true],
     ["code", true],
     ["x-goog-credential", true],
+    ["PHPSESSID", true],
+    ["X-Shopify-Hmac-Sha256", true],
+    ["X-CSRF", true],
+    ["client_assertion", true],
+    ["pwd", true],
+    ["otp", true],
     ["Idempotency-Key", false],
     ["author", false],
     ["authority", false],
@@ -173,6 +179,47 @@ describe("what an answer repeats", () => {
 
   test("I20: of automatic secrets only those are hidden that cannot be chance", () => {
     expect(redaction.text("abc b a")).toBe("abc b a");
+  });
+
+  const hidden = (text: string, at: string, init: unknown = {}, redact: RedactOptions = {}) =>
+    read(at, init, redact).redaction.text(text);
+
+  test("I20: is hidden as it was sent, also where that is read in two ways", () => {
+    const at = "https://service.example/?token=ab+cd/e%2fg==&sig='quoted'";
+    const text =
+      "ab+cd/e%2fg== ab+cd/e/g== ab%2Bcd%2Fe%2Fg%3D%3D ab cd/e/g== ab+cd%2Fe%2Fg%3D%3D ab+cd\\/e\\/g== 'quoted' %27quoted%27";
+    expect(hidden(text, at)).toBe(Array(8).fill("[redacted]").join(" "));
+  });
+
+  test("I20: is hidden where the user of the URL is the secret, and where basic credentials were given", () => {
+    expect(hidden("no sk_live_1", "https://sk_live_1:@service.example/")).toBe("no [redacted]");
+    const basic = (text: string) => ({ headers: { authorization: `Basic ${btoa(text)}` } });
+    const text = "who is tenant-user, with pass:word?";
+    expect(hidden(text, url, basic("tenant-user:pass:word"))).toBe(
+      "who is [redacted], with [redacted]?",
+    );
+    expect(hidden("lonely-token", url, basic("lonely-token"))).toBe("[redacted]");
+    expect(hidden("*no-base64*", url, { headers: { authorization: "Basic *" } })).toBe(
+      "*no-base64*",
+    );
+    expect(hidden("x opaque-1 y", url, { headers: { authorization: 'Digest a="opaque-1"' } })).toBe(
+      "x [redacted] y",
+    );
+  });
+
+  test("I20: parameters that the user names are hidden in whatever case they are written", () => {
+    expect(hidden("tenant-7", `${url}?Tenant=tenant-7`, {}, { query: ["tenant"] })).toBe(
+      "[redacted]",
+    );
+  });
+
+  test("I20: is hidden in names of data and in numbers", () => {
+    const { redaction } = read(`${url}?code=12345678`, { headers: { "x-api-key": "sk-secret" } });
+    expect(redaction.data({ "sk-secret": "unknown", code: 12345678, n: 1234 })).toEqual({
+      "[redacted]": "unknown",
+      code: "[redacted]",
+      n: 1234,
+    });
   });
 
   test("I20: is hidden in data as deep as errors keep it", () => {

@@ -22,6 +22,14 @@ describe("nextPollAt", () => {
     expect(nextPollAt(times, now)).toBe(expected);
   });
 
+  test.each([
+    ["sooner than the next poll", 12_000, 21_000],
+    ["later than the next poll", 47_500, 47_500],
+    ["beyond the end", 900_000, 101_000],
+  ])("I21: an answer that asks for a pause, %s", (_, notBefore, expected) => {
+    expect(nextPollAt(times, 11_000, notBefore)).toBe(expected);
+  });
+
   test("I21: the next poll is ahead, in phase, at most one and a half intervals away, and ends at the deadline", () => {
     const ms = fc.integer({ min: 100, max: 1_000_000 });
     fc.assert(

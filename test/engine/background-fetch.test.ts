@@ -591,6 +591,27 @@ describeEngine("secrets of backgroundFetch", (world) => {
     expect(text).toContain("E_MINE");
   });
 
+  test.each<[string, string, (io: Io, url: string) => Promise<unknown>]>([
+    [
+      "backgroundFetch",
+      "session.id",
+      (io, url) => io.backgroundFetch("fetch", url, {}, { redact: { paths: ["session.id"] } }),
+    ],
+    [
+      "backgroundFetchResponse",
+      "data.session.id",
+      (io, url) =>
+        io.backgroundFetchResponse("fetch", url, {}, { redact: { paths: ["data.session.id"] } }),
+    ],
+  ])("I20: %s hides the path %s in the error of an unexpected answer, too", async (_, __, call) => {
+    const server = await serve({ status: 409, body: { session: { id: "s-very-secret" }, n: 1 } });
+    const run = await runToEnd(world(), (io) => call(io, server.url));
+    expect(run.error).toMatchObject({
+      message: expect.stringContaining('{"session":{"id":"[redacted]"},"n":1}'),
+      details: { status: 409, body: { session: { id: "[redacted]" }, n: 1 } },
+    });
+  });
+
   test("I20: a user and a password in the URL are sent as basic authorization", async () => {
     const server = await serve({ body: "ok" });
     await runToEnd(world(), (io) =>

@@ -106,6 +106,56 @@ describeEngine("backgroundPoll", (world) => {
     });
   });
 
+  test("I21: an answer's Retry-After puts the next poll off, and those after it are in phase again", async () => {
+    const asking = (value: string): Reply => ({ ...pending, headers: { "retry-after": value } });
+    const { times } = await pollTimes(
+      [asking("25"), asking("3"), { ...asking("12"), status: 429 }, { body: { state: "done" } }],
+      { interval: 10 },
+    );
+    expect(times).toEqual([0, 25_000, 30_000, 42_000]);
+  });
+
+  test("I21: a Retry-After may be a date, and one that is nonsense does not count", async () => {
+    const at = (seconds: number) => new Date(world().clock.now() + seconds * 1_000).toUTCString();
+    const { times } = await pollTimes(
+      [
+        { status: 503, headers: { "retry-after": at(70) } },
+        { status: 503, headers: { "retry-after": "soon" } },
+        { status: 503, headers: { "retry-after": at(-3_600) } },
+        { body: { state: "done" } },
+      ],
+      { interval: 10 },
+    );
+    expect(times).toEqual([0, 70_000, 80_000, 90_000]);
+  });
+
+  test("I21: a Retry-After beyond the end leaves the last poll where it is", async () => {
+    const { run, times } = await pollTimes([{ status: 429, headers: { "retry-after": "3600" } }], {
+      interval: 10,
+      timeout: 25,
+    });
+    expect(times).toEqual([0, 25_000]);
+    expect(run.error).toMatchObject({ code: "WAIT_TIMEOUT" });
+  });
+
+  test("I21: a Retry-After counts after a crash as well", async () => {
+    const server = await serve(
+      { ...pending, headers: { "retry-after": "90" } },
+      {
+        body: { state: "done" },
+      },
+    );
+    const started = await start(world(), (io) => polling(io, server.url));
+    await started.drain();
+    const next = world().client({ jobs: [jobOf((io) => polling(io, server.url))] });
+    world().clock.advance(89);
+    await next.drain();
+    expect(server.received).toHaveLength(1);
+    world().clock.advance(1);
+    await next.drain();
+    expect((await started.read()).output).toEqual({ state: "done" });
+  });
+
   test("I21: a network failure and a slow answer only mean that it goes on", async () => {
     const server = await serve(
       (_, response) => {
@@ -196,6 +246,20 @@ describeEngine("backgroundPoll", (world) => {
     const shown = JSON.stringify([run, message, (cause as Error).message, cause]);
     expect(shown).not.toContain("very-secret");
     expect(shown).toContain("[redacted]");
+  });
+
+  test("I21: hidden paths are hidden in what is told of an answer that does not fit as well", async () => {
+    const server = await serve({ body: { state: "pending", resume: { token: "t-1" }, n: 1 } });
+    const started = await start(world(), (io) =>
+      polling(io, server.url, { redact: { paths: ["resume.token"] }, timeout: 20 }),
+    );
+    await started.drain();
+    const explained = await started.client.explainRun(started.id);
+    expect(explained).toContain('"resume":{"token":"[redacted]"},"n":1');
+    const run = await started.finish();
+    const { message, cause } = run.error as Error;
+    const details = (cause as { details?: unknown }).details;
+    expect(JSON.stringify([run, explained, message, cause, details])).not.toContain("t-1");
   });
 
   test("I21: the loser of a race is disarmed, and its request ended", async () => {

@@ -69,6 +69,11 @@ export abstract class Double {
   }
 }
 
+/** Nothing for a header that is no "Bearer …". */
+export function bearerToken({ headers }: Call): string {
+  return /^Bearer (\S+)$/.exec(headers.authorization ?? "")?.[1] ?? "";
+}
+
 /** Fields of the body that the service does not know, and those that it lacks. */
 export function wrongFields(call: Call, fields: string): string[] {
   const names = fields.match(/\S+/g) ?? [];

@@ -1,4 +1,4 @@
-import { type Answer, type Call, Double, wrongFields } from "./double.js";
+import { type Answer, bearerToken, type Call, Double, wrongFields } from "./double.js";
 
 /** Required fields, and optional ones with a question mark. */
 const routes: Readonly<Record<string, string>> = {
@@ -16,7 +16,7 @@ export class OpenAIDouble extends Double {
   made = 0;
   /** Accounts by their keys. */
   readonly accounts = new Map([["sk-own", "own"]]);
-  readonly #answers = new Map<string, Answer>();
+  readonly #answers = new Map<string, { readonly request: string; readonly answer: Answer }>();
 
   get url(): string {
     return `${this.origin}/v1`;
@@ -30,7 +30,7 @@ export class OpenAIDouble extends Double {
     const fields = routes[call.route];
     if (fields === undefined)
       return refusal(404, `Unknown request URL: ${call.route}.`, "unknown_url");
-    const account = this.accounts.get(call.headers.authorization?.replace("Bearer ", "") ?? "");
+    const account = this.accounts.get(bearerToken(call));
     if (account === undefined)
       return refusal(401, "Incorrect API key provided.", "invalid_api_key");
     const wrong = wrongFields(call, fields);
@@ -39,8 +39,12 @@ export class OpenAIDouble extends Double {
       return { body: { object: "list", data: [{ id: "gpt-test", object: "model" }] } };
     const key = call.headers["idempotency-key"];
     if (typeof key !== "string") return refusal(400, "No Idempotency-Key.", "no_idempotency_key");
-    const answer = this.#answers.get(key) ?? this.#make(call, account);
-    this.#answers.set(key, answer);
+    const request = JSON.stringify([account, call.route, call.body]);
+    const earlier = this.#answers.get(key);
+    if (earlier !== undefined && earlier.request !== request)
+      return refusal(409, "The key is that of another request.", "idempotency_key_in_use");
+    const answer = earlier?.answer ?? this.#make(call, account);
+    this.#answers.set(key, { request, answer });
     return answer;
   }
 

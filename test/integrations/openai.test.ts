@@ -116,6 +116,10 @@ describeEngine("pawl/integrations/openai", (world) => {
     ["an answer 409", refusal(409, "Locked.", "conflict")],
     ["an answer 429 without headers", tooMany],
     ["an answer 503", refusal(503, "Overloaded.", "overloaded")],
+    [
+      "an answer 400 that says so",
+      { ...refusal(400, "Later.", "later"), headers: { "x-should-retry": "true" } },
+    ],
     ["a connection that breaks", "hang up"],
   ])("N4: %s is tried again with the same key", async (_what, trouble) => {
     const service = await serve();
@@ -144,6 +148,13 @@ describeEngine("pawl/integrations/openai", (world) => {
       [refusal(400, "Too long.", "context_length_exceeded")],
       "BadRequestError",
       "context_length_exceeded",
+    ],
+    [
+      "an answer 503 that says so",
+      "sk-own",
+      [{ ...refusal(503, "Down.", "down"), headers: { "x-should-retry": "false" } }],
+      "InternalServerError",
+      "down",
     ],
   ])("N4: %s is not tried again", async (_what, apiKey, troubles, name, code) => {
     const service = await serve();

@@ -1,4 +1,4 @@
-import { type Answer, type Call, Double, wrongFields } from "./double.js";
+import { type Answer, bearerToken, type Call, Double, wrongFields } from "./double.js";
 
 /** Required fields, and optional ones with a question mark. */
 const methods: Readonly<Record<string, string>> = {
@@ -35,7 +35,7 @@ export class SlackDouble extends Double {
     if (fields === undefined) return refused("unknown_method");
     const { authorization } = call.headers;
     if (authorization === undefined) return refused("not_authed");
-    const team = this.teams.get(authorization.replace("Bearer ", ""));
+    const team = this.teams.get(bearerToken(call));
     if (team === undefined) return refused("invalid_auth");
     if (wrongFields(call, fields).length > 0) return refused("invalid_arguments");
     const { channel, text } = call.body;

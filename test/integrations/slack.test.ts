@@ -109,9 +109,33 @@ describeEngine("pawl/integrations/slack", (world) => {
     });
   });
 
+  test.each([400, 403, 404])("N4: an answer %i is not tried again", async (status) => {
+    const service = await serve();
+    service.troubles.push({ status, body: "no" });
+    const started = await startWith(world(), own(service), (io) =>
+      io.slack.chat.postMessage("hello", hello),
+    );
+    const run = await started.finish();
+    expect(service.calls).toHaveLength(1);
+    expect(run).toMatchObject({ status: "FAILED", error: { code: "slack_webapi_http_error" } });
+  });
+
+  test("N4: a server that is down and says until when is asked again then", async () => {
+    const service = await serve();
+    service.troubles.push({ status: 503, headers: { "Retry-After": "40" }, body: "down" });
+    const started = await startWith(world(), own(service), (io) =>
+      io.slack.chat.postMessage("hello", hello),
+    );
+    const parked = await started.drain();
+    expect(parked.availableAt?.getTime()).toBe(world().clock.now() + 40_000);
+    expect((await started.finish()).status).toBe("COMPLETED");
+  });
+
   test.each([
     ["an answer 503", { status: 503, body: "down" }],
+    ["an answer 408", { status: 408, body: "slow" }],
     ["an internal error of Slack", { body: { ok: false, error: "internal_error" } }],
+    ["a limit of messages", { body: { ok: false, error: "rate_limited" } }],
     ["a connection that breaks", "hang up" as const],
     ["a rate limit without a time", { status: 429, body: {} }],
   ])("N4: %s is tried again after a pause", async (_what, trouble) => {
@@ -124,6 +148,8 @@ describeEngine("pawl/integrations/slack", (world) => {
     const run = await started.finish();
     expect(run.status).toBe("COMPLETED");
     expect(run.tasks?.[0]?.attempts).toHaveLength(3);
+    // The SDK tries nothing again by itself.
+    expect(service.calls).toHaveLength(3);
   });
 
   test("N2: a crash between a message and its record posts it again, since Slack knows no idempotency key", async () => {

@@ -12,6 +12,7 @@ import { createClient, type FetchFunction, invokeTrigger } from "pawl";
 import { memory } from "pawl/memory";
 import { type ResolvedAddress, safeFetch } from "pawl/safe-fetch";
 import { describe, expect, test } from "vitest";
+import { gate } from "../engine/drive.js";
 import { servers } from "../engine/scripted-server.js";
 import { codeOf, thrownCode } from "../engine/support.js";
 
@@ -195,13 +196,95 @@ describe("safeFetch", () => {
     server.close();
   });
 
-  test("what is no HTTP is an error", async () => {
-    const raw = createServer((socket) => socket.end("hello\r\n"));
-    raw.listen(0, "127.0.0.1");
+  /** What becomes of these bytes as an answer, after which the server does not hang up. */
+  async function answeredWith(...lines: string[]): Promise<unknown> {
+    const raw = createServer((socket) => {
+      socket.on("error", () => {});
+      socket.once("data", () => socket.write(`${lines.join("\r\n")}\r\n`));
+      socket.once("close", hungUp.open);
+    }).listen(0, "127.0.0.1");
+    const hungUp = gate();
     await once(raw, "listening");
     const { port } = raw.address() as AddressInfo;
-    await expect(guarded().fetch(`http://site.good:${port}/`)).rejects.toThrow(/Parse Error/);
+    const outcome = await guarded()
+      .fetch(`http://site.good:${port}/`)
+      .then(
+        ({ status }) => status,
+        (error: Error) => error,
+      );
+    await hungUp.opened;
     raw.close();
+    return outcome;
+  }
+
+  test.each([
+    ["what is no HTTP", ["hello"], /Parse Error/],
+    [
+      "a switch to another protocol",
+      ["HTTP/1.1 101 Switching Protocols", "upgrade: x", "connection: upgrade", ""],
+      /answered with status 101, which ends no request/,
+    ],
+    [
+      "a status that there is not",
+      ["HTTP/1.1 999 Odd", "content-length: 9", ""],
+      /answered with status 999/,
+    ],
+    [
+      "a redirect to nowhere",
+      ["HTTP/1.1 302 Found", "location: http://[", "content-length: 9", ""],
+      /Invalid URL/,
+    ],
+    [
+      "a status text with a control character",
+      ["HTTP/1.1 200 \u0001", "content-length: 9", ""],
+      /statusText/,
+    ],
+  ])("%s is an error, and the connection is closed", async (_, lines, message) => {
+    expect(await answeredWith(...lines)).toMatchObject({ message: expect.stringMatching(message) });
+  });
+
+  test("an answer that breaks off is an error", async () => {
+    const half = gzipSync("x".repeat(1_000)).subarray(0, 20);
+    const server = await serve(
+      (_, response) => {
+        response.writeHead(200, { "content-length": "9" });
+        response.write("half", () => response.destroy());
+        return undefined;
+      },
+      { headers: { "content-encoding": "gzip" }, body: half },
+      { headers: { "content-encoding": "gzip", "content-length": "0" } },
+    );
+    const { fetch } = guarded();
+    const url = `http://site.good:${server.port}/`;
+    await expect((await fetch(url)).text()).rejects.toThrow(/aborted/);
+    await expect((await fetch(url)).text()).rejects.toThrow(/unexpected end of file/);
+    expect(await (await fetch(url)).text()).toBe("");
+  });
+
+  test("S17: a small answer that unpacks to a huge one is unpacked as far as it is read", async () => {
+    const closed = gate();
+    const server = await serve((_, response) => {
+      response.on("close", closed.open);
+      response.writeHead(200, { "content-encoding": "gzip", "content-type": "text/plain" });
+      response.write(gzipSync(Buffer.alloc(100_000_000)));
+      return undefined;
+    });
+    const client = createClient({
+      storage: memory(),
+      fetch: guarded().fetch,
+      caps: { taskOutputBytes: 10_000 },
+    });
+    const job = client.defineJob({
+      id: "job",
+      trigger: invokeTrigger(),
+      run: (_, io) => io.backgroundFetch("fetch", `http://site.good:${server.port}/`),
+    });
+    client.on("runFailed", () => {});
+    const { id } = await client.invoke(job, {});
+    await client.drain();
+    await closed.opened;
+    expect((await client.getRun(id))?.error).toMatchObject({ code: "VALUE_TOO_LARGE" });
+    await client.stop();
   });
 
   test("refuses options that it does not know", () => {

@@ -12,6 +12,7 @@ import {
   type NoAnswer,
   type Verdict,
 } from "../../core/fetch-rules.js";
+import { withoutPaths } from "../../core/hidden-paths.js";
 import type { BackgroundFetchOptions, FetchInit } from "../../core/http.js";
 import type { OnErrorResult, Task } from "../../core/io.js";
 import type { Key } from "../../core/key.js";
@@ -118,8 +119,12 @@ class Fetching {
   }
 
   #unexpected(answer: Answer, verdict: Verdict, task: Task): Error {
-    const { redaction } = this.#plan.request;
-    return unexpectedAnswer(redaction, answer, this.#what(task), adviceOf(verdict));
+    const { kind, hiddenPaths, request } = this.#plan;
+    const shown =
+      kind === "backgroundFetch"
+        ? { ...answer, data: withoutPaths(answer.data, hiddenPaths) }
+        : withoutPaths(answer, hiddenPaths);
+    return unexpectedAnswer(request.redaction, shown, this.#what(task), adviceOf(verdict));
   }
 }
 

@@ -1,10 +1,12 @@
 import { isPawlError, WaitTimeoutError } from "../../core/errors.js";
 import type { Answer } from "../../core/fetch-rules.js";
+import { withoutPaths } from "../../core/hidden-paths.js";
 import type { BackgroundPollOptions } from "../../core/http.js";
 import type { OnErrorResult, Task } from "../../core/io.js";
 import type { Key } from "../../core/key.js";
 import { type PollPlan, planPoll } from "../../core/poll-plan.js";
 import { nextPollAt, type PollTimes } from "../../core/poll-times.js";
+import { retryAfter } from "../../core/rate-limit.js";
 import type { TaskRecord } from "../../core/storage.js";
 import { decodeTaskData, encodeTaskData } from "../../core/task-data.js";
 import { sendOnce } from "../http-try.js";
@@ -83,8 +85,9 @@ class Polling {
   async poll(task: Task): Promise<unknown> {
     this.#nextAt = undefined;
     let miss: Error;
+    let answer: Answer | undefined;
     try {
-      const answer = await this.#send(task);
+      answer = await this.#send(task);
       if (this.#plan.fits(answer)) return answer.data;
       miss = this.#unexpected(answer, task);
     } catch (error) {
@@ -92,9 +95,14 @@ class Polling {
       // The rest will not be another at the next poll.
       if (!isPawlError(error, "FETCH_FAILED") && !isPawlError(error, "TASK_TIMEOUT")) throw error;
     }
-    const { engine } = this.#op.scope.execution;
-    this.#nextAt = nextPollAt(this.#times, engine.storeClock.now());
+    this.#nextAt = this.#nextAfter(answer);
     throw this.#nextAt === undefined ? this.#timeout(miss, task) : withoutStack(miss);
+  }
+
+  #nextAfter(answer: Answer | undefined): number | undefined {
+    const now = this.#op.scope.execution.engine.storeClock.now();
+    const asked = retryAfter(answer?.headers ?? {}, new Date(now));
+    return nextPollAt(this.#times, now, asked?.getTime());
   }
 
   #send(task: Task): Promise<Answer> {
@@ -118,9 +126,10 @@ class Polling {
   }
 
   #unexpected(answer: Answer, task: Task): Error {
-    const { redaction } = this.#plan.request;
+    const { request, hiddenPaths = [] } = this.#plan;
+    const shown = { ...answer, data: withoutPaths(answer.data, hiddenPaths) };
     const text = "It does not meet responseFilter.";
-    return unexpectedAnswer(redaction, answer, this.#what(task), text);
+    return unexpectedAnswer(request.redaction, shown, this.#what(task), text);
   }
 
   #timeout(miss: Error, { attempt }: Task): WaitTimeoutError {

@@ -79,7 +79,10 @@ const onError: OnError = (error, _task, _io, now) => {
   return retryAfterReset(error.headers, limits, now);
 };
 
-function isTransient({ status = 0, code }: APIError): boolean {
+function isTransient({ status = 0, code, headers }: APIError): boolean {
+  // The service knows best, and the SDK would obey it as well.
+  const advice = headers?.get("x-should-retry");
+  if (advice === "true" || advice === "false") return advice === "true";
   if (status === 429) return code !== "insufficient_quota";
   return status === 408 || status === 409 || status >= 500;
 }

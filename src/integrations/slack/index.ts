@@ -7,6 +7,7 @@ import {
   type ReactionsAddArguments,
   type UsersInfoArguments,
   type UsersLookupByEmailArguments,
+  WebAPIHTTPError,
   WebAPIPlatformError,
   WebAPIRateLimitedError,
   WebClient,
@@ -63,15 +64,32 @@ const tasks = {
 export type Slack = IntegrationClient<WebClient, typeof tasks>;
 
 /** What Slack says of itself, and not of the call. */
-const transient = ["internal_error", "service_unavailable", "ratelimited"];
+const transient = [
+  "internal_error",
+  "fatal_error",
+  "service_unavailable",
+  "request_timeout",
+  "team_added_to_org",
+  "ratelimited",
+  "rate_limited",
+];
 
 const onError: OnError = (error, _task, _io, now) => {
   if (error instanceof WebAPIRateLimitedError)
     return retryAfterReset({ "retry-after": String(error.retryAfter) }, [], now);
+  if (error instanceof WebAPIHTTPError)
+    return isFinal(error.statusCode)
+      ? { skipRetrying: true }
+      : retryAfterReset(error.headers, [], now);
   if (error instanceof WebAPIPlatformError && !transient.includes(error.data.error))
     return { skipRetrying: true };
   return undefined;
 };
+
+/** Slack itself refuses with 200; these are from what stands before it, such as a proxy. */
+function isFinal(status: number): boolean {
+  return status >= 400 && status < 500 && status !== 408;
+}
 
 /**
  * Slack's Web API, by the official `@slack/web-api`, as tasks. A rate limit parks the run until it

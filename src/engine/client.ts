@@ -105,7 +105,12 @@ export class Client extends ClientRuns {
     this.#life.engine.auth.define(integration, resolver);
   }
 
-  /** Lets the runs go on that wait for this connection: those of the account, or those without one. */
+  /**
+   * Lets the runs go on that wait for this connection: those of the account, or those without one.
+   * They are woken a page at a time, so a process that dies meanwhile leaves some, which look by
+   * themselves within five minutes. Called again, it wakes just those; called in a task of a job, it
+   * is repeated after a crash. `woken` tells how many this call woke.
+   */
   async connectionReady(
     integration: Integration | string,
     options: { readonly accountId?: string } = {},

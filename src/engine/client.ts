@@ -100,6 +100,7 @@ export class Client extends ClientRuns {
    *   const token = await db.slackToken(context.account?.id);
    *   return token === undefined ? notConnected : { type: "oauth2", accessToken: token };
    * });
+   * @throws ConfigError OPTION_INVALID, AUTH_RESOLVER_DUPLICATE
    */
   defineAuthResolver(integration: Integration | string, resolver: AuthResolver): void {
     this.#life.engine.auth.define(integration, resolver);

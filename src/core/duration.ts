@@ -136,9 +136,17 @@ export function waitUntilMs(when: Duration | Date, now: number, what: string): n
       throw new ConfigError("OPTION_INVALID", `${what} is an invalid Date; pass a valid one.`);
     return instant;
   }
-  const instant = now + durationMs(when, what);
+  return instantAfter(when, now, what);
+}
+
+/**
+ * The instant that comes a duration after `now`.
+ * @throws ConfigError `OPTION_INVALID` as `durationMs` does, or if no Date can hold the instant
+ */
+export function instantAfter(duration: Duration, now: number, what: string): number {
+  const instant = now + durationMs(duration, what);
   if (instant > maxInstantMs)
-    throw invalidDuration(when, what, "it ends later than a date can; pass a shorter one");
+    throw invalidDuration(duration, what, "it ends later than a date can; pass a shorter one");
   return instant;
 }
 

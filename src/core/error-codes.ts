@@ -19,6 +19,10 @@ export const errorCodes = {
     concern: "config",
     help: "Two jobs of one client share an id; rename one, or pass `reload: true` to createClient when a hot reload defines them again.",
   },
+  AUTH_RESOLVER_DUPLICATE: {
+    concern: "config",
+    help: "A client got two auth resolvers for one integration; define one, which may look at `context` and the integration, or pass `reload: true` to createClient when a hot reload defines it again.",
+  },
   JOB_NOT_ATTACHED: {
     concern: "config",
     help: "job.invoke was called on a job that no client in this process has; pass it to createClient({ jobs }) or client.attach(job).",

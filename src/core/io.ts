@@ -98,9 +98,11 @@ export type Storable<T> = unknown extends T
 export interface InvokeOptions {
   /** Scoped to the job: a second invoke with it gets the first run. */
   readonly idempotencyKey?: string;
-  /** After it the key starts a new run. Default: never. */
+  /** After it the key starts a new run. Default: never. Only together with `idempotencyKey`. */
   readonly idempotencyKeyTTL?: Duration;
+  /** Not before it is over. */
   readonly delay?: Duration;
+  /** Not before this instant. Not together with `delay`. */
   readonly runAt?: Date;
   /** Greater goes first; -1000 to 1000, default 0. */
   readonly priority?: number;

@@ -12,6 +12,13 @@ export class AuthResolvers {
   define(integration: Integration | string, resolver: AuthResolver): void {
     const id = integrationId(integration, "defineAuthResolver");
     assertFunction(resolver, `the auth resolver of integration "${id}"`);
+    if (this.#resolvers.has(id)) {
+      throw new ConfigError(
+        "AUTH_RESOLVER_DUPLICATE",
+        `This client has an auth resolver for integration "${id}" already. Define one for each integration, which tells accounts apart by its context; if a module is evaluated again by hot reload, use createClient({ id, reload: true }).`,
+        { details: { integrationId: id } },
+      );
+    }
     this.#resolvers.set(id, resolver);
   }
 

@@ -100,12 +100,18 @@ export class Client extends ClientRuns {
    *   const token = await db.slackToken(context.account?.id);
    *   return token === undefined ? notConnected : { type: "oauth2", accessToken: token };
    * });
+   * @throws ConfigError OPTION_INVALID, AUTH_RESOLVER_DUPLICATE
    */
   defineAuthResolver(integration: Integration | string, resolver: AuthResolver): void {
     this.#life.engine.auth.define(integration, resolver);
   }
 
-  /** Lets the runs go on that wait for this connection: those of the account, or those without one. */
+  /**
+   * Lets the runs go on that wait for this connection: those of the account, or those without one.
+   * They are woken a page at a time, so a process that dies meanwhile leaves some, which look by
+   * themselves within five minutes. Called again, it wakes just those; called in a task of a job, it
+   * is repeated after a crash. `woken` tells how many this call woke.
+   */
   async connectionReady(
     integration: Integration | string,
     options: { readonly accountId?: string } = {},

@@ -27,6 +27,8 @@ export interface MissingConnection {
 const ASKED_AGAIN_MS = 300_000;
 
 const MOST_TRIES = 100;
+/** What is read, and woken, at a time. */
+const PAGE = 200;
 
 /**
  * Asks for the credentials of all integrations side by side, before `run` is
@@ -146,17 +148,23 @@ export async function lookAgain(
   }
 }
 
-async function wake(engine: Engine, runId: string): Promise<void> {
-  await engine.queue.submit({
+/** False: it goes on already, or is over. */
+async function wake(engine: Engine, runId: string): Promise<boolean> {
+  const { result } = await engine.queue.submit({
     runId,
     writeId: engine.writeIds.next(),
     guard: { statuses: ["WAITING_ON_CONNECTIONS"] },
     run: { status: "WAITING_ON_CONNECTIONS" },
     release: { wakeAt: engine.storeClock.now(), wakeSignals: 1 },
   });
+  return result === "ok";
 }
 
-/** Wakes the runs that wait for this connection of this account. Answers how many. */
+/**
+ * Wakes the runs that wait for this connection of this account, a page at a
+ * time, and answers how many. A run that was woken is due, and so no longer listed
+ * as one that waits: repeated after a crash, it wakes the rest.
+ */
 export async function connectionReady(
   engine: Engine,
   id: string,
@@ -168,18 +176,20 @@ export async function connectionReady(
   do {
     const page = await engine.rawStorage.listRuns({
       statuses: ["WAITING_ON_CONNECTIONS"],
-      limit: 200,
+      limit: PAGE,
       ...(cursor === undefined ? undefined : { cursor }),
     });
-    for (const run of page.runs) {
-      const { connections = [] } = flowStateOf(run);
-      if (!connections.includes(id) || decodeMeta(run.meta).accountId !== accountId) continue;
-      await wake(engine, run.id);
-      woken++;
-    }
+    const waiting = page.runs.filter((run) => waitsFor(run, id, accountId));
+    const answers = await Promise.all(waiting.map((run) => wake(engine, run.id)));
+    woken += answers.filter(Boolean).length;
     cursor = page.nextCursor;
   } while (cursor !== undefined);
   return woken;
+}
+
+function waitsFor(run: RunRecord, id: string, accountId: string | undefined): boolean {
+  const { connections = [] } = flowStateOf(run);
+  return connections.includes(id) && decodeMeta(run.meta).accountId === accountId;
 }
 
 async function bump(engine: Engine, key: string): Promise<void> {

@@ -1,4 +1,4 @@
-import { durationMs, instantOf } from "../core/duration.js";
+import { instantAfter, instantOf } from "../core/duration.js";
 import { ConfigError, PayloadError } from "../core/errors.js";
 import { DEFAULT_SOURCE, nameOf, type SendEvent, type SendEventOptions } from "../core/event.js";
 import { eventTopics } from "../core/event-topic.js";
@@ -113,8 +113,8 @@ function deliveryTime(
       "sendEvent got both deliverAt and deliverAfter; pass one of them.",
     );
   if (deliverAfter !== undefined) {
-    const delayMs = durationMs(deliverAfter, "deliverAfter of sendEvent");
-    return delayMs === 0 ? undefined : now + delayMs;
+    const at = instantAfter(deliverAfter, now, "deliverAfter of sendEvent");
+    return at === now ? undefined : at;
   }
   if (deliverAt === undefined) return undefined;
   const at = instantOf(deliverAt);

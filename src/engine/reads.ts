@@ -1,3 +1,4 @@
+import { instantOf } from "../core/duration.js";
 import { ConfigError } from "../core/errors.js";
 import { assertInteger, assertOptions, describe } from "../core/options.js";
 import type { Run } from "../core/run.js";
@@ -92,15 +93,15 @@ function queryOf(filter: RunFilter): RunQuery {
     ...(tag === undefined ? undefined : { tag }),
     ...(eventId === undefined ? undefined : { eventId }),
     ...(parentId === undefined ? undefined : { parentId }),
-    ...(from === undefined ? undefined : { createdFrom: instantOf(from, "from") }),
-    ...(to === undefined ? undefined : { createdTo: instantOf(to, "to") }),
+    ...(from === undefined ? undefined : { createdFrom: boundOf(from, "from") }),
+    ...(to === undefined ? undefined : { createdTo: boundOf(to, "to") }),
     ...(cursor === undefined ? undefined : { cursor }),
   };
 }
 
-function instantOf(date: Date, name: string): number {
-  const instant = new Date(date).getTime();
-  if (!Number.isNaN(instant)) return instant;
+function boundOf(date: Date, name: string): number {
+  const instant = instantOf(date);
+  if (instant !== undefined) return instant;
   throw new ConfigError(
     "OPTION_INVALID",
     `${name} of getRuns must be a valid Date, got ${describe(date)}.`,

@@ -1,11 +1,10 @@
 import { fingerprintOf } from "../core/derived-id.js";
-import { durationMs } from "../core/duration.js";
 import { ConfigError, PayloadError, RunError, StorageError } from "../core/errors.js";
 import type { InvokeOptions } from "../core/io.js";
 import type { AnyJob } from "../core/job.js";
 import { assertPriority } from "../core/job-options.js";
 import { assertText } from "../core/key.js";
-import { assertOptions, describe } from "../core/options.js";
+import { assertBoolean, assertOptions, describe } from "../core/options.js";
 import type { CreatedRun, CreateResult, NewRun, ValueWrite } from "../core/storage.js";
 import {
   type Admission,
@@ -16,9 +15,10 @@ import {
 } from "./admission.js";
 import { encodeValue } from "./encode.js";
 import type { Engine } from "./engine.js";
+import { invokeTimes, keyExpiry } from "./invoke-times.js";
 import { encodeMeta, type RunMeta } from "./run-meta.js";
 
-const optionNames = [
+export const invokeOptionNames = [
   "idempotencyKey",
   "idempotencyKeyTTL",
   "delay",
@@ -48,7 +48,7 @@ export async function newInvokedRun(
   options: InvokeOptions,
   identity: RunIdentity,
 ): Promise<NewRun> {
-  assertOptions(options, optionNames, "invoke");
+  assertOptions(options, invokeOptionNames, "invoke");
   // Nearly always all of this is at hand: an `await` of what is no promise would still cost a turn.
   const job = knownJob(engine, target) ?? (await registeredJob(engine, target));
   const now = engine.storeClock.now();
@@ -57,7 +57,9 @@ export async function newInvokedRun(
   const admitting =
     job.definition === undefined ? notAdmitted : admitInvoke(engine, job.definition, text);
   const admission = admitting instanceof Promise ? await admitting : admitting;
-  const { wakeAt, deadlineAt } = scheduleOf(options, now);
+  if (options.priority !== undefined) assertPriority(options.priority, "invoke");
+  if (options.isTest !== undefined) assertBoolean(options.isTest, "isTest of invoke");
+  const { wakeAt, deadlineAt } = invokeTimes(options, now);
   const key = idempotency(options, text, now);
   return {
     id: identity.id,
@@ -184,24 +186,6 @@ export function payloadInvalid(jobId: string, issues: PayloadError["issues"]): P
   );
 }
 
-function scheduleOf(
-  options: InvokeOptions,
-  now: number,
-): { wakeAt: number; deadlineAt: number | null } {
-  if (options.priority !== undefined) assertPriority(options.priority, "invoke");
-  let wakeAt = now;
-  if (options.runAt !== undefined) {
-    wakeAt = new Date(options.runAt).getTime();
-    if (Number.isNaN(wakeAt))
-      throw new ConfigError("OPTION_INVALID", "runAt of invoke is an invalid Date.");
-  } else if (options.delay !== undefined) {
-    wakeAt = now + durationMs(options.delay, "delay of invoke");
-  }
-  const deadlineAt =
-    options.ttl === undefined ? null : now + durationMs(options.ttl, "ttl of invoke");
-  return { wakeAt: Math.max(now, wakeAt), deadlineAt };
-}
-
 function hasMeta({ accountId, context, ttl }: InvokeOptions): boolean {
   return accountId !== undefined || context !== undefined || ttl !== undefined;
 }
@@ -227,17 +211,11 @@ type Idempotency = Pick<NewRun, "idempotencyKey" | "idempotencyExpiresAt" | "fin
 const noKey: Idempotency = { idempotencyKey: null, idempotencyExpiresAt: null, fingerprint: null };
 
 function idempotency(options: InvokeOptions, payload: string, now: number): Idempotency {
-  const { idempotencyKey, idempotencyKeyTTL } = options;
+  const { idempotencyKey } = options;
+  const idempotencyExpiresAt = keyExpiry(options, now);
   if (idempotencyKey === undefined) return noKey;
   assertText(idempotencyKey, "idempotencyKey", { maxBytes: 512 });
-  return {
-    idempotencyKey,
-    idempotencyExpiresAt:
-      idempotencyKeyTTL === undefined
-        ? null
-        : now + durationMs(idempotencyKeyTTL, "idempotencyKeyTTL"),
-    fingerprint: fingerprintOf(payload),
-  };
+  return { idempotencyKey, idempotencyExpiresAt, fingerprint: fingerprintOf(payload) };
 }
 
 /** Creates a run by itself, or finds the one that has its idempotency key. */

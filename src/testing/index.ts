@@ -2,6 +2,7 @@
 
 // Time that tests own, and clients that live in it
 export { FakeClock, fakeClock } from "./fake-clock.js";
+export type { TestAuth } from "./test-auth.js";
 export {
   type TestEvent,
   type TestJobOptions,

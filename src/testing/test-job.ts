@@ -6,6 +6,7 @@ import { assertOptions } from "../core/options.js";
 import type { Run, TaskView } from "../core/run.js";
 import type { FinalStatus } from "../core/run-status.js";
 import type { Mocks } from "./mocks.js";
+import type { TestAuth } from "./test-auth.js";
 import { TestRun } from "./test-run.js";
 import type { CrashPoint } from "./with-crash.js";
 
@@ -28,6 +29,12 @@ export interface TestJobOptions<Input = unknown> {
    * `invokeAndWait` (the child's output) and `sendEvent`.
    */
   readonly mocks?: Mocks;
+  /**
+   * Credentials, by id of the integration: what an auth resolver gives, or the
+   * resolver itself, which is asked as that of `client.defineAuthResolver` is.
+   * Hosted integrations need some, also if all of their tasks are mocked.
+   */
+  readonly auth?: TestAuth;
   readonly events?: readonly TestEvent[];
   /** Other jobs that take part: children, and jobs that hear its events. */
   readonly jobs?: readonly AnyJob[];
@@ -100,4 +107,14 @@ export async function testJob<Input, Payload, Output>(
   }
 }
 
-const optionNames = ["payload", "invoke", "mocks", "events", "jobs", "replay", "crash", "start"];
+const optionNames = [
+  "payload",
+  "invoke",
+  "mocks",
+  "auth",
+  "events",
+  "jobs",
+  "replay",
+  "crash",
+  "start",
+];

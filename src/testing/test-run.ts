@@ -7,6 +7,7 @@ import type { FinalStatus } from "../core/run-status.js";
 import type { RunWrite } from "../core/storage.js";
 import type { Client } from "../engine/client.js";
 import { withMocks } from "./mocks.js";
+import { assertAuth, defineAuth, type TestAuth } from "./test-auth.js";
 import type { TestJobOptions, TestLogLine, TestResult } from "./test-job.js";
 import type { TestProcess } from "./test-process.js";
 import { TestWorld } from "./test-world.js";
@@ -32,6 +33,7 @@ export class TestRun extends TestWorld {
     this.#options = options;
     this.#jobId = job.id;
     this.#jobs = [withMocks(job, options.mocks ?? {}), ...(options.jobs ?? [])];
+    assertAuth(this.#auth, this.#jobs);
     this.#events = (options.events ?? []).map(({ after = 0, ...event }) => ({
       at: this.clock.now() + durationMs(after, "after of an event"),
       event,
@@ -52,6 +54,11 @@ export class TestRun extends TestWorld {
     }
   }
 
+  get #auth(): TestAuth {
+    const { auth = {} } = this.#options;
+    return auth;
+  }
+
   get #client(): Client {
     return this.#process.client;
   }
@@ -61,6 +68,7 @@ export class TestRun extends TestWorld {
     const process = this.process({ jobs: this.#jobs, maxParked: this.#replays ? 0 : 1_000 }, (w) =>
       this.#crashAt(w),
     );
+    defineAuth(process.client, this.#auth);
     // How it ends is a result here, not news for stderr.
     process.client.on("runFailed", () => {});
     process.client.on("runBlocked", () => {});

@@ -13,6 +13,8 @@ describeEngine("what cannot be meant is refused by code", (world) => {
     ["deliverAt that is no Date", { deliverAt: "tomorrow" }],
     ["an invalid deliverAt", { deliverAt: new Date("x") }],
     ["deliverAfter null", { deliverAfter: null }],
+    ["deliverAfter beyond the last date", { deliverAfter: 8.64e12 }],
+    ["an account that is null", { accountId: null }],
   ])("an event with %s", async (_what, options) => {
     const client = world().client();
     const event = { name: "e", id: "e" };

@@ -9,7 +9,7 @@ import {
   task,
 } from "pawl";
 import { expect, test } from "vitest";
-import { gate, turns } from "./drive.js";
+import { gate, Machine, turns } from "./drive.js";
 import { passingTime, until } from "./support.js";
 import { describeEngine, type World } from "./world.js";
 
@@ -167,6 +167,53 @@ describeEngine("credentials before run", (world) => {
     await client.connectionReady(api);
     await client.drain();
     expect((await client.getRun(run))?.output).toEqual([true, "t"]);
+  });
+
+  test("R3: connectionReady that died half-way is called again, and wakes the rest", async () => {
+    const many = 450;
+    let isConnected = false;
+    const client = clientWith(world(), (io) => io.api.who("k", undefined));
+    client.defineAuthResolver(api, () => (isConnected ? auth : notConnected));
+    const invoked = Array.from({ length: many }, () => client.invoke("j", {}));
+    await Promise.all(invoked);
+    await client.drain();
+    isConnected = true;
+    const app = new Machine(world());
+    app.dieAtCommit(2);
+    void app.client.connectionReady(api);
+    await until(() => app.isFrozen);
+    const { woken } = await client.connectionReady(api);
+    expect(woken).toBeGreaterThan(0);
+    expect(woken).toBeLessThan(many);
+    expect(await client.connectionReady(api)).toEqual({ woken: 0 });
+    await client.drain();
+    const { runs } = await client.getRuns({ status: "COMPLETED", take: 1_000 });
+    expect(runs).toHaveLength(many);
+  });
+
+  test("R3: connectionReady reads and wakes a page at a time, however many wait", async () => {
+    const client = clientWith(world(), (io) => io.api.who("k", undefined));
+    client.defineAuthResolver(api, () => notConnected);
+    await Promise.all(Array.from({ length: 450 }, () => client.invoke("j", {})));
+    await client.drain();
+    const pages: number[] = [];
+    let commits = 0;
+    let wokenBefore = 0;
+    const storage = world().storage();
+    const commit = storage.commit.bind(storage);
+    const listRuns = storage.listRuns.bind(storage);
+    storage.commit = (writes) => {
+      commits++;
+      wokenBefore += writes.length;
+      return commit(writes);
+    };
+    storage.listRuns = (query) => {
+      pages.push(wokenBefore);
+      return listRuns(query);
+    };
+    expect(await world().client({ storage }).connectionReady(api)).toEqual({ woken: 450 });
+    expect(pages).toEqual([0, 200, 400]);
+    expect(commits).toBeLessThan(45);
   });
 
   test("R3: retryRun lets a run that waits on a connection look again at once", async () => {

@@ -95,6 +95,7 @@ describeEngine("getRuns", (world) => {
     ["a page of none", { take: 0 }, "OPTION_INVALID"],
     ["a page too large", { take: 1001 }, "OPTION_INVALID"],
     ["a date that is none", { from: "yesterday" }, "OPTION_INVALID"],
+    ["a date of null", { to: null }, "OPTION_INVALID"],
     ["an invalid date", { to: new Date("x") }, "OPTION_INVALID"],
     ["a cursor of its own making", { cursor: "5; drop table" }, "STORAGE_INVALID"],
   ] as const)("C4: %s is refused", async ([, filter, code]) => {

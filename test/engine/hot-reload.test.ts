@@ -1,5 +1,12 @@
 import { describe, expect, test, vi } from "vitest";
-import { createClient, defineJob, eventTrigger, invokeTrigger } from "../../src/index.js";
+import {
+  createClient,
+  createIntegration,
+  defineJob,
+  eventTrigger,
+  invokeTrigger,
+  task,
+} from "../../src/index.js";
 import { memory } from "../../src/storage/memory/index.js";
 import { FakeClock } from "../../src/testing/fake-clock.js";
 import { gate, turns } from "./drive.js";
@@ -82,6 +89,31 @@ describeEngine("hot reload", (world) => {
     await second.drain();
     expect(calls).toEqual(["old a", "new b"]);
     expect((await second.getRun(handle))?.status).toBe("COMPLETED");
+  });
+
+  test("a module with an auth resolver that is evaluated twice asks the new one", async () => {
+    const api = createIntegration({
+      id: "api",
+      client: (auth) => auth?.accessToken,
+      tasks: { who: task((token: string | undefined, _: undefined) => token) },
+    });
+    const evaluate = (code: string) => {
+      const client = world().client({ id: "connected", reload: true });
+      client.defineAuthResolver(api, () => ({ type: "apiKey", accessToken: code }));
+      client.defineJob({
+        id: "j",
+        trigger: invokeTrigger(),
+        integrations: { api },
+        run: (_payload, io) => io.api.who("k", undefined),
+      });
+      return client;
+    };
+    const first = evaluate("old");
+    const handle = await first.invoke("j", {}, { delay: "1m" });
+    const second = evaluate("new");
+    world().clock.advance("1m");
+    await second.drain();
+    expect((await second.getRun(handle))?.output).toBe("new");
   });
 
   test("many reloads in a row leave the last client, alone and working", async () => {

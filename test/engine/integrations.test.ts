@@ -249,12 +249,15 @@ describeEngine("integrations", (world) => {
     const client = world().client();
     const failed: string[] = [];
     client.on("runFailed", ({ status }) => failed.push(status));
+    const good = { type: "apiKey", token: "t" } as const;
+    let isMended = false;
     client.defineAuthResolver("throws", () => {
+      if (isMended) return good;
       throw new Error("vault is closed");
     });
-    client.defineAuthResolver("nothing", () => undefined);
-    client.defineAuthResolver("wrong", () => ({ type: "apiKey" }) as never);
-    client.defineAuthResolver("fine", () => ({ type: "apiKey", token: "t" }));
+    client.defineAuthResolver("nothing", () => (isMended ? good : undefined));
+    client.defineAuthResolver("wrong", () => (isMended ? good : ({ type: "apiKey" } as never)));
+    client.defineAuthResolver("fine", () => good);
     const heard: string[] = [];
     client.defineJob({
       id: "j",
@@ -290,8 +293,8 @@ describeEngine("integrations", (world) => {
     });
     expect([ran, failed, heard]).toEqual([0, ["UNRESOLVED_AUTH"], ["UNRESOLVED_AUTH"]]);
     expect(await client.explainRun(id)).toContain("io.a: vault is closed");
-    for (const key of ["throws", "nothing", "wrong", "none"])
-      client.defineAuthResolver(key, () => ({ type: "apiKey", token: "t" }));
+    isMended = true;
+    client.defineAuthResolver("none", () => good);
     await client.retryRun(id);
     await client.drain();
     expect((await client.getRun(id))?.status).toBe("COMPLETED");
@@ -388,6 +391,22 @@ describeEngine("integrations", (world) => {
     next.defineJob(job);
     await next.drain();
     expect(await next.getRun(id)).toMatchObject({ status: "COMPLETED", executionCount: 1 });
+  });
+
+  test("N3: a second resolver for an integration is refused, and the first one stays", async () => {
+    const service = new Service();
+    const board = service.integration();
+    const client = world().client();
+    client.defineAuthResolver(board, () => ({ type: "apiKey", token: "first" }));
+    const again = () =>
+      client.defineAuthResolver("board", () => ({ type: "apiKey", token: "second" }));
+    expect(thrownCode(again)).toBe("AUTH_RESOLVER_DUPLICATE");
+    expect(again).toThrow(/"board".*reload: true/);
+    client.defineAuthResolver("another board", () => undefined);
+    client.defineJob(jobWith(board, (io) => io.board.post("p", { text: "x" })));
+    await client.invoke("j", {});
+    await client.drain();
+    expect(service.posts).toMatchObject([{ token: "first" }]);
   });
 
   test("what cannot be is refused where it is written", async () => {

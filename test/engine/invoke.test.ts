@@ -98,14 +98,29 @@ describeEngine("invoke", (world) => {
     ["an unknown option that io has", { timeout: 1 }, "OPTION_UNKNOWN"],
     ["options that are none", 5, "OPTION_INVALID"],
     ["an invalid delay", { delay: "soon" }, "OPTION_INVALID"],
+    ["a delay of null", { delay: null }, "OPTION_INVALID"],
+    ["a delay that ends after the last date", { delay: 8.64e12 }, "OPTION_INVALID"],
     ["an invalid instant", { runAt: new Date("x") }, "OPTION_INVALID"],
+    ["an instant of null", { runAt: null }, "OPTION_INVALID"],
+    ["an instant of true", { runAt: true }, "OPTION_INVALID"],
+    ["an instant that is no Date", { runAt: "2026-01-01" }, "OPTION_INVALID"],
+    ["an instant and a delay", { runAt: new Date(), delay: "1h" }, "OPTION_INVALID"],
+    ["an instant and no delay at all", { runAt: new Date(), delay: 0 }, "OPTION_INVALID"],
+    ["a ttl of null", { ttl: null }, "OPTION_INVALID"],
+    ["a ttl that ends after the last date", { ttl: 8.64e12 }, "OPTION_INVALID"],
+    ["a priority of null", { priority: null }, "OPTION_INVALID"],
+    ["a test flag of null", { isTest: null }, "OPTION_INVALID"],
+    ["a test flag that is a text", { isTest: "no" }, "OPTION_INVALID"],
     ["an invalid ttl", { ttl: Number.NaN }, "OPTION_INVALID"],
     ["a priority out of range", { priority: -1001 }, "OPTION_INVALID"],
     ["a priority that is no whole number", { priority: 0.5 }, "OPTION_INVALID"],
     ["tags that are no list", { tags: "red" }, "OPTION_INVALID"],
+    ["tags of null", { tags: null }, "OPTION_INVALID"],
     ["a tag that is no text", { tags: [5] }, "OPTION_INVALID"],
     ["an empty idempotency key", { idempotencyKey: "" }, "OPTION_INVALID"],
     ["an idempotency key that is too long", { idempotencyKey: "x".repeat(513) }, "OPTION_INVALID"],
+    ["an idempotency key of null", { idempotencyKey: null }, "OPTION_INVALID"],
+    ["a key's ttl without a key", { idempotencyKeyTTL: "1h" }, "OPTION_INVALID"],
     ["a key's ttl that is none", { idempotencyKey: "k", idempotencyKeyTTL: "?" }, "OPTION_INVALID"],
     ["a context that cannot be stored", { context: () => {} }, "VALUE_NOT_SERIALIZABLE"],
     ["an account that is no text", { accountId: 5 }, "OPTION_INVALID"],
@@ -114,6 +129,31 @@ describeEngine("invoke", (world) => {
     const job = client.defineJob({ id: "j", trigger: invokeTrigger(), run: echo });
     expect(await codeOf(client.invoke(job, {}, options as never))).toBe(code);
     expect((await client.getRuns()).runs).toEqual([]);
+  });
+
+  test("T18: what is wrong with the start of an invoke is told with what to do, inside a run as well", async () => {
+    const client = world().client();
+    const job = client.defineJob({ id: "child", trigger: invokeTrigger(), run: echo });
+    const both = { runAt: new Date(), delay: "1h" };
+    await expect(client.invoke(job, {}, both)).rejects.toThrow(/both runAt and delay; pass one/);
+    const none = { runAt: null as never };
+    await expect(client.invoke(job, {}, none)).rejects.toThrow(
+      /runAt .* is null; pass a valid Date/,
+    );
+    const parent = client.defineJob({
+      id: "parent",
+      trigger: invokeTrigger(),
+      run: async (_payload, io) => [
+        await codeOf(io.invoke("both", job, {}, both)),
+        await codeOf(io.invokeAndWait("none", job, {}, none)),
+        await codeOf(io.invokeAndWait("options of null", job, {}, null as never)),
+        await codeOf(io.invokeAndWait("options that are none", job, {}, 5 as never)),
+      ],
+    });
+    const handle = await client.invoke(parent);
+    await client.drain();
+    expect((await client.getRun(handle))?.output).toEqual(Array(4).fill("OPTION_INVALID"));
+    expect((await client.getRuns({ jobId: "child" })).runs).toEqual([]);
   });
 
   test("T23, T30: context, account, test flag, tags and priority arrive in the run", async () => {

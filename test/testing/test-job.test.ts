@@ -1,6 +1,7 @@
 import { describe, expect, test, vi } from "vitest";
 import { z } from "zod";
 import {
+  createIntegration,
   defineEvent,
   defineJob,
   eventTrigger,
@@ -8,7 +9,9 @@ import {
   type Io,
   invokeTrigger,
   NonRetriableError,
+  notConnected,
   retry,
+  task,
 } from "../../src/index.js";
 import { testJob } from "../../src/testing/index.js";
 
@@ -285,6 +288,97 @@ describe("mocks", () => {
       "posted x",
       "mocked",
     ]);
+  });
+});
+
+describe("credentials", () => {
+  const drive = createIntegration({
+    id: "drive",
+    authSource: "HOSTED",
+    client: (auth) => ({ token: auth?.accessToken }),
+    tasks: { whose: task((sdk: { token: string | undefined }, _: undefined) => sdk.token) },
+  });
+  const backup = defineJob({
+    id: "backup",
+    trigger: invoked,
+    integrations: { files: drive },
+    run: async (_payload, io) => [
+      await io.files.whose("first", undefined),
+      await io.files.whose("second", undefined),
+    ],
+  });
+  const apiKey = (accessToken: string) => ({ type: "apiKey", accessToken }) as const;
+
+  test("are what the test gives for the id of the integration", async () => {
+    const { output } = await testJob(backup, { auth: { drive: apiKey("t") } });
+    expect(output).toEqual(["t", "t"]);
+  });
+
+  test("come from a resolver that is asked with the run's context, in each process anew", async () => {
+    const asked: string[] = [];
+    const { output, crashes } = await testJob(backup, {
+      invoke: { accountId: "ada" },
+      replay: "every-task",
+      auth: {
+        drive: ({ account }, { id }) => {
+          asked.push(id);
+          return apiKey(`${account?.id} ${asked.length}`);
+        },
+      },
+    });
+    expect(output).toEqual(["ada 1", "ada 2"]);
+    expect(asked).toHaveLength(crashes + 1);
+  });
+
+  test("are needed by a hosted integration, also if its tasks are mocked", async () => {
+    const mocks = { first: 1, second: 2 };
+    expect(await testJob(backup, { mocks })).toMatchObject({
+      status: "UNRESOLVED_AUTH",
+      error: { code: "AUTH_UNRESOLVED" },
+    });
+    const { output } = await testJob(backup, { mocks, auth: { drive: apiKey("t") } });
+    expect(output).toEqual([1, 2]);
+  });
+
+  test("that are not there yet let the run wait, and are looked for every five minutes", async () => {
+    let looks = 0;
+    const later = () => (++looks === 1 ? notConnected : apiKey("t"));
+    const { run } = await testJob(backup, { auth: { drive: later } });
+    expect(run).toMatchObject({ status: "COMPLETED", output: ["t", "t"] });
+    expect(Number(run.finishedAt) - Number(run.createdAt)).toBe(300_000);
+    await expect(testJob(backup, { auth: { drive: notConnected } })).rejects.toThrow(
+      /waits until drive is connected/,
+    );
+  });
+
+  test("are given to other jobs that take part as well", async () => {
+    const parent = defineJob({
+      id: "parent",
+      trigger: invoked,
+      run: async (_payload, io) => {
+        const child = await io.invokeAndWait("child", backup, undefined);
+        return child.ok && child.output;
+      },
+    });
+    const { output } = await testJob(parent, { jobs: [backup], auth: { drive: apiKey("t") } });
+    expect(output).toEqual(["t", "t"]);
+  });
+
+  test("for an integration that no job has, and what are none, are refused", async () => {
+    for (const [auth, problem] of [
+      [{ files: apiKey("t") }, /"files", which no job of the test has. Their integrations: drive/],
+      [{ drive: "t" }, /gives "t" for integration "drive"/],
+      [{ drive: null }, /gives null/],
+      [{ drive: undefined }, /gives undefined/],
+      [5, /is 5. Pass an object/],
+      [null, /is null/],
+    ] as const) {
+      const testing = testJob(backup, { auth: auth as never });
+      await expect(testing).rejects.toMatchObject({ code: "OPTION_INVALID" });
+      await expect(testing).rejects.toThrow(problem);
+    }
+    const plain = defineJob({ id: "plain", trigger: invoked, run: () => 1 });
+    await expect(testJob(plain, { auth: { drive: apiKey("t") } })).rejects.toThrow(/: none/);
   });
 });
 

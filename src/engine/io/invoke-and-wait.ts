@@ -13,6 +13,7 @@ import { decodeTaskData, encodeTaskData } from "../../core/task-data.js";
 import type { Engine } from "../engine.js";
 import type { Op } from "../op.js";
 import type { Scope } from "../scope.js";
+import { invokeOptionNames } from "../start-runs.js";
 import { isThenable } from "../thenable.js";
 import { failOp, type StartedChild, startChild } from "./invoke.js";
 import { group, inSlots } from "./parallel.js";
@@ -29,15 +30,15 @@ export function invokeAndWaitTask<R>(
   options: InvokeAndWaitOptions = {},
   batch?: object,
 ): Promise<R> {
-  const { timeout, ...invokeOptions } = options;
   const { execution } = scope;
   const { engine } = execution;
   let timeoutMs: number | undefined;
   try {
-    timeoutMs = timeout === undefined ? undefined : durationMs(timeout, "timeout of invokeAndWait");
+    timeoutMs = checkedTimeoutMs(options);
   } catch (error) {
     return rejected(error);
   }
+  const { timeout: _, ...invokeOptions } = options;
   return execution.call<R>(
     scope,
     key,
@@ -62,6 +63,12 @@ export function invokeAndWaitTask<R>(
       });
     },
   );
+}
+
+function checkedTimeoutMs(options: InvokeAndWaitOptions): number | undefined {
+  assertOptions(options, [...invokeOptionNames, "timeout"], "invokeAndWait");
+  const { timeout } = options;
+  return timeout === undefined ? undefined : durationMs(timeout, "timeout of invokeAndWait");
 }
 
 /** Creation, wait and, if nothing else is going on, the park are one commit. */

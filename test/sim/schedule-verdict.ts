@@ -1,5 +1,6 @@
 import { defaultCodec } from "../../src/core/codec.js";
 import type { RunRecord } from "../../src/core/storage.js";
+import { decodeMeta } from "../../src/engine/run-meta.js";
 import { scheduleRunId } from "../../src/engine/schedule-state.js";
 import type { ScheduledPayload } from "../../src/index.js";
 import type { Tick } from "./schedule-watch.js";
@@ -13,7 +14,7 @@ export async function judgeTicks({ monitor }: World, runs: readonly RunRecord[])
   const ofTicks = runs.filter(({ jobId }) => tickingJobs.includes(jobId));
   const started = new Map<string, RunRecord[]>();
   for (const run of ofTicks) {
-    const id = run.eventId?.slice(0, run.eventId.lastIndexOf(":")) ?? "";
+    const id = run.eventId?.slice(run.eventId.indexOf(":") + 1) ?? "";
     started.set(id, [...(started.get(id) ?? []), run]);
   }
   for (const [id, ticks] of monitor.schedules.ticks) {
@@ -59,6 +60,6 @@ async function judgeTick(run: RunRecord, { at, before }: Tick): Promise<void> {
     throw new Violation("G22", `run ${run.id} gave ${textOf(output)} for ${textOf(payload)}`);
 }
 
-function instantOf({ eventId }: RunRecord): number {
-  return Number(eventId?.slice(eventId.lastIndexOf(":") + 1));
+function instantOf({ meta }: RunRecord): number {
+  return decodeMeta(meta).eventTimestamp ?? 0;
 }

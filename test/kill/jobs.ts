@@ -9,7 +9,10 @@ interface Mark {
 }
 
 /** The job of the n-th run that is asked for. */
-const jobIds = ["chain", "fan", "alone", "family", "token", "fan", "counting", "pooled"] as const;
+const jobIds = [
+  ...(["chain", "fan", "pooled", "alone", "family"] as const),
+  ...(["token", "pooled", "fan", "counting", "pooled"] as const),
+];
 type JobId = (typeof jobIds)[number];
 
 /** Tasks that leave a mark, those of children included. */

@@ -360,6 +360,40 @@ describeEngine("a try of backgroundFetch without an answer", (world) => {
     expect(run.tasks?.[0]?.name).toBe("Rates");
   });
 
+  test.each(["in time", "too late"])(
+    "I20: the body of a fetch function that does not heed its signal and answers %s is given up",
+    async (when) => {
+      const givenUp = gate();
+      const late = gate();
+      let calls = 0;
+      const body = new ReadableStream({
+        pull: () => new Promise<never>(() => {}),
+        cancel: () => givenUp.open(),
+      });
+      const started = await start(world(), (io) =>
+        io.backgroundFetch(
+          "fetch",
+          "http://service.invalid/",
+          {},
+          {
+            timeout: { durationInMs: 500 },
+            fetch: async () => {
+              calls += 1;
+              if (when === "too late") await late.opened;
+              return new Response(body);
+            },
+          },
+        ),
+      );
+      const drained = started.drain();
+      await until(() => calls === 1 && (when === "too late" || body.locked));
+      world().clock.advance(0.5);
+      expect((await drained).error).toMatchObject({ code: "TASK_TIMEOUT" });
+      late.open();
+      await givenUp.opened;
+    },
+  );
+
   test("I20: whatever a fetch function throws is an error with a code", async () => {
     let inner: Error | undefined;
     for (let depth = 0; depth < 9; depth++) inner = new Error(`depth ${depth}`, { cause: inner });

@@ -510,6 +510,31 @@ describeEngine("the idempotency key of backgroundFetch", (world) => {
     expect(new Set(keys).size).toBe(1);
   });
 
+  test("I20: crashes in a try and between tries neither use up tries nor give new ones", async () => {
+    const server = await serve({ status: 503 });
+    const options = { retry: { "5xx": { ...exact, limit: 3 } } };
+    const job = jobOf((io) => io.backgroundFetch("fetch", server.url, {}, options));
+    const machine = new Machine(world(), { jobs: [job] });
+    const { id } = await machine.client.invoke(job, {});
+    machine.dieAtCommit(1);
+    void machine.client.drain();
+    await until(() => machine.isFrozen);
+    world().clock.advance("1m");
+    // Each try is that of another process.
+    for (const received of [2, 3, 4]) {
+      const next = world().client({ jobs: [job] });
+      next.on("runFailed", () => {});
+      await next.drain();
+      expect(server.received).toHaveLength(received);
+      world().clock.advance("1m");
+    }
+    const run = await world()
+      .client({ jobs: [job] })
+      .getRun(id, { tasks: true });
+    expect(run?.error?.message).toMatch(/try 3\).*limit of its rule, 3,/);
+    expect(run?.tasks?.[0]?.attempts.map(({ number }) => number)).toEqual([1, 2, 3]);
+  });
+
   test("I20: is left out for methods that change nothing", async () => {
     expect(await keysOf({})).toEqual([undefined, undefined]);
   });

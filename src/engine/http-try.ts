@@ -47,13 +47,13 @@ export function sendOnce(sent: HttpTry): Promise<Answer> {
 }
 
 async function exchange(sent: HttpTry, signal: AbortSignal): Promise<Answer> {
-  const { request, what } = sent;
+  const { request, what, cap } = sent;
   const { method, url } = request;
   const body = request.body as RequestInit["body"];
   try {
     const headers = new Headers([...request.headers, ...sent.headers].map((pair) => [...pair]));
     const init = { method, headers, signal, ...(body === undefined ? undefined : { body }) };
-    return await readAnswer(await sent.fetch(url, init), sent.cap, what);
+    return await readAnswer(await sent.fetch(url, init), { cap, what, signal });
   } catch (error) {
     if (isPawlError(error, "VALUE_TOO_LARGE")) throw error;
     const { redaction } = request;

@@ -3,14 +3,25 @@ import type { Answer } from "../core/fetch-rules.js";
 import { bodyData } from "../core/http-body.js";
 import { isSuccess } from "../core/status-pattern.js";
 
+export interface AnswerReading {
+  readonly cap: number;
+  /** How error texts call the request. */
+  readonly what: string;
+  /** Ends the reading; what it gives then is nobody's. */
+  readonly signal: AbortSignal;
+}
+
 /**
  * An answer as data. A body over the cap is refused, for it could not be stored; that of a failure
  * is cut, since it only explains.
  */
-export async function readAnswer(response: Response, cap: number, what: string): Promise<Answer> {
+export async function readAnswer(
+  response: Response,
+  { cap, what, signal }: AnswerReading,
+): Promise<Answer> {
   const { status } = response;
   const headers = headersOf(response.headers);
-  const { bytes, isCut } = await readBody(response.body, cap);
+  const { bytes, isCut } = await readBody(response.body, cap, signal);
   if (isCut && isSuccess(status)) {
     throw new PayloadError(
       "VALUE_TOO_LARGE",
@@ -40,9 +51,14 @@ interface Body {
   readonly isCut: boolean;
 }
 
-async function readBody(body: Response["body"], cap: number): Promise<Body> {
+async function readBody(body: Response["body"], cap: number, signal: AbortSignal): Promise<Body> {
   if (body === null) return { bytes: new Uint8Array(), isCut: false };
   const reader = body.getReader();
+  // Not waited for: what is left may never come.
+  const hangUp = () => void reader.cancel().catch(() => {});
+  // Not left to the fetch function, which may not heed its signal.
+  if (signal.aborted) hangUp();
+  else signal.addEventListener("abort", hangUp);
   const chunks: Uint8Array[] = [];
   let length = 0;
   while (length <= cap) {
@@ -51,8 +67,7 @@ async function readBody(body: Response["body"], cap: number): Promise<Body> {
     chunks.push(value);
     length += value.length;
   }
-  // Not waited for: what is left may never come.
-  reader.cancel().catch(() => {});
+  hangUp();
   return { bytes: joined(chunks, length).subarray(0, cap), isCut: true };
 }
 

@@ -360,6 +360,40 @@ describeEngine("a try of backgroundFetch without an answer", (world) => {
     expect(run.tasks?.[0]?.name).toBe("Rates");
   });
 
+  test.each(["in time", "too late"])(
+    "I20: the body of a fetch function that does not heed its signal and answers %s is given up",
+    async (when) => {
+      const givenUp = gate();
+      const late = gate();
+      let calls = 0;
+      const body = new ReadableStream({
+        pull: () => new Promise<never>(() => {}),
+        cancel: () => givenUp.open(),
+      });
+      const started = await start(world(), (io) =>
+        io.backgroundFetch(
+          "fetch",
+          "http://service.invalid/",
+          {},
+          {
+            timeout: { durationInMs: 500 },
+            fetch: async () => {
+              calls += 1;
+              if (when === "too late") await late.opened;
+              return new Response(body);
+            },
+          },
+        ),
+      );
+      const drained = started.drain();
+      await until(() => calls === 1 && (when === "too late" || body.locked));
+      world().clock.advance(0.5);
+      expect((await drained).error).toMatchObject({ code: "TASK_TIMEOUT" });
+      late.open();
+      await givenUp.opened;
+    },
+  );
+
   test("I20: whatever a fetch function throws is an error with a code", async () => {
     let inner: Error | undefined;
     for (let depth = 0; depth < 9; depth++) inner = new Error(`depth ${depth}`, { cause: inner });
@@ -474,6 +508,31 @@ describeEngine("the idempotency key of backgroundFetch", (world) => {
     const keys = server.received.map(({ headers }) => headers["idempotency-key"]);
     expect(keys).toHaveLength(2);
     expect(new Set(keys).size).toBe(1);
+  });
+
+  test("I20: crashes in a try and between tries neither use up tries nor give new ones", async () => {
+    const server = await serve({ status: 503 });
+    const options = { retry: { "5xx": { ...exact, limit: 3 } } };
+    const job = jobOf((io) => io.backgroundFetch("fetch", server.url, {}, options));
+    const machine = new Machine(world(), { jobs: [job] });
+    const { id } = await machine.client.invoke(job, {});
+    machine.dieAtCommit(1);
+    void machine.client.drain();
+    await until(() => machine.isFrozen);
+    world().clock.advance("1m");
+    // Each try is that of another process.
+    for (const received of [2, 3, 4]) {
+      const next = world().client({ jobs: [job] });
+      next.on("runFailed", () => {});
+      await next.drain();
+      expect(server.received).toHaveLength(received);
+      world().clock.advance("1m");
+    }
+    const run = await world()
+      .client({ jobs: [job] })
+      .getRun(id, { tasks: true });
+    expect(run?.error?.message).toMatch(/try 3\).*limit of its rule, 3,/);
+    expect(run?.tasks?.[0]?.attempts.map(({ number }) => number)).toEqual([1, 2, 3]);
   });
 
   test("I20: is left out for methods that change nothing", async () => {

@@ -41,11 +41,17 @@ async function passRules(
   job: RunningJob,
   claimed: ClaimedRun,
 ): Promise<ClaimedRun | undefined> {
-  const passed = await passFlow(engine, job, claimed);
-  if (passed === "waits") return undefined;
-  if ("run" in passed) return passed;
-  await end(engine, job, claimed, passed);
-  return undefined;
+  let asked = claimed;
+  for (;;) {
+    const passed = await passFlow(engine, job, asked);
+    if (passed === "waits") return undefined;
+    if ("run" in passed) return passed;
+    const { ending, state, values } = passed;
+    const decided = values.length === 0 ? {} : { state: JSON.stringify(state) };
+    const left = await tryEnd(engine, job, asked, ending, { run: decided, values });
+    if (left === undefined) return undefined;
+    asked = left;
+  }
 }
 
 async function withAllTasks(engine: Engine, kept: ClaimedRun): Promise<ClaimedRun> {
@@ -141,29 +147,36 @@ async function end(
   claimed: ClaimedRun,
   ending: Ending,
 ): Promise<void> {
-  const { run } = claimed;
-  let { signals } = claimed;
-  let { inbox } = run;
-  for (;;) {
-    const now = engine.storeClock.now();
-    const hook = hookOf(ending.status);
-    const told = endSignals(run, signals);
-    const answer = await engine.queue.submit({
-      runId: run.id,
-      writeId: engine.writeIds.next(),
-      guard: { epoch: run.epoch, inbox },
-      run: { ...unstarted(run), ...finalPatch(ending, now) },
-      ...(told.length === 0 ? undefined : { signals: told }),
-      ...(job.options[hook] === undefined
-        ? undefined
-        : { runs: [hookRun(run, hook, now, ending)] }),
-    });
-    if (answer.result === "ok") {
-      engine.runEnded(run.id);
-      engine.outsiderEnded(run, ending, now);
-    }
-    if (answer.result !== "conflict") return;
-    signals = await engine.storage.listSignals(run.id);
-    inbox = answer.inbox;
+  let left: ClaimedRun | undefined = claimed;
+  while (left !== undefined) left = await tryEnd(engine, job, left, ending, {});
+}
+
+/** Gives the run as it is now, if something has come in meanwhile or what was decided does not hold any more. */
+async function tryEnd(
+  engine: Engine,
+  job: RunningJob,
+  claimed: ClaimedRun,
+  ending: Ending,
+  decided: Pick<RunWrite, "run" | "values">,
+): Promise<ClaimedRun | undefined> {
+  const { run, signals } = claimed;
+  const now = engine.storeClock.now();
+  const hook = hookOf(ending.status);
+  const told = endSignals(run, signals);
+  const answer = await engine.queue.submit({
+    runId: run.id,
+    writeId: engine.writeIds.next(),
+    guard: { epoch: run.epoch, inbox: run.inbox },
+    ...decided,
+    run: { ...decided.run, ...unstarted(run), ...finalPatch(ending, now) },
+    ...(told.length === 0 ? undefined : { signals: told }),
+    ...(job.options[hook] === undefined ? undefined : { runs: [hookRun(run, hook, now, ending)] }),
+  });
+  if (answer.result === "ok") {
+    engine.runEnded(run.id);
+    engine.outsiderEnded(run, ending, now);
   }
+  if (answer.result !== "conflict") return undefined;
+  const { inbox } = answer;
+  return { ...claimed, signals: await engine.storage.listSignals(run.id), run: { ...run, inbox } };
 }

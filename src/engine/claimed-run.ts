@@ -2,8 +2,10 @@ import { toErrorRecord } from "../core/error-record.js";
 import { type Ending, endSignals, finalPatch, hookOf, hookRun } from "../core/final.js";
 import type { ClaimedRun, RunWrite, TaskRecord } from "../core/storage.js";
 import { type Admission, admitText, maxDurationMsOf } from "./admission.js";
+import { unblocked } from "./block.js";
 import type { Engine, RunningJob } from "./engine.js";
 import { passFlow } from "./flow-claim.js";
+import { holdBack } from "./give-back.js";
 import { lateEnding, stalledEnding } from "./overdue.js";
 import { payloadInvalid } from "./start-runs.js";
 import { unstarted } from "./unstarted.js";
@@ -16,6 +18,20 @@ const DEFAULT_STALLS = 5;
  * admission if its sender did not have the job, its end if it stalled too often.
  */
 export async function admitClaimed(
+  engine: Engine,
+  job: RunningJob,
+  claimed: ClaimedRun,
+): Promise<ClaimedRun | undefined> {
+  try {
+    return await readied(engine, job, claimed);
+  } catch (error) {
+    engine.onTrouble(error);
+    await holdBack(engine, job, claimed, error);
+    return undefined;
+  }
+}
+
+async function readied(
   engine: Engine,
   job: RunningJob,
   claimed: ClaimedRun,
@@ -123,7 +139,12 @@ async function admitLate(
   if (limitKeys.length > 0) {
     // A slot is only ever taken by a claim that sees the key (S7): give the run back, unstarted.
     const release = { wakeAt: engine.storeClock.now(), wakeSignals: 1 };
-    const patch = { ...write.run, ...unstarted(run), status: "PENDING" } as const;
+    const patch = {
+      ...write.run,
+      ...unblocked(run),
+      ...unstarted(run),
+      status: "PENDING",
+    } as const;
     await engine.queue.submit({ ...write, run: patch, release });
     return undefined;
   }

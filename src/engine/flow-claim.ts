@@ -3,6 +3,7 @@ import type { Ending } from "../core/final.js";
 import { hasFlow } from "../core/flow.js";
 import type { AnyJob } from "../core/job.js";
 import type { ClaimedRun, RunWrite, ValueWrite } from "../core/storage.js";
+import { unblocked } from "./block.js";
 import type { Engine } from "./engine.js";
 import { type Gate, GateKeeper } from "./flow-gate.js";
 import { type FlowState, flowStateOf, flowTurn, rulesAhead } from "./flow-state.js";
@@ -79,7 +80,7 @@ function gateWrite(engine: Engine, { run }: ClaimedRun, gate: Gate): RunWrite {
   // A run that has not started yet is not hurried by signals.
   return {
     ...write,
-    run: { ...patch, ...unstarted(asked), status },
+    run: { ...patch, ...unblocked(run), ...unstarted(asked), status },
     release: { wakeAt: state.wait.until, wakeSignals: 0 },
   };
 }

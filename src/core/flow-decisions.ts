@@ -39,10 +39,11 @@ export interface ThrottleState extends Ageing {
 }
 
 /**
- * At most `limit` starts in any period; the rest waits for its turn. A turn is
- * only when to look again: what counts are the starts themselves, so after an
- * outage no crowd of overdue turns goes at once. A start that is a little late
- * counts as of its turn, since it would push all others else.
+ * At most `limit` starts in any nine tenths of a period; the rest waits for its
+ * turn. A turn is only when to look again: what counts are the starts themselves,
+ * so after an outage no crowd of overdue turns goes at once. A start that is up to
+ * a tenth late counts as of its turn: who comes to the next turn on time would
+ * find no room else, and go behind all the others.
  */
 export function throttled(
   state: ThrottleState | undefined,

@@ -12,7 +12,11 @@ export interface Debounce<Payload> {
   key?(payload: Payload): string;
 }
 
-/** So many starts in any period of this length. */
+/**
+ * So many starts in any period of this length. Under `throttle` in any nine tenths
+ * of it: a start that comes up to a tenth late counts as of its turn, so that the
+ * others keep theirs.
+ */
 export interface StartRate<Payload> {
   readonly limit: number;
   readonly period: Duration;

@@ -2,8 +2,10 @@ import { toErrorRecord } from "../core/error-record.js";
 import { type Ending, endSignals, finalPatch, hookOf, hookRun } from "../core/final.js";
 import type { ClaimedRun, RunWrite, TaskRecord } from "../core/storage.js";
 import { type Admission, admitText, maxDurationMsOf } from "./admission.js";
+import { unblocked } from "./block.js";
 import type { Engine, RunningJob } from "./engine.js";
 import { passFlow } from "./flow-claim.js";
+import { holdBack } from "./give-back.js";
 import { lateEnding, stalledEnding } from "./overdue.js";
 import { payloadInvalid } from "./start-runs.js";
 import { unstarted } from "./unstarted.js";
@@ -16,6 +18,20 @@ const DEFAULT_STALLS = 5;
  * admission if its sender did not have the job, its end if it stalled too often.
  */
 export async function admitClaimed(
+  engine: Engine,
+  job: RunningJob,
+  claimed: ClaimedRun,
+): Promise<ClaimedRun | undefined> {
+  try {
+    return await readied(engine, job, claimed);
+  } catch (error) {
+    engine.onTrouble(error);
+    await holdBack(engine, job, claimed, error);
+    return undefined;
+  }
+}
+
+async function readied(
   engine: Engine,
   job: RunningJob,
   claimed: ClaimedRun,
@@ -41,11 +57,17 @@ async function passRules(
   job: RunningJob,
   claimed: ClaimedRun,
 ): Promise<ClaimedRun | undefined> {
-  const passed = await passFlow(engine, job, claimed);
-  if (passed === "waits") return undefined;
-  if ("run" in passed) return passed;
-  await end(engine, job, claimed, passed);
-  return undefined;
+  let asked = claimed;
+  for (;;) {
+    const passed = await passFlow(engine, job, asked);
+    if (passed === "waits") return undefined;
+    if ("run" in passed) return passed;
+    const { ending, state, values } = passed;
+    const decided = values.length === 0 ? {} : { state: JSON.stringify(state) };
+    const left = await tryEnd(engine, job, asked, ending, { run: decided, values });
+    if (left === undefined) return undefined;
+    asked = left;
+  }
 }
 
 async function withAllTasks(engine: Engine, kept: ClaimedRun): Promise<ClaimedRun> {
@@ -117,7 +139,12 @@ async function admitLate(
   if (limitKeys.length > 0) {
     // A slot is only ever taken by a claim that sees the key (S7): give the run back, unstarted.
     const release = { wakeAt: engine.storeClock.now(), wakeSignals: 1 };
-    const patch = { ...write.run, ...unstarted(run), status: "PENDING" } as const;
+    const patch = {
+      ...write.run,
+      ...unblocked(run),
+      ...unstarted(run),
+      status: "PENDING",
+    } as const;
     await engine.queue.submit({ ...write, run: patch, release });
     return undefined;
   }
@@ -141,29 +168,36 @@ async function end(
   claimed: ClaimedRun,
   ending: Ending,
 ): Promise<void> {
-  const { run } = claimed;
-  let { signals } = claimed;
-  let { inbox } = run;
-  for (;;) {
-    const now = engine.storeClock.now();
-    const hook = hookOf(ending.status);
-    const told = endSignals(run, signals);
-    const answer = await engine.queue.submit({
-      runId: run.id,
-      writeId: engine.writeIds.next(),
-      guard: { epoch: run.epoch, inbox },
-      run: { ...unstarted(run), ...finalPatch(ending, now) },
-      ...(told.length === 0 ? undefined : { signals: told }),
-      ...(job.options[hook] === undefined
-        ? undefined
-        : { runs: [hookRun(run, hook, now, ending)] }),
-    });
-    if (answer.result === "ok") {
-      engine.runEnded(run.id);
-      engine.outsiderEnded(run, ending, now);
-    }
-    if (answer.result !== "conflict") return;
-    signals = await engine.storage.listSignals(run.id);
-    inbox = answer.inbox;
+  let left: ClaimedRun | undefined = claimed;
+  while (left !== undefined) left = await tryEnd(engine, job, left, ending, {});
+}
+
+/** Gives the run as it is now, if something has come in meanwhile or what was decided does not hold any more. */
+async function tryEnd(
+  engine: Engine,
+  job: RunningJob,
+  claimed: ClaimedRun,
+  ending: Ending,
+  decided: Pick<RunWrite, "run" | "values">,
+): Promise<ClaimedRun | undefined> {
+  const { run, signals } = claimed;
+  const now = engine.storeClock.now();
+  const hook = hookOf(ending.status);
+  const told = endSignals(run, signals);
+  const answer = await engine.queue.submit({
+    runId: run.id,
+    writeId: engine.writeIds.next(),
+    guard: { epoch: run.epoch, inbox: run.inbox },
+    ...decided,
+    run: { ...decided.run, ...unstarted(run), ...finalPatch(ending, now) },
+    ...(told.length === 0 ? undefined : { signals: told }),
+    ...(job.options[hook] === undefined ? undefined : { runs: [hookRun(run, hook, now, ending)] }),
+  });
+  if (answer.result === "ok") {
+    engine.runEnded(run.id);
+    engine.outsiderEnded(run, ending, now);
   }
+  if (answer.result !== "conflict") return undefined;
+  const { inbox } = answer;
+  return { ...claimed, signals: await engine.storage.listSignals(run.id), run: { ...run, inbox } };
 }

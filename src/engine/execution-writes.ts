@@ -1,22 +1,12 @@
-import { encodeErrorRecord, type toErrorRecord } from "../core/error-record.js";
 import { type Ending, endSignals, finalPatch, hookOf, hookRun } from "../core/final.js";
 import type { Release, RunPatch, RunWrite } from "../core/storage.js";
+import { blocked, unblocked } from "./block.js";
 import { connectionsPatch, connectionsRelease } from "./connections.js";
 import type { Execution } from "./execution.js";
 import type { LeaveReason } from "./execution-host.js";
 import { mayBeKept } from "./parked-frames.js";
 import type { PendingWrite } from "./pending-write.js";
 import { unstarted } from "./unstarted.js";
-
-const SHORTEST_BLOCK_MS = 60_000;
-const LONGEST_BLOCK_MS = 3_600_000;
-
-/** Why a run is blocked and until when it pauses; kept in `blocked`. */
-export interface Block {
-  readonly error: ReturnType<typeof toErrorRecord>;
-  readonly version: string;
-  readonly pauseMs: number;
-}
 
 /** Records alone: the run row stays as it is, unless a third of the lease has passed (S12). */
 export function recordsWrite(execution: Execution, pending: PendingWrite): RunWrite {
@@ -55,17 +45,9 @@ export function releaseWrite(
   }
   if (reason.kind !== "blocked")
     return assemble(execution, pending, patch, { wakeAt: now, wakeSignals: 1 });
-  const earlier =
-    execution.run.blocked === null ? undefined : (JSON.parse(execution.run.blocked) as Block);
-  const pauseMs =
-    earlier === undefined ? SHORTEST_BLOCK_MS : Math.min(LONGEST_BLOCK_MS, earlier.pauseMs * 2);
-  const block: Block = { error: reason.error, version: execution.job.version, pauseMs };
-  return assemble(
-    execution,
-    pending,
-    { ...patch, blocked: JSON.stringify(block), error: encodeErrorRecord(reason.error) },
-    { wakeAt: now + pauseMs, wakeSignals: 0 },
-  );
+  const { engine, run, job } = execution;
+  const block = blocked(engine, run, job.version, reason.error);
+  return assemble(execution, pending, { ...patch, ...block.patch }, block.release);
 }
 
 /** The end, told to parent, watchers and hooks in the same commit. */
@@ -103,7 +85,7 @@ function progress(execution: Execution, reason?: LeaveReason): RunPatch {
   return {
     lastSeq: execution.writer.seq,
     stalls: execution.progressed ? 0 : run.stalls + (limitWithoutRecord ? 1 : 0),
-    ...(run.blocked === null ? undefined : { blocked: null, error: null }),
+    ...unblocked(run),
   };
 }
 

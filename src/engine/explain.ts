@@ -3,9 +3,9 @@ import { displayStatus, isFinal } from "../core/run-status.js";
 import { NEVER, type RunRecord, type TaskRecord } from "../core/storage.js";
 import { decodeTaskData } from "../core/task-data.js";
 import { limitsOf } from "./admission.js";
+import type { Block } from "./block.js";
 import type { Engine } from "./engine.js";
 import type { Sought } from "./event-match.js";
-import type { Block } from "./execution-writes.js";
 import { explainConnections, explainFlow } from "./explain-flow.js";
 
 /** One sentence: why the run is not moving, and what to do. */

@@ -2,11 +2,19 @@ import { toErrorRecord } from "../core/error-record.js";
 import type { Ending } from "../core/final.js";
 import { hasFlow } from "../core/flow.js";
 import type { AnyJob } from "../core/job.js";
-import type { ClaimedRun, RunWrite } from "../core/storage.js";
+import type { ClaimedRun, RunWrite, ValueWrite } from "../core/storage.js";
+import { unblocked } from "./block.js";
 import type { Engine } from "./engine.js";
 import { type Gate, GateKeeper } from "./flow-gate.js";
-import { flowStateOf, flowTurn, rulesAhead } from "./flow-state.js";
+import { type FlowState, flowStateOf, flowTurn, rulesAhead } from "./flow-state.js";
 import { unstarted } from "./unstarted.js";
+
+/** A run that does not start. If the values have moved on, the rules are asked again. */
+export interface Dropped {
+  readonly ending: Ending;
+  readonly state: FlowState;
+  readonly values: readonly ValueWrite[];
+}
 
 /**
  * Asks the rules of the job whether a claimed run may start. Whatever made the
@@ -17,7 +25,7 @@ export async function passFlow(
   engine: Engine,
   job: AnyJob,
   claimed: ClaimedRun,
-): Promise<ClaimedRun | Ending | "waits"> {
+): Promise<ClaimedRun | Dropped | "waits"> {
   if (!hasFlow(job.options)) return claimed;
   const { run } = claimed;
   if (rulesAhead(job, flowStateOf(run)).length === 0) return claimed;
@@ -28,7 +36,8 @@ export async function passFlow(
     turn = flowTurn(job, payload);
   } catch (error) {
     // The code of a key is the user's.
-    return { status: "FAILED", error: toErrorRecord(error) };
+    const ending = { status: "FAILED", error: toErrorRecord(error) } as const;
+    return { ending, state: flowStateOf(run), values: [] };
   }
   return engine.storeTurns.take(turn, () => decide(engine, job, claimed, payload));
 }
@@ -38,11 +47,12 @@ async function decide(
   job: AnyJob,
   claimed: ClaimedRun,
   payload: unknown,
-): Promise<ClaimedRun | Ending | "waits"> {
+): Promise<ClaimedRun | Dropped | "waits"> {
   const { run } = claimed;
   for (;;) {
     const gate = await new GateKeeper(engine, job, run, payload, flowStateOf(run)).ask();
-    if (gate.ending !== undefined) return gate.ending;
+    const { ending, state, values } = gate;
+    if (ending !== undefined) return { ending, state, values };
     if (gate.isOpen === true && gate.values.length === 0) continue;
     const { result } = await engine.queue.submit(gateWrite(engine, claimed, gate));
     if (result === "ok" && gate.isOpen === true) continue;
@@ -70,7 +80,7 @@ function gateWrite(engine: Engine, { run }: ClaimedRun, gate: Gate): RunWrite {
   // A run that has not started yet is not hurried by signals.
   return {
     ...write,
-    run: { ...patch, ...unstarted(asked), status },
+    run: { ...patch, ...unblocked(run), ...unstarted(asked), status },
     release: { wakeAt: state.wait.until, wakeSignals: 0 },
   };
 }

@@ -31,7 +31,7 @@ export interface Gate {
   readonly state: FlowState;
   /** Hold together with the decision, or it is made again. */
   readonly values: readonly ValueWrite[];
-  /** The run does not start: it waits (see `state`), or ends so. */
+  /** The run does not start: it waits (see `state`), or ends so, in one write with the rest. */
   readonly ending?: Ending;
   /** Nothing is decided yet: ask again, once the values are written. */
   readonly isOpen?: boolean;
@@ -46,6 +46,11 @@ export class GateKeeper {
   readonly #now: number;
   readonly #values: ValueWrite[] = [];
   #state: FlowState;
+  /**
+   * A burst is over with the start that debounce lets go, also if a later rule
+   * drops that. For a rate only what starts counts.
+   */
+  #ifDropped: Pick<Gate, "state" | "values">;
   /** What must be written before the rule can be asked again. */
   #first: readonly ValueWrite[] | undefined;
 
@@ -55,6 +60,7 @@ export class GateKeeper {
     this.#run = run;
     this.#payload = payload;
     this.#state = state;
+    this.#ifDropped = { state, values: [] };
     this.#now = engine.storeClock.now();
   }
 
@@ -64,12 +70,13 @@ export class GateKeeper {
       if (this.#isToWait(rule)) break;
       const key = flowKey(this.#job, rule, this.#payload);
       const ending = await this.#askOne(rule, key);
-      if (ending !== undefined) return { state: this.#state, values: [], ending };
+      if (ending !== undefined) return { ...this.#ifDropped, ending };
       if (this.#first !== undefined)
         return { state: this.#state, values: this.#first, isOpen: true };
       if (this.#isToWait(rule)) break;
       const { wait: _, ...state } = this.#state;
       this.#state = { ...state, passed: [...state.passed, rule] };
+      if (rule === "debounce") this.#ifDropped = { state: this.#state, values: [...this.#values] };
     }
     return { state: this.#state, values: this.#values };
   }

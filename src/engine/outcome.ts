@@ -1,4 +1,5 @@
 import { decodeErrorRecord, fromErrorRecord } from "../core/error-record.js";
+import { tellBlocked } from "./block.js";
 import { lookAgain } from "./connections.js";
 import type { Execution } from "./execution.js";
 import { notificationOf } from "./notification.js";
@@ -12,10 +13,7 @@ export function executionOver(execution: Execution, purpose: "final" | "release"
       engine.emitter.emit("runWaiting", { id: run.id, jobId: run.jobId });
       void execution.host.meanwhile(() => lookAgain(execution, leaving.missing));
     }
-    if (leaving?.kind !== "blocked") return;
-    const error = fromErrorRecord(leaving.error);
-    engine.say(`Run ${run.id} of job "${run.jobId}" is blocked: ${error.message}`);
-    engine.emitter.emit("runBlocked", { id: run.id, jobId: run.jobId, error });
+    if (leaving?.kind === "blocked") tellBlocked(engine, run, leaving.error);
     return;
   }
   if (ending === undefined) return;

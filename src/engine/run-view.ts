@@ -5,8 +5,8 @@ import type { AttemptView, Run, TaskView } from "../core/run.js";
 import { displayStatus, isFinal } from "../core/run-status.js";
 import { NEVER, type RunRecord, type TaskRecord } from "../core/storage.js";
 import { decodeTaskData, type TaskData } from "../core/task-data.js";
+import type { Block } from "./block.js";
 import type { Engine } from "./engine.js";
-import type { Block } from "./execution-writes.js";
 
 /** A run as people and programs read it. */
 export async function viewRun(engine: Engine, run: RunRecord, now: number): Promise<Run> {

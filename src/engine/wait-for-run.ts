@@ -4,8 +4,8 @@ import { RunError } from "../core/errors.js";
 import { assertOptions } from "../core/options.js";
 import type { Run } from "../core/run.js";
 import { isFinal } from "../core/run-status.js";
+import type { Block } from "./block.js";
 import type { Engine } from "./engine.js";
-import type { Block } from "./execution-writes.js";
 import { runNotFound } from "./manage-runs.js";
 import { viewRun } from "./run-view.js";
 

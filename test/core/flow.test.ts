@@ -146,11 +146,21 @@ describe("a throttle", () => {
           const started = starts(arrivals, each, late).sort((a, b) => a - b);
           expect(started).toHaveLength(arrivals.length);
           // Who is less than a tenth late counts as of its turn.
-          expect(most(started, each.periodMs * 0.9 - 1)).toBeLessThanOrEqual(each.limit);
+          expect(most(started, each.periodMs * 0.9)).toBeLessThanOrEqual(each.limit);
         },
       ),
       { numRuns: 60 },
     );
+  });
+
+  test("counts a start that is up to a tenth of the period late as of its turn, a later one as it comes", () => {
+    const one = { limit: 1, periodMs: 100 };
+    const nextRoom = (startedAt: number) => {
+      const first = throttled(undefined, one, 0, undefined) as never as { next: ThrottleState };
+      const late = throttled(first.next, one, startedAt, 100) as never as { next: ThrottleState };
+      return roomAt(late.next.starts, one.limit, one.periodMs, 0);
+    };
+    expect([100, 101, 110, 111, 150].map(nextRoom)).toEqual([200, 200, 200, 211, 250]);
   });
 
   test("gives no turn to a run that would not live to see it", () => {

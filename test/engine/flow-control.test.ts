@@ -2,7 +2,7 @@ import { eventTrigger, type JobOptions } from "pawl";
 import { expect, test } from "vitest";
 import { finalStatuses, isPawlError } from "../../src/index.js";
 import { jobOf, Machine, turns } from "./drive.js";
-import { codeOf } from "./support.js";
+import { codeOf, until } from "./support.js";
 import { describeEngine, type World } from "./world.js";
 
 type Rules = Partial<
@@ -547,6 +547,78 @@ describeEngine("flow control", (world) => {
     ]);
     const { runs } = await client.getRuns({ jobId: "heard", take: 100 });
     expect(runs).toHaveLength(9);
+  });
+
+  test("rules go together: a burst is over with its last start, also if the rate drops that", async () => {
+    const flow = new Flow(world(), {
+      debounce: { period: 5, maxDelay: 8 },
+      rateLimit: { limit: 1, period: 22 },
+    });
+    const client = flow.client();
+    const send = (n: number) => client.sendEvent({ name: "e", payload: n });
+    await send(1);
+    await flow.pass(client, 20);
+    await send(2);
+    await flow.pass(client, 7);
+    await send(3);
+    await flow.pass(client, 6);
+    // Not at 28, as if it still belonged to the second burst.
+    expect(flow.starts).toEqual([
+      [1, 5],
+      [3, 32],
+    ]);
+    await flow.pass(client, 30);
+    const [dropped] = (await client.getRuns({ jobId: "heard", status: "CANCELED" })).runs;
+    await client.retryRun(dropped?.id ?? "");
+    await client.drain();
+    expect(flow.starts.slice(2)).toEqual([[2, 63]]);
+  });
+
+  test("rules go together: a start that a singleton drops counts for no rate", async () => {
+    const flow = new Flow(
+      world(),
+      { rateLimit: { limit: 2, period: "1h" }, singleton: { mode: "skip" } },
+      10,
+    );
+    const client = flow.client();
+    for (const n of [1, 2]) await client.sendEvent({ name: "e", payload: n });
+    await flow.pass(client, 10);
+    for (const n of [3, 4]) await client.sendEvent({ name: "e", payload: n });
+    await flow.pass(client, 10);
+    expect(await ends(client, "heard")).toEqual([
+      [1, "COMPLETED"],
+      [2, "RUN_SKIPPED"],
+      [3, "COMPLETED"],
+      [4, "RATE_LIMITED"],
+    ]);
+  });
+
+  test("rules go together: a drop that was decided while the burst went on is decided again", async () => {
+    const flow = new Flow(world(), {
+      debounce: { period: 5 },
+      rateLimit: { limit: 1, period: "1h" },
+    });
+    const client = flow.client();
+    await client.sendEvent({ name: "e", payload: 1 });
+    await flow.pass(client, 6);
+    await client.sendEvent({ name: "e", payload: 2 });
+    await client.drain();
+    flow.world.clock.advance(5);
+    const slow = flow.machine();
+    await slow.client.getRuns();
+    slow.dieAtCommit(1);
+    const drained = slow.client.drain();
+    await until(() => slow.isFrozen);
+    await client.sendEvent({ name: "e", payload: 3 });
+    await client.drain();
+    slow.thaw();
+    await drained;
+    await flow.pass(client, 6);
+    expect(await ends(client, "heard")).toEqual([
+      [1, "COMPLETED"],
+      [2, "RUN_SUPERSEDED"],
+      [3, "RATE_LIMITED"],
+    ]);
   });
 
   test("explainRun names the rule that holds a run back, and until when", async () => {

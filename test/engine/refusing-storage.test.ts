@@ -1,4 +1,6 @@
 import { expect, test } from "vitest";
+import { z } from "zod";
+import type { RunWrite } from "../../src/core/storage.js";
 import { createClient, eventTrigger, invokeTrigger, type Storage } from "../../src/index.js";
 import { memory } from "../../src/storage/memory/index.js";
 import { gate, jobOf } from "./drive.js";
@@ -21,6 +23,22 @@ function answering(
       return async (elements: readonly unknown[]) => {
         if (answers.length === 0) return member.call(target, elements);
         return elements.map(() => answers.shift());
+      };
+    },
+  });
+}
+
+/** Refuses the writes that are meant. */
+function refusing(storage: Storage, isMeant: (write: RunWrite) => boolean): Storage {
+  return new Proxy(storage, {
+    get(target, name) {
+      const member: unknown = Reflect.get(target, name);
+      if (typeof member !== "function") return member;
+      if (name !== "commit") return member.bind(target);
+      return async (writes: readonly RunWrite[]) => {
+        const are = writes.map(isMeant);
+        const taken = [...(await target.commit(writes.filter((_, index) => !are[index])))];
+        return are.map((isRefused) => (isRefused ? refused : taken.shift()));
       };
     },
   });
@@ -107,6 +125,54 @@ describeEngine("a storage that refuses", (world) => {
       expect(await client.getRun(id)).toMatchObject({ status: "COMPLETED", output: "done" });
     },
   );
+
+  test.for([
+    ["its admission", "admitted"],
+    ["what a rule decides about it", "values"],
+    ["its end", "finishedAt"],
+  ] as const)(
+    "a run is no suspect because the storage refuses %s: it is blocked, and tried again",
+    async ([, part]) => {
+      let left = 7;
+      const storage = refusing(world().storage(), (write) => {
+        return { ...write, ...write.run }[part] !== undefined && left-- > 0;
+      });
+      const trigger = invokeTrigger({ schema: part === "finishedAt" ? z.number() : z.string() });
+      const job = jobOf(() => "done", { trigger, throttle: { limit: 1, period: "1s" } });
+      const worker = world().client({ storage, jobs: [job] });
+      await worker.drain();
+      const told: string[] = [];
+      worker.on("runBlocked", ({ error }) => told.push(error.message));
+      const { id } = await world().client().invoke("job", "payload");
+      for (let tries = 1; tries <= 7; tries++) {
+        await worker.drain();
+        expect(told).toHaveLength(tries);
+        expect(await worker.getRun(id)).toMatchObject({ status: "PENDING", executionCount: 0 });
+        expect(await worker.explainRun(id)).toContain("disk full");
+        world().clock.advance("1h");
+      }
+      await worker.drain();
+      const status = part === "finishedAt" ? "INVALID_PAYLOAD" : "COMPLETED";
+      expect((await worker.getRun(id))?.status).toBe(status);
+    },
+  );
+
+  test("a run that was blocked before its rules let it wait is not shown as blocked any more", async () => {
+    let left = 0;
+    const storage = refusing(world().storage(), ({ values }) => values !== undefined && left-- > 0);
+    const job = jobOf(() => "done", { throttle: { limit: 1, period: "1d" } });
+    const client = world().client({ storage, jobs: [job] });
+    await client.invoke("job", 1);
+    await client.drain();
+    left = 1;
+    const { id } = await client.invoke("job", 2);
+    await client.drain();
+    expect(await client.explainRun(id)).toContain("is blocked");
+    world().clock.advance("1h");
+    await client.drain();
+    expect(await client.explainRun(id)).toContain("is throttled");
+    expect((await client.getRun(id))?.error).toBeUndefined();
+  });
 
   test("an end that is refused leaves the run to its next execution", async () => {
     const answers: Answer[] = [];

@@ -11,9 +11,9 @@ const MAX_NAME_BYTES = 512;
  * record are one commit: no crash loses one or makes it twice.
  */
 export interface KeyedStore {
-  /** undefined if there is no value. To see later changes, read again under another key. */
+  /** undefined if there is no value, or if that is the value. To see later changes, read again under another key. */
   get<T = unknown>(key: Key, name: string): Promise<T | undefined>;
-  /** Gives the value back as it is stored. At most 256 KiB encoded (`caps.storeValueBytes`). @throws PayloadError VALUE_TOO_LARGE */
+  /** Gives the value back as it is stored; undefined is a value, too. At most 256 KiB encoded (`caps.storeValueBytes`). @throws PayloadError VALUE_TOO_LARGE */
   set<T>(key: Key, name: string, value: T): Promise<T>;
   has(key: Key, name: string): Promise<boolean>;
   /** False if there was none. */
@@ -21,9 +21,10 @@ export interface KeyedStore {
   /** Adds `by` (default 1) to a number and gives the sum; no value counts as 0. @throws RunError STORE_VALUE_INVALID */
   increment(key: Key, name: string, by?: number): Promise<number>;
   /**
-   * Sets `next` if the value is `expected` at that moment (undefined: if there is
-   * none), and says whether it did. Values are compared as they are stored, so the
-   * order of an object's fields counts.
+   * Sets `next` if `get` would give `expected` at that moment, and says whether it
+   * did; so with undefined also if there is no value. Values are compared as the
+   * client's codec stores them, so the order of an object's fields counts.
+   * @throws PayloadError VALUE_NOT_SERIALIZABLE, VALUE_TOO_LARGE
    */
   compareAndSet<T>(key: Key, name: string, expected: T | undefined, next: T): Promise<boolean>;
 }

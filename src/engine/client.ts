@@ -191,18 +191,22 @@ export class Client extends ClientRuns {
     return getSchedules(this.#life.engine, options);
   }
 
-  /** No ticks until `resumeSchedule`. @throws RunError SCHEDULE_NOT_FOUND */
-  async pauseSchedule(jobId: string): Promise<void> {
+  /**
+   * No ticks until `resumeSchedule`.
+   * @param id the job's id, or the `id` by which a dynamic schedule lists one of its own
+   * @throws RunError SCHEDULE_NOT_FOUND
+   */
+  async pauseSchedule(id: string): Promise<void> {
     refuseInRun("pauseSchedule");
     await this.#life.ready();
-    await pauseSchedule(this.#life.engine, jobId);
+    await pauseSchedule(this.#life.engine, id);
   }
 
   /** Goes on with the next tick from now; those that came meanwhile are gone. @throws RunError SCHEDULE_NOT_FOUND */
-  async resumeSchedule(jobId: string): Promise<void> {
+  async resumeSchedule(id: string): Promise<void> {
     refuseInRun("resumeSchedule");
     await this.#life.ready();
-    await resumeSchedule(this.#life.engine, jobId);
+    await resumeSchedule(this.#life.engine, id);
     this.#life.worker.claimSoon();
   }
 

@@ -40,12 +40,14 @@ export interface RegisterOptions {
 
 /** A registered schedule as it is read. */
 export interface RegisteredSchedule {
-  /** For `client.fireSchedule`. */
+  /** For `fireSchedule`, `pauseSchedule` and `resumeSchedule` of the client. */
   readonly id: string;
   readonly key: string;
   readonly schedule: Schedule;
   readonly metadata: unknown;
   readonly accountId?: string;
+  readonly paused: boolean;
+  /** The next tick; absent while it is paused, or if none comes any more. */
   readonly next?: Date;
   readonly last?: Date;
 }
@@ -128,13 +130,16 @@ export class DynamicSchedule implements Trigger<ScheduledPayload> {
     const found: RegisteredSchedule[] = [];
     for await (const run of listScheduleRuns(engine, { tag: scheduleTag(this.id) })) {
       if (isFinal(run.status)) continue;
-      const { key = "", schedule, metadata, accountId, next, last } = stateOf(run);
+      const { key = "", paused = false, next: due, ...state } = stateOf(run);
+      const { schedule, metadata, accountId, last } = state;
+      const next = paused ? null : due;
       found.push({
         id: scheduleName(run),
         key,
         schedule,
         metadata: metadata === undefined ? undefined : await engine.codec.decode(metadata),
         ...(accountId === undefined ? undefined : { accountId }),
+        paused,
         ...(next === null ? undefined : { next: new Date(next) }),
         ...(last === undefined ? undefined : { last: new Date(last) }),
       });

@@ -1,4 +1,4 @@
-import { defaultCodec } from "../core/codec.js";
+import { type Codec, defaultCodec } from "../core/codec.js";
 import { RunError } from "../core/errors.js";
 import { describe } from "../core/options.js";
 import { encodeValue } from "./encode.js";
@@ -52,17 +52,25 @@ export async function swapped(
   expected: unknown,
   next: unknown,
 ): Promise<Change> {
+  const { codec } = engine;
   const text = await textOf(engine, next, name);
-  const wanted = expected === undefined ? undefined : comparable(expected);
+  const wanted = await codec.encode(expected, comparedAs);
   return async (current) => {
-    const found =
-      current === undefined ? undefined : comparable(await engine.codec.decode(current));
-    const answer = await engine.codec.encode(found === wanted);
-    return found === wanted ? { answer, next: text } : { answer };
+    const isExpected =
+      current === undefined ? expected === undefined : await isSameValue(codec, current, wanted);
+    const answer = await codec.encode(isExpected);
+    return isExpected ? { answer, next: text } : { answer };
   };
 }
 
-/** By this codec, whatever the client's is: one that encrypts gives another text each time. */
-function comparable(value: unknown): string {
-  return defaultCodec.encode(value, "value to compare");
+const comparedAs = "value to compare";
+
+/** Compared as the client's codec stores them, unless that gives another text each time, as one that encrypts does. */
+async function isSameValue(codec: Codec, current: string, wanted: string): Promise<boolean> {
+  if (current === wanted) return true;
+  const found = await codec.decode(current);
+  const again = await codec.encode(found, comparedAs);
+  if (again === current || again === wanted) return again === wanted;
+  const wantedValue = await codec.decode(wanted);
+  return defaultCodec.encode(found, comparedAs) === defaultCodec.encode(wantedValue, comparedAs);
 }

@@ -102,6 +102,7 @@ describeEngine("dynamic schedules", (world) => {
         key: "a",
         schedule: { type: "interval", seconds: 60 },
         metadata: undefined,
+        paused: false,
         next: new Date(now + MINUTE),
         last: new Date(now),
       },
@@ -111,10 +112,29 @@ describeEngine("dynamic schedules", (world) => {
         schedule: { type: "cron", cron: "0 0 1 1 *", timezone: "Asia/Tokyo" },
         metadata: undefined,
         accountId: "c",
+        paused: false,
         next: new Date("2026-12-31T15:00:00Z"),
       },
     ]);
     expect(await client.getSchedules()).toEqual([]);
+  });
+
+  test("T17: one that is paused is listed as paused and without a next tick, also when it is changed", async () => {
+    const { client, schedule, pass, minutes } = reporting("a");
+    await schedule.register("k", { seconds: 60 });
+    await pass(1);
+    await client.pauseSchedule("reports/k");
+    await schedule.register("k", { seconds: 60 }, { metadata: "new" });
+    const [paused] = await schedule.list();
+    expect(paused).toMatchObject({ key: "k", paused: true, metadata: "new" });
+    expect(paused).not.toHaveProperty("next");
+    await pass(2);
+    expect(minutes("k")).toEqual([1]);
+    await client.resumeSchedule("reports/k");
+    const next = new Date(world().clock.now() + MINUTE);
+    expect(await schedule.list()).toMatchObject([{ paused: false, next }]);
+    await pass(1);
+    expect(minutes("k")).toEqual([1, 4]);
   });
 
   test("T17: inside a run register and unregister are remembered, and done once", async () => {

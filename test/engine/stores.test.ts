@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { CommitResult, RunWrite } from "../../src/core/storage.js";
-import { createClient, type Storage } from "../../src/index.js";
+import { type Codec, createClient, defaultCodec, type Io, type Storage } from "../../src/index.js";
 import { gate, jobOf, Machine, runToEnd, start } from "./drive.js";
 import { codeOf } from "./support.js";
 import { describeEngine } from "./world.js";
@@ -31,6 +31,33 @@ const refused: CommitResult = {
   status: "PENDING",
   inbox: 0,
   leaseUntil: null,
+};
+
+class Money {
+  readonly cents: number;
+
+  constructor(cents: number) {
+    this.cents = cents;
+  }
+}
+
+const jsonCodec: Codec = {
+  encode: (value) => JSON.stringify(value) ?? "null",
+  decode: (text) => JSON.parse(text),
+};
+
+const classCodec: Codec = {
+  encode: (value, what) =>
+    value instanceof Money ? `money ${value.cents}` : defaultCodec.encode(value, what),
+  decode: (text) =>
+    text.startsWith("money ") ? new Money(Number(text.slice(6))) : defaultCodec.decode(text),
+};
+
+let salt = 0;
+/** As one that encrypts. */
+const saltedCodec: Codec = {
+  encode: async (value, what) => `${++salt} ${defaultCodec.encode(value, what)}`,
+  decode: async (text) => defaultCodec.decode(text.slice(text.indexOf(" ") + 1)),
 };
 
 describeEngine("io.store", (world) => {
@@ -119,6 +146,63 @@ describeEngine("io.store", (world) => {
     expect(await client.store.env.get("count")).toBe(12);
     expect(await client.store.env.increment("count", -2)).toBe(10);
   });
+
+  test("I19: undefined is a value, which has tells from none and compare-and-set does not", async () => {
+    const run = await start(world(), async (io) => {
+      const seen: unknown[] = [];
+      for (const place of ["env", "job", "run"] as const) {
+        const store = io.store[place];
+        seen.push([
+          await store.set([place, 1], "v", undefined),
+          await store.has([place, 2], "v"),
+          await store.get([place, 3], "v"),
+          await store.compareAndSet([place, 4], "v", null, 1),
+          await store.compareAndSet([place, 5], "v", undefined, 2),
+          await store.compareAndSet<unknown>([place, 6], "v", 2, undefined),
+          await store.delete([place, 7], "v"),
+          await store.compareAndSet([place, 8], "v", null, 3),
+          await store.compareAndSet([place, 9], "v", undefined, 4),
+          await store.get([place, 10], "v"),
+        ]);
+      }
+      return seen;
+    });
+    const expected = [undefined, true, undefined, false, true, true, true, false, true, 4];
+    expect((await run.drain()).output).toEqual([expected, expected, expected]);
+    const { env } = run.client.store;
+    await env.set("w", undefined);
+    expect([await env.has("w"), await env.get("w")]).toEqual([true, undefined]);
+    expect(await env.compareAndSet("w", undefined, 1)).toBe(true);
+  });
+
+  test.for([
+    ["knows a class", classCodec, new Money(5), new Money(6)],
+    ["loses what a date is", jsonCodec, new Date(5), new Date(6)],
+    ["gives another text each time", saltedCodec, { at: new Date(5) }, { at: new Date(6) }],
+  ] as const)(
+    "I19: compare-and-set compares as the client's codec stores, one that %s",
+    async ([, codec, value, other]) => {
+      const program = async (io: Io) => {
+        const seen: boolean[] = [];
+        for (const place of ["env", "run"] as const) {
+          const store = io.store[place];
+          await store.set([place, 1], "v", value);
+          seen.push(
+            await store.compareAndSet([place, 2], "v", other, value),
+            await store.compareAndSet<unknown>([place, 3], "v", value, other),
+            await store.compareAndSet<unknown>([place, 4], "v", other, value),
+            await store.compareAndSet<unknown>([place, 5], "v", undefined, other),
+          );
+        }
+        return seen.join();
+      };
+      const run = await start(world(), program, { client: { codec } });
+      expect((await run.drain()).output).toBe(Array(2).fill("false,true,true,false").join());
+      const { env } = run.client.store;
+      expect(await env.compareAndSet<unknown>("v", other, 1)).toBe(false);
+      expect(await env.compareAndSet<unknown>("v", value, 1)).toBe(true);
+    },
+  );
 
   test("I19, C13: compare-and-set lets one of many through, in runs and outside", async () => {
     const claim = jobOf(async (io, context) =>

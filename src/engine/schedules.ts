@@ -104,7 +104,10 @@ async function change(
 ): Promise<boolean> {
   const now = engine.storeClock.now();
   const result = await changeState(engine, run.id, run, (state, isOver) =>
-    isOver ? firstState(definition, now) : redefined(state, definition, now),
+    // Whoever was asleep since it read the time brings no tick back that is dealt with.
+    isOver
+      ? firstState(definition, Math.max(now, state.last ?? now))
+      : redefined(state, definition, now),
   );
   return result !== "missing";
 }

@@ -245,4 +245,26 @@ describeEngine("dynamic schedules", (world) => {
     );
     expect(await schedule.list()).toEqual([]);
   });
+
+  test("G22: whoever registers one anew and was asleep meanwhile brings no tick back", async () => {
+    const { schedule, pass, minutes } = reporting("a");
+    await schedule.register("k", { seconds: 60 });
+    await pass(1);
+    await schedule.unregister("k");
+    const sleeper = new Machine(world());
+    const others = sleeper.client.defineDynamicSchedule({ id: "reports" });
+    await others.list();
+    sleeper.freezeBefore("commit");
+    const registering = others.register("k", { seconds: 60 });
+    await until(() => sleeper.isFrozen);
+    world().clock.advance(30);
+    await schedule.register("k", { seconds: 60 });
+    await pass(3);
+    await schedule.unregister("k");
+    sleeper.thaw();
+    await registering;
+    await pass(2);
+    expect(minutes("k")).toEqual([1, 2.5, 3.5, 4.5, 5.5, 6.5]);
+    await sleeper.client.stop({ timeout: 0 });
+  });
 });

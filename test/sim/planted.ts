@@ -14,6 +14,10 @@ function bug(name: string, ...edits: readonly (readonly [string, string, string]
 
 const EPOCH_CHECK = 'if (guard.epoch !== undefined && guard.epoch !== run.epoch) return "fenced";';
 
+/** The runs of a tick in a commit of their own. */
+const CREATE_RUNS =
+  "const [first, ...further] = after?.runs ?? []; if (first !== undefined) await engine.queue.create({ createId: engine.writeIds.next(), groups: [{ first, further }] });";
+
 /** Bugs that queues and workflow engines really had, and breaches of the engine's rules. */
 export const plantedBugs: readonly PlantedBug[] = [
   bug("S2: the store ignores the epoch of a guard", ["core/write-verdict.ts", EPOCH_CHECK, ""]),
@@ -224,19 +228,24 @@ export const plantedBugs: readonly PlantedBug[] = [
     "G22: the runs of ticks are made before the schedule goes on, and their ids do not derive from the ticks",
     [
       "engine/tick-schedule.ts",
-      'const id = derivedId("tick", scheduleId, String(tick), job.id);',
-      'const id = derivedId("tick", scheduleId, String(tick), job.id + Math.random());',
+      'const id = idAt(tick, derivedId("tick", scheduleId, String(tick), job.id));',
+      'const id = idAt(tick, derivedId("tick", scheduleId, String(tick), job.id + Math.random()));',
     ],
     [
       "engine/tick-schedule.ts",
-      "const { result } = await engine.queue.submit({\n    runId: run.id,\n    writeId: engine.writeIds.next(),\n    guard: { epoch: run.epoch },\n    ...write,",
-      "const [first, ...further] = write.runs ?? [];\n  if (first !== undefined) await engine.queue.create({ createId: engine.writeIds.next(), groups: [{ first, further }] });\n  const { result } = await engine.queue.submit({\n    runId: run.id,\n    writeId: engine.writeIds.next(),\n    guard: { epoch: run.epoch },\n    ...write, runs: [],",
+      "const { result } = await engine.queue.submit({",
+      `${CREATE_RUNS}\n  const { result } = await engine.queue.submit({`,
     ],
   ),
   bug("G22: a schedule goes on before the runs of its ticks are made", [
     "engine/tick-schedule.ts",
-    "...write,\n  });",
-    "...write, runs: [],\n  });\n  const [first, ...further] = write.runs ?? [];\n  if (result === 'ok' && first !== undefined) await engine.queue.create({ createId: engine.writeIds.next(), groups: [{ first, further }] });",
+    ": writeOf(engine, after)),\n  });",
+    `: { ...writeOf(engine, after), runs: [] }),\n  });\n  if (result === "ok") { ${CREATE_RUNS} }`,
+  ]),
+  bug("G22: a schedule that somebody has changed goes on as its keeper knows it", [
+    "engine/tick-schedule.ts",
+    "guard: { epoch },",
+    "guard: {},",
   ]),
   bug("G22: a schedule that is registered again begins anew", [
     "engine/schedule-state.ts",
@@ -250,8 +259,8 @@ export const plantedBugs: readonly PlantedBug[] = [
   ]),
   bug("connections: whoever waits is not woken", [
     "engine/connections.ts",
-    "await wake(engine, run.id);\n      woken++;",
-    "woken++;",
+    "const answers = await Promise.all(waiting.map((run) => wake(engine, run.id)));",
+    "const answers = waiting.map(() => true);",
   ]),
   bug("connections: what became ready while the resolver looked goes unnoticed", [
     "engine/connections.ts",

@@ -36,7 +36,10 @@ async function judgeSchedule(
   if (found.join() !== expected.join()) {
     const lost = expected.filter((each) => !found.includes(each));
     const more = found.filter((each, at) => !expected.includes(each) || found.indexOf(each) < at);
-    throw new Violation("G22", `${id}: lost ${lost.join() || "none"}, too many ${more.join()}`);
+    throw new Violation(
+      "G22",
+      `${id}: lost ${lost.join() || "none"}, too many ${more.join() || "none"}: ${found.join()} instead of ${expected.join()}`,
+    );
   }
   for (const [index, run] of runs.entries()) {
     const tick = ticks[index];

@@ -68,7 +68,8 @@ export class ScheduleWatch {
     let { last } = before;
     for (let at = before.next; at !== null && at < (after.next ?? 0); ) {
       if (at > this.#now()) throw broken(id, `its tick of ${at} came before its time`);
-      ticks.push({ at, before: last });
+      // One that was ended and registered anew may begin with a tick that it had: that has its run.
+      if (ticks.every((tick) => tick.at !== at)) ticks.push({ at, before: last });
       last = at;
       at = tickAfter(before.schedule, at, at) ?? null;
     }

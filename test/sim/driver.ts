@@ -65,7 +65,7 @@ export class Driver {
     }
     if (random.chance(0.3)) times(random.between(2, 5), () => this.#burst());
     if (random.chance(0.1)) this.#later(at(), () => this.#poison());
-    times(random.chance(0.4) ? random.between(2, 4) : 0, () => this.#invokeShared());
+    times(random.chance(0.3) ? 2 : 0, () => this.#invokeShared());
     if (this.#world.ticking !== undefined) this.ticking.plan();
     this.#linked?.plan();
   }

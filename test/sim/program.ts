@@ -270,7 +270,7 @@ export class ProgramMaker {
 
   #call(op: "invoke" | "invokeAndWait", depth: number): Command {
     const random = this.#random;
-    const shared = random.chance(0.5);
+    const shared = random.chance(0.35);
     return {
       op,
       key: this.#key(),

@@ -56,13 +56,7 @@ export class Driver {
     times(random.int(2), () => this.#stopOne());
     times(random.int(3), () => this.#makeToken());
     times(random.int(6), () => this.#completeOne());
-    if (random.chance(0.4)) {
-      const start = this.#invokeUnderRule();
-      const rush = at();
-      // Many at one moment, so that one decides from what another is changing.
-      for (let count = random.between(2, 8); count > 0; count--)
-        this.#later(random.chance(0.7) ? rush + random.int(30) : at(), start);
-    }
+    if (random.chance(0.4)) times(random.between(2, 6), this.#invokeUnderRule());
     if (random.chance(0.3)) times(random.between(2, 5), () => this.#burst());
     if (random.chance(0.1)) this.#later(at(), () => this.#poison());
     times(random.chance(0.3) ? 2 : 0, () => this.#invokeShared());

@@ -4,7 +4,7 @@ import { fates } from "./faults.js";
 import type { Report } from "./main.js";
 
 // `npm run test:sim -- --seeds N` and `-- --seed S` set these; see scripts/sim.mjs.
-const SEEDS = Number(process.env.PAWL_SIM_SEEDS ?? 1_200);
+const SEEDS = Number(process.env.PAWL_SIM_SEEDS ?? 1_000);
 const FROM = Number(process.env.PAWL_SIM_FROM ?? 1);
 const ONE = process.env.PAWL_SIM_SEED;
 /** With fewer seeds, chance may leave something out. */

@@ -123,7 +123,7 @@ export class GateKeeper {
     if (verdict.kind === "drop") return canceled(rateLimitedError(this.#job, verdict.until));
     this.#keep(key, version, verdict.next);
     if (verdict.kind === "wait" && (rule === "debounce" || rule === "throttle"))
-      this.#state = { ...this.#state, wait: { rule, until: verdict.until } };
+      this.#state = { ...this.#state, wait: { rule, until: verdict.until, key } };
     return undefined;
   }
 

@@ -13,7 +13,14 @@ export interface FlowState {
   readonly generation: number;
   /** Integrations whose connection is missing. */
   readonly connections?: readonly string[];
-  readonly wait?: { readonly rule: "debounce" | "throttle"; readonly until: number };
+  readonly wait?: FlowWait;
+}
+
+export interface FlowWait {
+  readonly rule: "debounce" | "throttle";
+  readonly until: number;
+  /** Of the value that it was decided from: whoever ends the run may not have the job's code. */
+  readonly key: string;
 }
 
 export function flowStateOf({ state, generation, lastSeq }: RunRecord): FlowState {
@@ -102,15 +109,21 @@ export async function purgeFlow(engine: Engine, now: number): Promise<void> {
       limit: PAGE,
       ...(after === undefined ? undefined : { after }),
     });
-    for (const { key, value, version } of page) {
-      const state = JSON.parse(value) as { readonly until?: number; readonly runId?: string };
-      const isOver =
-        state.until === undefined ? !(await isOpen(engine, state.runId ?? "")) : state.until < now;
-      if (isOver) await rawStorage.deleteValue(key, version);
-    }
+    await Promise.all(page.map((stored) => purgeOne(engine, stored, now)));
     after = page.at(-1)?.key;
     if (page.length < PAGE) return;
   }
+}
+
+async function purgeOne(
+  engine: Engine,
+  { key, value, version }: StoredValue & { readonly key: string },
+  now: number,
+): Promise<void> {
+  const state = JSON.parse(value) as { readonly until?: number; readonly runId?: string };
+  const isOver =
+    state.until === undefined ? !(await isOpen(engine, state.runId ?? "")) : state.until < now;
+  if (isOver) await engine.rawStorage.deleteValue(key, version);
 }
 
 async function isOpen(engine: Engine, runId: string): Promise<boolean> {

@@ -1,28 +1,26 @@
+import { isInternal } from "../core/final.js";
 import type { ThrottleState } from "../core/flow-decisions.js";
 import { withoutStart } from "../core/start-log.js";
 import type { RunRecord } from "../core/storage.js";
 import type { Engine } from "./engine.js";
-import { flowKey, flowStateOf, readFlow } from "./flow-state.js";
+import { flowStateOf, readFlow } from "./flow-state.js";
 
 /**
  * A run that was ended while it waited for its turn under a throttle leaves the
- * turn to others. Only where the job's code is, which has the key; elsewhere, and
- * if this fails, a turn goes unused, no more.
+ * turn to others. If this fails, a turn goes unused, no more.
  */
 export async function giveTurnBack(engine: Engine, run: RunRecord): Promise<void> {
-  const job = engine.jobs.get(run.jobId);
-  if (job?.options.throttle === undefined) return;
-  const { wait } = flowStateOf(run);
+  // The state of an internal run is another thing.
+  const wait = isInternal(run.jobId) ? undefined : flowStateOf(run).wait;
   if (wait?.rule !== "throttle") return;
   try {
-    const key = flowKey(job, "throttle", await engine.admittedPayload(run));
     for (;;) {
-      const { state, version } = await readFlow<ThrottleState>(engine, key);
+      const { state, version } = await readFlow<ThrottleState>(engine, wait.key);
       if (state === undefined) return;
       const turns = withoutStart(state.turns, wait.until);
       if (turns === state.turns) return;
       const value = JSON.stringify({ ...state, turns });
-      if ((await engine.rawStorage.setValue(key, value, version)).ok) return;
+      if ((await engine.rawStorage.setValue(wait.key, value, version)).ok) return;
     }
   } catch (error) {
     engine.onTrouble(error);

@@ -211,6 +211,17 @@ describeEngine("flow control", (world) => {
     expect(expiring.starts.length).toBeLessThanOrEqual(13);
   });
 
+  test("throttle: a client without the job's code leaves the turn to others as well", async () => {
+    const flow = new Flow(world(), { throttle: { limit: 1, period: 60 } });
+    const client = flow.client();
+    for (let n = 0; n < 20; n++) await client.invoke("invoked", n);
+    await client.drain();
+    await flow.world.client({ id: "console", jobs: [] }).cancelRunsForJob("invoked");
+    await client.invoke("invoked", "later");
+    await flow.pass(client, 70);
+    expect(flow.starts.map(([payload]) => payload)).toEqual([0, "later"]);
+  });
+
   test("debounce: a delayed start is none before it is due", async () => {
     const flow = new Flow(world(), { debounce: { period: 5 } });
     const client = flow.client();

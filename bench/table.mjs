@@ -17,11 +17,12 @@ export class Table {
 
   get machine() {
     const { driver, rowsPerS } = this.#machine;
-    return `${driver} itself: ${n(rowsPerS)} rows/s in groups of 100, where the limits were set ${n(reference[driver])}. So absolute limits are eased by ${n(this.#slower, 2)}.`;
+    return `${driver} itself: ${n(rowsPerS)} rows/s in groups of 100, where the limits were set ${n(reference[driver])}. So absolute limits ${this.#slower === 1 ? "stay what they are" : `are eased by ${n(this.#slower, 2)}`}.`;
   }
 
   get #slower() {
-    return reference[this.#machine.driver] / this.#machine.rowsPerS;
+    // On a faster machine they stay what they are.
+    return Math.max(1, reference[this.#machine.driver] / this.#machine.rowsPerS);
   }
 
   /** `value` must be at most (or, with `least`, at least) `limit`, in `unit`. If it is not, `profile` tells why. */

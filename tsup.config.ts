@@ -7,6 +7,7 @@ export default defineConfig({
     definitions: "src/definitions.ts",
     memory: "src/storage/memory/index.ts",
     sqlite: "src/storage/sqlite/index.ts",
+    postgres: "src/storage/postgres/index.ts",
     testing: "src/testing/index.ts",
     "adapter-kit": "src/adapter-kit/index.ts",
     "safe-fetch": "src/safe-fetch/index.ts",

@@ -7,6 +7,7 @@ const fromRoot = (path: string): string => fileURLToPath(new URL(path, import.me
 const sources = {
   "pawl/memory": fromRoot("src/storage/memory/index.ts"),
   "pawl/sqlite": fromRoot("src/storage/sqlite/index.ts"),
+  "pawl/postgres": fromRoot("src/storage/postgres/index.ts"),
   "pawl/testing": fromRoot("src/testing/index.ts"),
   "pawl/adapter-kit": fromRoot("src/adapter-kit/index.ts"),
   "pawl/safe-fetch": fromRoot("src/safe-fetch/index.ts"),
@@ -24,6 +25,8 @@ const builtPackage = [
 ];
 const processKills = ["test/kill/**/*.test.ts"];
 const onPostgres = ["test/postgres/**/*.test.ts"];
+/** Finds a server, or starts one. */
+const postgresServer = "test/postgres/global-setup.ts";
 const simulation = ["test/sim/**/*.test.ts"];
 
 /** CI reads these files for its last line: one for each npm script that runs tests. */
@@ -66,7 +69,7 @@ export default defineConfig({
         test: {
           name: "postgres",
           include: onPostgres,
-          globalSetup: "test/postgres/global-setup.ts",
+          globalSetup: postgresServer,
         },
       },
       {
@@ -84,7 +87,11 @@ export default defineConfig({
       },
       {
         extends: true,
-        test: { name: "dist", include: builtPackage, globalSetup: "scripts/ensure-build.mjs" },
+        test: {
+          name: "dist",
+          include: builtPackage,
+          globalSetup: ["scripts/ensure-build.mjs", postgresServer],
+        },
       },
       {
         extends: true,

@@ -25,6 +25,7 @@ const entries = [
   "index",
   "memory",
   "sqlite",
+  "postgres",
   "testing",
   "adapter-kit",
   "safe-fetch",
@@ -32,7 +33,7 @@ const entries = [
   "integrations/openai",
   "cli",
 ];
-const peers = ["@slack/web-api", "better-sqlite3", "libsql", "openai"];
+const peers = ["@slack/web-api", "better-sqlite3", "libsql", "openai", "pg", "postgres"];
 /** Exported by no subpath: an entry of its own keeps definitions out of the chunk of the engine. */
 const inner = "definitions";
 const allowed = [

@@ -1,19 +1,28 @@
 import { mkdirSync, symlinkSync } from "node:fs";
 import { dirname } from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, inject, test } from "vitest";
 import { Consumer, tool } from "./consumer.js";
-import { asCommonJs, entryPoints, helloMemory, helloSqlite, integrations } from "./programs.js";
+import {
+  asCommonJs,
+  entryPoints,
+  helloMemory,
+  helloPostgres,
+  helloSqlite,
+  integrations,
+} from "./programs.js";
 
 const bare = new Consumer();
 const withDriver = new Consumer();
 beforeAll(async () => {
-  await Promise.all([bare.install(), withDriver.install(["libsql@0.5"])]);
+  await Promise.all([bare.install(), withDriver.install(["libsql@0.5", "pg@8"])]);
   for (const consumer of [bare, withDriver]) {
     consumer.write({
       "memory.mjs": helloMemory,
       "memory.cjs": asCommonJs(helloMemory),
       "sqlite.mjs": helloSqlite,
       "sqlite.cjs": asCommonJs(helloSqlite),
+      "postgres.mjs": helloPostgres(inject("postgresUrl")),
+      "postgres.cjs": asCommonJs(helloPostgres(inject("postgresUrl"))),
     });
   }
 });
@@ -72,7 +81,14 @@ describe("installed without a driver", () => {
     else expect(stderr).toMatch(/DRIVER_MISSING[\s\S]*npm install libsql|npm install libsql/);
   });
 
-  test.each(["pawl", "pawl/sqlite"])(
+  test("postgres says which client to install", async () => {
+    const { code, stderr } = await bare.node("postgres.mjs");
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/npm install pg/);
+    expect(stderr).toContain("DRIVER_MISSING");
+  });
+
+  test.each(["pawl", "pawl/sqlite", "pawl/postgres"])(
     "importing %s loads no zod and nothing native",
     async (entry) => {
       bare.write(loadedModules);
@@ -81,7 +97,7 @@ describe("installed without a driver", () => {
       expect(code).toBe(0);
       expect(modules.some((url) => url.includes("/pawl/dist/"))).toBe(true);
       const unwanted =
-        /node_modules\/(zod|p-retry|libsql|better-sqlite3)\/|^native|\.node$|node:sqlite/;
+        /node_modules\/(zod|p-retry|libsql|better-sqlite3|pg|postgres)\/|^native|\.node$|node:sqlite/;
       expect(modules.filter((url) => unwanted.test(url))).toEqual([]);
     },
   );
@@ -117,6 +133,16 @@ describe.each(integrations)("$entry", ({ entry, peer }) => {
     symlinkSync(tool(peer), place);
     const result = await withDriver.node("--input-type=module", "-e", print);
     expect(result).toEqual({ code: 0, stderr: "", stdout: `${entry.split("/")[2]}\n` });
+  });
+});
+
+describe("installed with pg", () => {
+  test.each(["postgres.mjs", "postgres.cjs"])("%s says hello", async (program) => {
+    expect(await withDriver.node(program)).toEqual({
+      code: 0,
+      stdout: "hello world\n",
+      stderr: "",
+    });
   });
 });
 

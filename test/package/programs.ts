@@ -28,6 +28,15 @@ export const helloSqlite = helloMemory
   .replace('import { memory } from "pawl/memory";', 'import { sqlite } from "pawl/sqlite";')
   .replace("memory()", 'sqlite("hello.db")');
 
+export function helloPostgres(url: string): string {
+  return helloMemory
+    .replace('import { memory } from "pawl/memory";', 'import { postgres } from "pawl/postgres";')
+    .replace(
+      "memory()",
+      `postgres({ url: ${JSON.stringify(url)}, schema: "pawl_test_hello_" + process.pid })`,
+    );
+}
+
 /** The same program for CommonJS. */
 export function asCommonJs(program: string): string {
   return program.replace(/import (\{.*?\}) from (".*?");/g, "const $1 = require($2);");
@@ -37,6 +46,7 @@ export const entryPoints = [
   "pawl",
   "pawl/memory",
   "pawl/sqlite",
+  "pawl/postgres",
   "pawl/testing",
   "pawl/adapter-kit",
   "pawl/safe-fetch",

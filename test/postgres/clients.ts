@@ -23,7 +23,10 @@ const openers: Readonly<Record<string, () => Opened | Promise<Opened>>> = {
   },
   "postgres.js": () => {
     const sql = postgres(inject("postgresUrl"), { max: 4, onnotice: () => {} });
-    return { driver: new PostgresJsDriver(sql, { prepare: true }), end: () => sql.end() };
+    return {
+      driver: new PostgresJsDriver(sql, { prepare: true, ownsClient: false }),
+      end: () => sql.end(),
+    };
   },
   PGlite: async () => {
     const database = await PGlite.create();

@@ -6,23 +6,56 @@ import { commitResult, commitVerdict, hasRecordsOnly } from "../../core/write-ve
 import type { Context } from "./context.js";
 import { Identities, storeNewRuns } from "./create.js";
 import type { Session } from "./driver.js";
+import { sqlState } from "./failure.js";
 import { LockedRuns } from "./locked-runs.js";
 import { Logs } from "./logs.js";
+import { isRecordWrite, type RecordWrite, storeRecords } from "./record-writes.js";
 import { Signals } from "./signals.js";
 import { Tasks } from "./tasks.js";
 import { Values } from "./values.js";
 
-/** All elements in one transaction: what they touch is locked and read, decided about, and written. */
-export function commitElements(
+/** Mostly task records, which have a short way; the rest goes the general one. */
+export async function commitElements(
   context: Context,
   writes: readonly RunWrite[],
 ): Promise<CommitResult[]> {
-  return context.driver.transaction(async (session) => {
-    const batch = await CommitBatch.of(context, session, writes);
-    const results = writes.map((write) => batch.commit(write));
-    await batch.store();
-    return results;
-  });
+  const records = alone(writes).filter(isRecordWrite);
+  try {
+    return await shortWay(context, writes, records);
+  } catch (error) {
+    const isThere = records.length > 0 && sqlState(error) === UNIQUE_VIOLATION;
+    if (!isThere) throw error;
+    return shortWay(context, writes, []);
+  }
+}
+
+const UNIQUE_VIOLATION = "23505";
+
+/** Of two writes of one run the first decides about the second. */
+function alone(writes: readonly RunWrite[]): RunWrite[] {
+  const counts = new Map<string, number>();
+  for (const { runId } of writes) counts.set(runId, (counts.get(runId) ?? 0) + 1);
+  return writes.filter(({ runId }) => counts.get(runId) === 1);
+}
+
+async function shortWay(
+  context: Context,
+  writes: readonly RunWrite[],
+  records: readonly RecordWrite[],
+): Promise<CommitResult[]> {
+  const { driver } = context;
+  const known = new Map<RunWrite, CommitResult>();
+  if (records.length === writes.length) await storeRecords(context, driver, records, known);
+  if (known.size < writes.length) {
+    await driver.transaction(async (session) => {
+      if (records.length < writes.length) await storeRecords(context, session, records, known);
+      const others = writes.filter((write) => !known.has(write));
+      const batch = await CommitBatch.of(context, session, others);
+      for (const write of others) known.set(write, batch.commit(write));
+      await batch.store();
+    });
+  }
+  return writes.map((write) => known.get(write) ?? commitResult("busy"));
 }
 
 interface Parts {

@@ -1,4 +1,5 @@
 import { Overtaken } from "./context.js";
+import { reasonOf, sqlState } from "./failure.js";
 
 /** Tries of a batch that others keep overtaking. */
 const MOST_TRIES = 20;
@@ -35,11 +36,6 @@ async function undisturbed<T>(apply: () => Promise<T>): Promise<T> {
   }
 }
 
-function sqlState(error: unknown): string {
-  const code = (error as { readonly code?: unknown } | null)?.code;
-  return typeof code === "string" && /^[0-9A-Z]{5}$/.test(code) ? code : "";
-}
-
 /** Somebody was faster, or two waited for each other: deciding anew helps. */
 function mayGoOn(error: unknown): boolean {
   return error instanceof Overtaken || ["40001", "40P01", "23505"].includes(sqlState(error));
@@ -49,8 +45,4 @@ function mayGoOn(error: unknown): boolean {
 function isRefusal(error: unknown): boolean {
   const state = sqlState(error);
   return ["21", "22", "23", "54"].includes(state.slice(0, 2));
-}
-
-function reasonOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -12,13 +12,22 @@ interface PgAnswer {
   readonly rows: readonly unknown[];
 }
 
-interface PgConnection {
+/** An event emitter, of which an error without a listener ends the process. */
+interface Failing {
+  on(event: "error", listener: (error: Error) => void): unknown;
+}
+
+interface PgConnection extends Failing {
   query(query: PgQuery): Promise<PgAnswer>;
+  off(event: "error", listener: (error: Error) => void): unknown;
   release(error?: Error | boolean): void;
 }
 
 /** The part of a `Pool` of `pg` that the adapter uses. */
-export interface PgPool {
+export interface PgPool extends Failing {
+  /** Tells a pool from a single client. */
+  readonly totalCount: number;
+  listenerCount(event: "error"): number;
   query(query: PgQuery): Promise<PgAnswer>;
   connect(): Promise<PgConnection>;
   end(): Promise<void>;
@@ -31,6 +40,11 @@ export interface PgDriverOptions {
   readonly ownsPool: boolean;
 }
 
+/**
+ * A connection that ends while nobody waits for an answer is no news: who asks next gets another one, or the error.
+ */
+const ignore = () => {};
+
 const asText = { getTypeParser: () => (value: string) => value };
 
 export class PgDriver implements Driver {
@@ -42,6 +56,7 @@ export class PgDriver implements Driver {
   constructor(pool: PgPool, options: PgDriverOptions) {
     this.#pool = pool;
     this.#options = options;
+    if (pool.listenerCount("error") === 0) pool.on("error", ignore);
   }
 
   query(text: string, parameters: readonly Parameter[] = []): Promise<readonly Row[]> {
@@ -50,6 +65,8 @@ export class PgDriver implements Driver {
 
   async transaction<T>(work: (session: Session) => Promise<T>): Promise<T> {
     const connection = await this.#pool.connect();
+    // The pool does not listen while somebody has it.
+    connection.on("error", ignore);
     let failure: Error | undefined;
     const session = {
       query: (text: string, parameters: readonly Parameter[] = []) =>
@@ -66,6 +83,7 @@ export class PgDriver implements Driver {
       throw error;
     } finally {
       // A connection that could not roll back must not be used again.
+      connection.off("error", ignore);
       connection.release(failure);
     }
   }

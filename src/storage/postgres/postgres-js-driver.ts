@@ -16,16 +16,23 @@ interface PostgresJsSession {
 /** The part of an instance of postgres.js that the adapter uses. */
 export interface PostgresJs extends PostgresJsSession {
   begin(work: (session: PostgresJsSession) => Promise<unknown>): Promise<unknown>;
+  end(): Promise<unknown>;
+}
+
+export interface PostgresJsDriverOptions {
+  readonly prepare: boolean;
+  /** It is the adapter's own. */
+  readonly ownsClient: boolean;
 }
 
 export class PostgresJsDriver implements Driver {
   readonly name = "postgres.js";
   readonly #sql: PostgresJs;
-  readonly #prepare: boolean;
+  readonly #options: PostgresJsDriverOptions;
 
-  constructor(sql: PostgresJs, { prepare }: { readonly prepare: boolean }) {
+  constructor(sql: PostgresJs, options: PostgresJsDriverOptions) {
     this.#sql = sql;
-    this.#prepare = prepare;
+    this.#options = options;
   }
 
   query(text: string, parameters: readonly Parameter[] = []): Promise<readonly Row[]> {
@@ -46,15 +53,17 @@ export class PostgresJsDriver implements Driver {
     return run(this.#sql, text);
   }
 
-  /** Instances of postgres.js are always the application's. */
-  async close(): Promise<void> {}
+  async close(): Promise<void> {
+    if (this.#options.ownsClient) await this.#sql.end();
+  }
 
   async #ask(
     session: PostgresJsSession,
     text: string,
     parameters: readonly Parameter[],
   ): Promise<readonly Row[]> {
-    const rows = await session.unsafe(text, [...parameters], { prepare: this.#prepare }).values();
+    const { prepare } = this.#options;
+    const rows = await session.unsafe(text, [...parameters], { prepare }).values();
     return rows.map(textRow);
   }
 }

@@ -12,11 +12,13 @@ import {
   type Storage,
   type WaitingPage,
 } from "../../core/storage.js";
+import { commitResult } from "../../core/write-verdict.js";
 import { claim } from "./claim.js";
 import { commitElements } from "./commit.js";
 import { Context } from "./context.js";
 import { createElements } from "./create.js";
 import type { Driver } from "./driver.js";
+import { storageErrorOf } from "./failure.js";
 import { isolated } from "./isolate.js";
 import { countRuns, listRuns } from "./list.js";
 import { purge } from "./purge.js";
@@ -25,6 +27,13 @@ import { migrate } from "./schema.js";
 import { getValue, listValues, writeValue } from "./values.js";
 
 const MIB = 2 ** 20;
+
+export interface PostgresStorageOptions {
+  /** Called once, by the first `init`. */
+  open(): Driver;
+  readonly schema: string;
+  readonly clock: Pick<Clock, "now"> | undefined;
+}
 
 /** See the contract in core/storage.ts; this only passes each call to where it is done. */
 export class PostgresStorage implements Storage {
@@ -37,129 +46,133 @@ export class PostgresStorage implements Storage {
     maxElementTasks: 100_000,
     maxValueBytes: 64 * MIB,
   };
-  readonly #driver: Driver;
-  readonly #schema: string;
-  readonly #context: Context;
+  readonly #options: PostgresStorageOptions;
+  #context: Context | undefined;
   #opening: Promise<void> | undefined;
   #isOpen = false;
   #closing: Promise<void> | undefined;
 
-  constructor(driver: Driver, schema: string, clock: Pick<Clock, "now"> | undefined) {
-    this.#driver = driver;
-    this.#schema = schema;
-    this.#context = new Context(driver, schema, clock);
+  constructor(options: PostgresStorageOptions) {
+    this.#options = options;
   }
 
   async init(): Promise<void> {
     if (this.#closing !== undefined) throw this.#closed();
-    this.#opening ??= migrate(this.#driver, this.#schema);
+    const { schema, open, clock } = this.#options;
+    this.#context ??= new Context(open(), schema, clock);
+    this.#opening ??= migrate(this.#context.driver, schema);
     try {
       await this.#opening;
       this.#isOpen = true;
     } catch (error) {
       this.#opening = undefined;
-      throw error;
+      throw this.#failed(error);
     }
   }
 
   close(): Promise<void> {
-    this.#closing ??= this.#driver.close();
+    this.#closing ??= this.#context?.driver.close() ?? Promise.resolve();
     return this.#closing;
   }
 
-  async now(): Promise<number> {
-    return this.#ready().now();
+  now(): Promise<number> {
+    return this.#call((context) => context.now());
   }
 
-  async createRuns(elements: readonly CreateElement[]): Promise<CreateResult[]> {
-    const context = this.#ready();
-    return isolated(
-      elements,
-      (some) => createElements(context, some),
-      (reason, cause) => ({ result: "rejected", reason, cause }),
+  createRuns(elements: readonly CreateElement[]): Promise<CreateResult[]> {
+    return this.#call((context) =>
+      isolated(
+        elements,
+        (some) => createElements(context, some),
+        (reason, cause) => ({ result: "rejected", reason, cause }),
+      ),
     );
   }
 
-  async claimRuns(request: ClaimRequest) {
-    return claim(this.#ready(), request);
+  claimRuns(request: ClaimRequest) {
+    return this.#call((context) => claim(context, request));
   }
 
-  async commit(writes: readonly RunWrite[]): Promise<CommitResult[]> {
-    const context = this.#ready();
-    return isolated(
-      writes,
-      (some) => commitElements(context, some),
-      (reason, cause) => ({
-        result: "rejected",
-        reason,
-        cause,
-        epoch: 0,
-        status: "PENDING",
-        inbox: 0,
-        leaseUntil: null,
-      }),
+  commit(writes: readonly RunWrite[]): Promise<CommitResult[]> {
+    return this.#call((context) =>
+      isolated(
+        writes,
+        (some) => commitElements(context, some),
+        (reason, cause) => ({ ...commitResult("rejected"), reason, cause }),
+      ),
     );
   }
 
-  async getRuns(ids: readonly string[]) {
-    return getRuns(this.#ready(), ids);
+  getRuns(ids: readonly string[]) {
+    return this.#call((context) => getRuns(context, ids));
   }
 
-  async listTasks(runId: string, afterSeq: number, byteBudget: number) {
-    return listTasks(this.#ready(), runId, afterSeq, byteBudget);
+  listTasks(runId: string, afterSeq: number, byteBudget: number) {
+    return this.#call((context) => listTasks(context, runId, afterSeq, byteBudget));
   }
 
-  async listSignals(runId: string) {
-    return listSignals(this.#ready(), runId);
+  listSignals(runId: string) {
+    return this.#call((context) => listSignals(context, runId));
   }
 
-  async listWaiting(topics: readonly string[], page: WaitingPage) {
-    return listWaiting(this.#ready(), topics, page);
+  listWaiting(topics: readonly string[], page: WaitingPage) {
+    return this.#call((context) => listWaiting(context, topics, page));
   }
 
-  async listRuns(query: RunQuery) {
-    return listRuns(this.#ready(), query);
+  listRuns(query: RunQuery) {
+    return this.#call((context) => listRuns(context, query));
   }
 
-  async listLogs(runId: string, page: { after?: number; limit: number }) {
-    return listLogs(this.#ready(), runId, page);
+  listLogs(runId: string, page: { after?: number; limit: number }) {
+    return this.#call((context) => listLogs(context, runId, page));
   }
 
-  async countRuns() {
-    return countRuns(this.#ready());
+  countRuns() {
+    return this.#call((context) => countRuns(context));
   }
 
-  async getValue(key: string) {
-    return getValue(this.#ready(), key);
+  getValue(key: string) {
+    return this.#call((context) => getValue(context, key));
   }
 
-  async setValue(key: string, value: string, expected?: number) {
-    return writeValue(this.#ready(), { key, value, ...given(expected) });
+  setValue(key: string, value: string, expected?: number) {
+    return this.#call((context) => writeValue(context, { key, value, ...given(expected) }));
   }
 
-  async deleteValue(key: string, expected?: number) {
-    return writeValue(this.#ready(), { key, value: null, ...given(expected) });
+  deleteValue(key: string, expected?: number) {
+    return this.#call((context) => writeValue(context, { key, value: null, ...given(expected) }));
   }
 
-  async listValues(prefix: string, page: { after?: string; limit: number }) {
-    return listValues(this.#ready(), prefix, page);
+  listValues(prefix: string, page: { after?: string; limit: number }) {
+    return this.#call((context) => listValues(context, prefix, page));
   }
 
-  async purge(query: PurgeQuery) {
-    return purge(this.#ready(), query);
+  purge(query: PurgeQuery) {
+    return this.#call((context) => purge(context, query));
   }
 
-  #ready(): Context {
-    if (!this.#isOpen || this.#closing !== undefined) throw this.#closed();
-    return this.#context;
+  async #call<T>(work: (context: Context) => Promise<T>): Promise<T> {
+    const context = this.#context;
+    if (context === undefined || !this.#isOpen || this.#closing !== undefined) throw this.#closed();
+    try {
+      return await work(context);
+    } catch (error) {
+      // A pool that ends lets go of what waited for a connection.
+      throw this.#closing === undefined ? this.#failed(error) : this.#closed();
+    }
+  }
+
+  #failed(error: unknown): StorageError {
+    const driver = this.#context?.driver.name ?? "";
+    return storageErrorOf(error, { schema: this.#options.schema, driver });
   }
 
   #closed(): StorageError {
     const state = this.#closing === undefined ? "is not open yet: call init() first" : "was closed";
     return new StorageError(
       "STORAGE_CLOSED",
-      `The PostgreSQL storage with the schema "${this.#schema}" ${state}.`,
-      { details: { schema: this.#schema } },
+      `The PostgreSQL storage with the schema "${this.#options.schema}" ${state}.`,
+      { details: { schema: this.#options.schema } },
     );
   }
 }

@@ -38,37 +38,76 @@ export function taskOf(row: Row): { readonly rk: string; readonly task: StoredTa
   };
 }
 
+interface Column {
+  readonly name: string;
+  readonly type: "text" | "bigint" | "integer" | "text[]";
+  cell(task: StoredTask): string | number | null;
+}
+
+/** What a record brings, all but the key of its run. */
+const written: readonly Column[] = [
+  { name: "seq", type: "integer", cell: ({ seq }) => seq },
+  { name: "path", type: "text", cell: ({ path }) => path },
+  { name: "kind", type: "text", cell: ({ kind }) => kind },
+  { name: "status", type: "text", cell: ({ status }) => status },
+  { name: "attempts", type: "integer", cell: ({ attempts }) => attempts },
+  { name: "started_at", type: "bigint", cell: ({ startedAt }) => startedAt },
+  { name: "finished_at", type: "bigint", cell: ({ finishedAt }) => finishedAt },
+  { name: "wake_at", type: "bigint", cell: ({ wakeAt }) => wakeAt },
+  { name: "write_id", type: "text", cell: ({ writeId }) => writeId },
+  {
+    name: "topics",
+    type: "text[]",
+    cell: ({ topics }) => (topics === undefined ? null : arrayText(topics)),
+  },
+  { name: "filter", type: "text", cell: ({ filter }) => filter ?? null },
+  { name: "data", type: "text", cell: ({ data }) => data },
+  { name: "error", type: "text", cell: ({ error }) => error },
+  { name: "output", type: "text", cell: ({ output }) => output },
+];
+
+export const newTaskColumns = written.map(({ name }) => name).join(", ");
+
+/** For one record: `$from`, `$from + 1`, … */
+export function newTaskValues(from: number): string {
+  return written.map(({ type }, index) => `$${from + index}::${type}`).join(", ");
+}
+
+/** For many: a parameter is a column of them, and `u` the table. Arrays of arrays travel as text. */
+export const unnestedTasks = {
+  columns: written
+    .map(({ name, type }) => (type === "text[]" ? `u.${name}::${type}` : `u.${name}`))
+    .join(", "),
+  parameters: (from: number) =>
+    written
+      .map(({ type }, index) => `$${from + index}::${type === "text[]" ? "text" : type}[]`)
+      .join(", "),
+};
+
+/** The parameters of one record. */
+export function newTaskCells(task: StoredTask): Parameter[] {
+  return written.map(({ cell }) => {
+    const value = cell(task);
+    return value === null ? null : String(value);
+  });
+}
+
+/** The parameters of many. */
+export function newTaskArrays(tasks: readonly StoredTask[]): Parameter[] {
+  return written.map(({ cell }) => arrayText(tasks.map(cell)));
+}
+
 export function insertTasks(schema: string): string {
   return (
-    `insert into ${schema}.tasks (rk, seq, path, kind, status, attempts, started_at, finished_at, wake_at, write_id, topics, filter, data, error, output) ` +
-    "select u.rk, u.seq, u.path, u.kind, u.status, u.attempts, u.started_at, u.finished_at, u.wake_at, u.write_id, u.topics::text[], u.filter, u.data, u.error, u.output " +
-    "from unnest($1::bigint[], $2::integer[], $3::text[], $4::text[], $5::text[], $6::integer[], $7::bigint[], $8::bigint[], $9::bigint[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::text[]) " +
-    "as u(rk, seq, path, kind, status, attempts, started_at, finished_at, wake_at, write_id, topics, filter, data, error, output)"
+    `insert into ${schema}.tasks (rk, ${newTaskColumns}) select u.rk, ${unnestedTasks.columns} ` +
+    `from unnest($1::bigint[], ${unnestedTasks.parameters(2)}) as u(rk, ${newTaskColumns})`
   );
 }
 
 export function taskParameters(
   rows: readonly { readonly rk: string; readonly task: StoredTask }[],
 ): Parameter[] {
-  const column = (cell: (task: StoredTask) => string | number | null) =>
-    arrayText(rows.map(({ task }) => cell(task)));
-  return [
-    arrayText(rows.map(({ rk }) => rk)),
-    column(({ seq }) => seq),
-    column(({ path }) => path),
-    column(({ kind }) => kind),
-    column(({ status }) => status),
-    column(({ attempts }) => attempts),
-    column(({ startedAt }) => startedAt),
-    column(({ finishedAt }) => finishedAt),
-    column(({ wakeAt }) => wakeAt),
-    column(({ writeId }) => writeId),
-    column(({ topics }) => (topics === undefined ? null : arrayText(topics))),
-    column(({ filter }) => filter ?? null),
-    column(({ data }) => data),
-    column(({ error }) => error),
-    column(({ output }) => output),
-  ];
+  return [arrayText(rows.map(({ rk }) => rk)), ...newTaskArrays(rows.map(({ task }) => task))];
 }
 
 /** Of a table with the alias `l`. */

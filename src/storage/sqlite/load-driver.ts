@@ -1,4 +1,5 @@
 import { StorageError } from "../../core/errors.js";
+import { type Require, type RuntimeProcess, requireFor, requiresOf } from "../installed-modules.js";
 import {
   type DatabaseConstructor,
   type Driver,
@@ -11,30 +12,11 @@ import {
 /** A driver's `Database` class, or the module that exports it. */
 export type DriverSource = DriverName | object;
 
-interface RuntimeProcess {
-  readonly argv?: readonly string[];
-  readonly version?: string;
-  readonly versions?: { readonly node?: string; readonly bun?: string };
-  cwd?(): string;
-  getBuiltinModule?(name: string): unknown;
-}
-
-type Require = ((name: string) => unknown) & { resolve(name: string): string };
-
-interface ModuleBuiltin {
-  createRequire(from: string): Require;
-}
-
 interface FileBuiltin {
   readFileSync(path: string, encoding: "utf8"): string;
 }
 
-/**
- * Finds drivers at run time only. Nothing here is an import that a bundler can
- * follow, so an application bundles without any driver installed; the builtins
- * come from `process.getBuiltinModule`, which also works in a bundle that was
- * turned into CommonJS.
- */
+/** Finds drivers at run time only, see `requiresOf`. */
 export class DriverFinder {
   readonly #process: RuntimeProcess;
   readonly #problems: string[] = [];
@@ -61,7 +43,7 @@ export class DriverFinder {
 
   #byName(name: DriverName): Driver | undefined {
     if (name === "node:sqlite" || name === "bun:sqlite") return this.#builtin(name);
-    const require = this.#requires().find((candidate) => resolves(candidate, name));
+    const require = requireFor(name, this.#process);
     if (require === undefined) return undefined;
     if (name === "better-sqlite3") this.#checkBetterSqlite(require);
     try {
@@ -76,27 +58,12 @@ export class DriverFinder {
   #builtin(name: "node:sqlite" | "bun:sqlite"): Driver | undefined {
     const bun = this.#process.versions?.bun !== undefined;
     if (bun !== (name === "bun:sqlite")) return undefined;
-    const loaded = bun ? this.#requires()[0]?.(name) : this.#process.getBuiltinModule?.(name);
+    const loaded = bun
+      ? requiresOf(this.#process)[0]?.(name)
+      : this.#process.getBuiltinModule?.(name);
     return typeof loaded === "object" && loaded !== null
       ? driverFromModule(loaded, name)
       : undefined;
-  }
-
-  /**
-   * From where the library (or the bundle it is in) lies, where the program lies, and where the process runs. A bundle
-   * in CommonJS has no `import.meta.url`, and one made by webpack has that of the machine it was made on.
-   */
-  #requires(): Require[] {
-    const builtin = this.#process.getBuiltinModule?.("node:module") as ModuleBuiltin | undefined;
-    const here = import.meta.url as string | undefined;
-    const places = [here, this.#process.argv?.[1], `${this.#process.cwd?.() ?? ""}/package.json`];
-    return places.flatMap((place) => {
-      try {
-        return builtin && place ? [builtin.createRequire(place)] : [];
-      } catch {
-        return [];
-      }
-    });
   }
 
   /** better-sqlite3 13 ends a process on Node 20 with a segmentation fault as soon as it is used. */
@@ -129,15 +96,6 @@ export class DriverFinder {
       "DRIVER_MISSING",
       `${what} On ${runtime} run "npm install libsql", or use a Node that has node:sqlite (22.13 or later).${tried}`,
     );
-  }
-}
-
-function resolves(require: Require, name: string): boolean {
-  try {
-    require.resolve(name);
-    return true;
-  } catch {
-    return false;
   }
 }
 

@@ -15,7 +15,10 @@ async function systemOf(name) {
 }
 
 let figures;
-if (systemName === "raw") {
+if (systemName === "raw-postgres") {
+  const { measureRawPostgres } = await import("./systems/raw-postgres.mjs");
+  figures = await measureRawPostgres(options);
+} else if (systemName === "raw") {
   const { measureRaw } = await import("./systems/raw.mjs");
   figures = await measureRaw(dir);
 } else if (systemName === "events") {
@@ -30,7 +33,7 @@ if (systemName === "raw") {
     maxParked: options.maxParked,
   });
   figures = await workloads[workloadName](system, { ...options, dir });
-  await Promise.race([system.close(), new Promise((resolve) => setTimeout(resolve, 3_000))]);
+  await Promise.race([system.close(), new Promise((resolve) => setTimeout(resolve, 10_000))]);
 }
 console.log(`RESULT ${JSON.stringify(figures)}`);
 rmSync(dir, { recursive: true, force: true });

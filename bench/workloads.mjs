@@ -14,13 +14,13 @@ const warmUp = async (system) => {
 export const workloads = {
   /** One run, 100 sequential tasks, alone; in turn with 100 raw commits to a file beside it, so that noise of the disk meets both. */
   async sequential(system, { dir, warm = 60, rounds = 21 }) {
-    const raw = await openRaw(dir);
+    const raw = await (system.openRaw ?? openRaw)(dir);
     await system.start();
     const perTask = [];
     const perCommit = [];
     for (let i = 0; i < warm + rounds; i++) {
       const started = now();
-      for (let row = 0; row < 100; row++) raw.commitOne();
+      for (let row = 0; row < 100; row++) await raw.commitOne();
       const rawMs = (now() - started) / 100;
       const done = finishes.next(1);
       await system.enqueue("seq", { id: `r${i}`, n: 100 });
@@ -31,6 +31,7 @@ export const workloads = {
       perTask.push((now() - entries.get(`r${i}`)[0]) / 100);
     }
     const figures = { msPerTask: median(perTask), commitMs: median(perCommit) };
+    await raw.close?.();
     return { ...figures, driver: raw.driver, ...(await endProfile()) };
   },
 

@@ -9,39 +9,103 @@ import { taskColumns, taskOf } from "./task-row.js";
 
 /** So many records at a time, as long as the budget lasts. */
 const PAGE = 1_000;
+/** See `taskSize`. */
+const RECORD_BYTES = 64;
 
 /** What is answered of the runs that a claim took. */
 export async function claimedRuns(
   context: Context,
   session: Session,
   rows: readonly StoredRow[],
-  taskBudget: number,
+  tasks: {
+    readonly budget: number;
+    /** A run that has never been held has none. */
+    mayHaveRecords(row: StoredRow): boolean;
+  },
 ): Promise<ClaimedRun[]> {
-  const signals = await signalsOf(
-    context,
-    session,
-    rows.filter(({ stored }) => stored.run.inbox > 0),
+  const told = rows.filter(({ stored }) => stored.run.inbox > 0);
+  const signals = await signalsOf(context, session, told);
+  const replayed = rows.filter(
+    (row) => row.stored.claim?.kept !== true && tasks.mayHaveRecords(row),
   );
-  const started = rows.filter(({ stored }) => stored.claim?.kept !== true);
-  const counts = await logCounts(context, session, started);
-  let left = taskBudget;
-  const answers: ClaimedRun[] = [];
-  for (const { rk, stored } of rows) {
-    const kept = stored.claim?.kept === true;
-    const page = kept
-      ? undefined
-      : await tasksOf(context, session, rk, { after: 0, budget: left, atLeast: 0 });
-    for (const task of page?.tasks ?? []) left -= taskSize(task);
-    answers.push({
+  const counts = await logCounts(context, session, replayed);
+  const pages = await firstPages(context, session, replayed, tasks.budget);
+  return rows.map(({ rk, stored }) => {
+    const page = pages.get(rk);
+    return {
       run: stored.run,
       signals: signals.get(rk) ?? [],
       tasks: page?.tasks ?? [],
       tasksComplete: page?.complete ?? true,
-      kept,
+      kept: stored.claim?.kept === true,
       logCounts: counts.get(rk) ?? {},
-    });
+    };
+  });
+}
+
+interface FirstPage {
+  readonly tasks: readonly TaskRecord[];
+  readonly complete: boolean;
+}
+
+/** All records of the first runs, as long as they fit, then what still fits of the next one, and none of the others. */
+async function firstPages(
+  context: Context,
+  session: Session,
+  rows: readonly StoredRow[],
+  budget: number,
+): Promise<ReadonlyMap<string, FirstPage>> {
+  const pages = new Map<string, FirstPage>();
+  if (rows.length === 0) return pages;
+  const sizes = await sizesOf(context, session, rows);
+  const fitting: StoredRow[] = [];
+  let left = budget;
+  for (const row of rows) {
+    const size = sizes.get(row.rk) ?? 0;
+    if (size > left) break;
+    left -= size;
+    fitting.push(row);
   }
-  return answers;
+  const found = await allTasksOf(context, session, fitting);
+  for (const { rk } of rows) pages.set(rk, { tasks: [], complete: !sizes.has(rk) });
+  for (const { rk } of fitting) pages.set(rk, { tasks: found.get(rk) ?? [], complete: true });
+  const next = rows[fitting.length];
+  if (next === undefined) return pages;
+  const some = await tasksOf(context, session, next.rk, { after: 0, budget: left, atLeast: 0 });
+  return pages.set(next.rk, some);
+}
+
+/** An upper bound of what `taskSize` says, without reading the texts; only of runs that have records. */
+async function sizesOf(
+  { schema }: Context,
+  session: Session,
+  rows: readonly StoredRow[],
+): Promise<ReadonlyMap<string, number>> {
+  const sizes = await session.query(
+    `select rk::text, (count(*) * ${RECORD_BYTES} + sum(octet_length(path) + coalesce(octet_length(output), 0) + coalesce(octet_length(error), 0) + ` +
+      `coalesce(octet_length(data), 0) + coalesce(octet_length(filter), 0)))::text from ${schema}.tasks where rk = any($1::bigint[]) group by rk`,
+    [arrayText(rows.map(({ rk }) => rk))],
+  );
+  return new Map(sizes.map(([rk, bytes]) => [rk ?? "", Number(bytes)]));
+}
+
+async function allTasksOf(
+  { schema }: Context,
+  session: Session,
+  rows: readonly StoredRow[],
+): Promise<ReadonlyMap<string, TaskRecord[]>> {
+  const found = new Map<string, TaskRecord[]>();
+  if (rows.length === 0) return found;
+  const tasks = await session.query(
+    `select ${taskColumns} from ${schema}.tasks t where t.rk = any($1::bigint[]) order by t.rk, t.seq`,
+    [arrayText(rows.map(({ rk }) => rk))],
+  );
+  for (const { rk, task } of tasks.map(taskOf)) {
+    const ofRun = found.get(rk);
+    if (ofRun === undefined) found.set(rk, [taskRecord(task)]);
+    else ofRun.push(taskRecord(task));
+  }
+  return found;
 }
 
 /** Records after a seq while they fit into the budget, `atLeast` of them even if they do not. */

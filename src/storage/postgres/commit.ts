@@ -6,7 +6,7 @@ import { commitResult, commitVerdict, hasRecordsOnly } from "../../core/write-ve
 import type { Context } from "./context.js";
 import { Identities, storeNewRuns } from "./create.js";
 import type { Session } from "./driver.js";
-import { sqlState } from "./failure.js";
+import { isUniqueViolation } from "./failure.js";
 import { LockedRuns } from "./locked-runs.js";
 import { Logs } from "./logs.js";
 import { isRecordWrite, type RecordWrite, storeRecords } from "./record-writes.js";
@@ -23,13 +23,10 @@ export async function commitElements(
   try {
     return await shortWay(context, writes, records);
   } catch (error) {
-    const isThere = records.length > 0 && sqlState(error) === UNIQUE_VIOLATION;
-    if (!isThere) throw error;
+    if (records.length === 0 || !isUniqueViolation(error)) throw error;
     return shortWay(context, writes, []);
   }
 }
-
-const UNIQUE_VIOLATION = "23505";
 
 /** Of two writes of one run the first decides about the second. */
 function alone(writes: readonly RunWrite[]): RunWrite[] {
@@ -96,7 +93,7 @@ class CommitBatch {
     const signals = await Signals.of(context, session, writes, runs);
     const children = writes.flatMap((write) => write.runs ?? []);
     const identities = await Identities.of(context, session, children);
-    const now = await context.now(session);
+    const now = await instantFor(context, session, writes, runs);
     const parts = { values, runs, tasks, signals, identities, now };
     return new CommitBatch(context, session, parts);
   }
@@ -155,6 +152,26 @@ class CommitBatch {
     await this.#logs.store(this.#context, this.#session);
     await values.store(this.#context, this.#session);
   }
+}
+
+/**
+ * A lease with a slot that has run out is not extended (contract S2). A claim counts the slots under its lock: either
+ * it has counted, and this comes later and sees that the lease is over, or it waits and counts the longer lease.
+ * It waits for no row, so it may be waited for with rows in hand.
+ */
+async function instantFor(
+  context: Context,
+  session: Session,
+  writes: readonly RunWrite[],
+  runs: LockedRuns,
+): Promise<number> {
+  const keepsSlot = writes.some(
+    ({ runId, leaseUntil }) =>
+      leaseUntil !== undefined && (runs.row(runId)?.stored.run.limitKeys.length ?? 0) > 0,
+  );
+  if (!keepsSlot) return context.clock.atLeast(session);
+  await context.lock(session, ["claims"], "shared");
+  return context.clock.now(session);
 }
 
 /** Every run whose row an element may change, its own first. */

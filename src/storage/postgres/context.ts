@@ -1,26 +1,17 @@
-import type { Clock } from "../../core/clock.js";
 import type { Driver, Session } from "./driver.js";
+import type { ServerClock } from "./server-clock.js";
 
 /** What all parts of one adapter share. */
 export class Context {
   readonly driver: Driver;
   /** Quoted. */
   readonly schema: string;
-  readonly #clock: Pick<Clock, "now"> | undefined;
+  readonly clock: ServerClock;
 
-  /** @param clock for tests; otherwise the server's */
-  constructor(driver: Driver, schema: string, clock: Pick<Clock, "now"> | undefined) {
+  constructor(driver: Driver, schema: string, clock: ServerClock) {
     this.driver = driver;
     this.schema = `"${schema}"`;
-    this.#clock = clock;
-  }
-
-  async now(session: Session = this.driver): Promise<number> {
-    if (this.#clock !== undefined) return this.#clock.now();
-    const [row] = await session.query(
-      "select floor(extract(epoch from clock_timestamp()) * 1000)::bigint::text",
-    );
-    return Number(row?.[0]);
+    this.clock = clock;
   }
 
   /**

@@ -8,6 +8,12 @@ export type Row = readonly (string | null)[];
  */
 export type Parameter = string | null;
 
+/**
+ * Runs in each transaction before its statements. A statement that was prepared while a table was small may scan it,
+ * and its plan is kept while the table grows, until the next ANALYZE. Every table here is looked into by an index.
+ */
+export const planByIndexes = "set local enable_seqscan = off";
+
 export interface Session {
   query(text: string, parameters?: readonly Parameter[]): Promise<readonly Row[]>;
   /** Several statements without parameters, in one message. */

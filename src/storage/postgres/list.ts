@@ -31,7 +31,7 @@ export async function listRuns(context: Context, query: RunQuery): Promise<RunPa
   if (query.blocked !== undefined)
     conditions.push(`r.blocked is ${query.blocked ? "not " : ""}null`);
   if (statuses !== undefined) {
-    const now = String(await context.now());
+    const now = String(await context.clock.now(context.driver));
     add((place) => `${displayed(`${place}::bigint`)} = any(`, now);
     conditions.push(`${conditions.pop()}$${parameters.length + 1}::text[])`);
     parameters.push(arrayText(statuses));
@@ -57,7 +57,7 @@ function rowOfCursor(cursor: string): string {
 }
 
 export async function countRuns(context: Context): Promise<Partial<Record<RunStatus, number>>> {
-  const now = String(await context.now());
+  const now = String(await context.clock.now(context.driver));
   const rows = await context.driver.query(
     `select ${displayed("$1::bigint")} as shown, count(*)::text from ${context.schema}.runs r where not r.internal group by shown`,
     [now],

@@ -6,6 +6,7 @@
  * - `wake_at`, `wake_signals`, `keep` are what the last release said.
  * - `write_id`: the last write that was more than task records.
  *
+ * Names are compared as bytes, which is faster, and the same in every database.
  * User values are text, never jsonb: they come back byte for byte (contract §1).
  * Pages of runs and tasks keep some room, so that a row which changes no indexed
  * column stays on its page (HOT).
@@ -13,21 +14,21 @@
 const firstVersion = `
 create table $schema.runs (
   rk bigint generated always as identity primary key,
-  id text not null unique,
+  id text collate "C" not null unique,
   epoch integer not null,
-  generation integer not null,
+  generation integer not null default 1,
   status text not null,
-  inbox integer not null,
-  unread integer not null,
-  stalls integer not null,
+  inbox integer not null default 0,
+  unread integer not null default 0,
+  stalls integer not null default 0,
   execution_count integer not null,
-  last_seq integer not null,
+  last_seq integer not null default 0,
   priority integer not null,
   rank bigint not null,
   due_at bigint,
   lease_until bigint,
   wake_at bigint,
-  wake_signals integer not null,
+  wake_signals integer not null default 0,
   deadline_at bigint,
   max_duration_ms bigint,
   created_at bigint not null,
@@ -35,21 +36,21 @@ create table $schema.runs (
   finished_at bigint,
   internal boolean not null,
   is_test boolean not null,
-  job_id text not null,
+  job_id text collate "C" not null,
   version text not null,
   worker_id text,
-  keep boolean not null,
-  claim_id text,
-  claim_kept boolean not null,
+  keep boolean not null default false,
+  claim_id text collate "C",
+  claim_kept boolean not null default false,
   write_id text,
   create_id text,
   key_expires_at bigint,
   limit_keys text[],
   tags text[],
-  event_id text,
-  parent_id text,
+  event_id text collate "C",
+  parent_id text collate "C",
   parent_path text,
-  idempotency_key text,
+  idempotency_key text collate "C",
   fingerprint text,
   blocked text,
   meta text,
@@ -75,7 +76,7 @@ create index runs_tags on $schema.runs using gin (tags) where tags is not null;
 create table $schema.tasks (
   rk bigint not null,
   seq integer not null,
-  path text not null,
+  path text collate "C" not null,
   kind text not null,
   status text not null,
   attempts integer not null,
@@ -96,7 +97,7 @@ create index tasks_topics on $schema.tasks using gin (topics) where topics is no
 create table $schema.signals (
   rk bigint not null,
   position bigint generated always as identity,
-  id text not null,
+  id text collate "C" not null,
   unread boolean not null,
   topic text not null,
   ref text,
@@ -111,7 +112,7 @@ create table $schema.logs (
   ordinal integer not null,
   at bigint not null,
   stream text not null,
-  path text not null,
+  path text collate "C" not null,
   level text not null,
   message text not null,
   data text,
@@ -119,17 +120,17 @@ create table $schema.logs (
 );
 
 create table $schema.keys (
-  job_id text not null,
-  key text not null,
-  run_id text not null,
+  job_id text collate "C" not null,
+  key text collate "C" not null,
+  run_id text collate "C" not null,
   primary key (job_id, key)
 );
 create index keys_run on $schema.keys (run_id);
 
 create table $schema.tombstones (
-  id text primary key,
-  job_id text not null,
-  idempotency_key text,
+  id text collate "C" primary key,
+  job_id text collate "C" not null,
+  idempotency_key text collate "C",
   create_id text,
   key_expires_at bigint,
   fingerprint text,

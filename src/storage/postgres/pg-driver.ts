@@ -1,4 +1,4 @@
-import type { Driver, Parameter, Row, Session } from "./driver.js";
+import { type Driver, type Parameter, planByIndexes, type Row, type Session } from "./driver.js";
 
 interface PgQuery {
   readonly text: string;
@@ -74,7 +74,7 @@ export class PgDriver implements Driver {
       script: (text: string) => this.#command(connection, text),
     };
     try {
-      await this.#command(connection, "begin");
+      await this.#command(connection, `begin; ${planByIndexes}`);
       const answer = await work(session);
       await this.#command(connection, "commit");
       return answer;

@@ -1,4 +1,11 @@
-import { type Driver, type Parameter, type Row, type Session, textRow } from "./driver.js";
+import {
+  type Driver,
+  type Parameter,
+  planByIndexes,
+  type Row,
+  type Session,
+  textRow,
+} from "./driver.js";
 
 interface PGliteAnswer {
   readonly rows: readonly unknown[];
@@ -31,12 +38,14 @@ export class PGliteDriver implements Driver {
   }
 
   async transaction<T>(work: (session: Session) => Promise<T>): Promise<T> {
-    const answer = await this.#database.transaction(async (inner) => ({
-      value: await work({
+    const answer = await this.#database.transaction(async (inner) => {
+      await run(inner, planByIndexes);
+      const value = await work({
         query: (text, parameters = []) => ask(inner, text, parameters),
         script: (text) => run(inner, text),
-      }),
-    }));
+      });
+      return { value };
+    });
     return (answer as { value: T }).value;
   }
 

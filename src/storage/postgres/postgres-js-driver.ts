@@ -1,4 +1,11 @@
-import { type Driver, type Parameter, type Row, type Session, textRow } from "./driver.js";
+import {
+  type Driver,
+  type Parameter,
+  planByIndexes,
+  type Row,
+  type Session,
+  textRow,
+} from "./driver.js";
 
 interface PostgresJsPending {
   values(): Promise<readonly unknown[][]>;
@@ -40,12 +47,16 @@ export class PostgresJsDriver implements Driver {
   }
 
   async transaction<T>(work: (session: Session) => Promise<T>): Promise<T> {
-    const answer = await this.#sql.begin(async (inner) => ({
-      value: await work({
+    const answer = await this.#sql.begin(async (inner) => {
+      // Not waited for: it goes out with the first statement.
+      const planned = run(inner, planByIndexes);
+      const value = await work({
         query: (text, parameters = []) => this.#ask(inner, text, parameters),
         script: (text) => run(inner, text),
-      }),
-    }));
+      });
+      await planned;
+      return { value };
+    });
     return (answer as { value: T }).value;
   }
 

@@ -9,7 +9,7 @@ export function purge(
 ): Promise<{ purged: number }> {
   const { driver, schema } = context;
   return driver.transaction(async (session) => {
-    const now = String(await context.now(session));
+    const now = String(await context.clock.now(session));
     // Children stay until their parent has ended: it may still ask for their results. A run stays for its hooks.
     const ended = await session.query(
       `select r.rk::text from ${schema}.runs r where r.finished_at < $1::bigint and r.due_at is null ` +

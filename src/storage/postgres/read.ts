@@ -20,8 +20,8 @@ export async function getRuns(
 ): Promise<(RunRecord | undefined)[]> {
   if (ids.length === 0) return [];
   const rows = await driver.query(
-    `select ${runColumns} from ${schema}.runs r where r.id = any($1::text[])`,
-    [arrayText(ids)],
+    `select r.* from unnest($1::text[]) as i(id) cross join lateral (select ${runColumns} from ${schema}.runs r where r.id = i.id limit 1) as r`,
+    [arrayText([...new Set(ids)])],
   );
   const runs = new Map(rows.map(storedRowOf).map(({ stored }) => [stored.run.id, stored.run]));
   return ids.map((id) => runs.get(id));

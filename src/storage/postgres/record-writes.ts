@@ -103,7 +103,9 @@ function storeMany(
   return session.query(
     "with held as materialized (select w.place, r.rk, r.epoch, r.status, r.inbox, r.lease_until " +
       "from unnest($1::text[], $2::integer[]) with ordinality as w(id, epoch, place) " +
-      `join ${schema}.runs r on r.id = w.id and r.epoch = w.epoch and ${open} for share of r skip locked), ` +
+      // One by one: a join might read the whole table, see planByIndexes.
+      `cross join lateral (select r.rk, r.epoch, r.status, r.inbox, r.lease_until from ${schema}.runs r ` +
+      `where r.id = w.id and r.epoch = w.epoch and ${open} for share skip locked) as r), ` +
       `added as (insert into ${schema}.tasks (rk, ${newTaskColumns}) select h.rk, ${unnestedTasks.columns} ` +
       `from unnest($3::integer[], ${unnestedTasks.parameters(4)}) as u(place, ${newTaskColumns}) join held h on h.place = u.place) ` +
       "select h.place::text, h.epoch::text, h.status, h.inbox::text, h.lease_until::text from held h",

@@ -1,8 +1,8 @@
 import { isInternal } from "../../core/final.js";
 import type { StoredStatus } from "../../core/run-status.js";
 import type { StoredRun } from "../../core/stored-run.js";
-import { arrayText } from "./array.js";
-import type { Row } from "./driver.js";
+import { arrayText, columnText } from "./array.js";
+import type { Parameter, Row } from "./driver.js";
 import { rankOf } from "./rank.js";
 import { RowReader } from "./row-reader.js";
 
@@ -13,6 +13,8 @@ interface Column {
   readonly name: string;
   readonly type: "text" | "bigint" | "integer" | "boolean" | "text[]";
   readonly fixed?: true;
+  /** A new run has the default of the table in it. */
+  readonly isInitial?: true;
   cell(stored: StoredRun): Cell;
 }
 
@@ -39,6 +41,8 @@ const list = (name: string, cell: (stored: StoredRun) => readonly string[]): Col
   },
 });
 
+const initial = (column: Column): Column => ({ ...column, isInitial: true });
+
 /** In the order in which `storedRunOf` reads them. */
 const columns: readonly Column[] = [
   fixed("id", ({ run }) => run.id),
@@ -46,7 +50,7 @@ const columns: readonly Column[] = [
   text("version", ({ run }) => run.version),
   text("status", ({ run }) => run.status),
   integer("epoch", ({ run }) => run.epoch),
-  integer("generation", ({ run }) => run.generation),
+  initial(integer("generation", ({ run }) => run.generation)),
   text("worker_id", ({ run }) => run.workerId),
   bigint("lease_until", ({ run }) => run.leaseUntil),
   bigint("due_at", ({ run }) => run.dueAt),
@@ -58,11 +62,11 @@ const columns: readonly Column[] = [
   text("admitted", ({ run }) => run.admitted),
   text("output", ({ run }) => run.output),
   text("error", ({ run }) => run.error),
-  text("blocked", ({ run }) => run.blocked),
+  initial(text("blocked", ({ run }) => run.blocked)),
   integer("execution_count", ({ run }) => run.executionCount),
-  integer("stalls", ({ run }) => run.stalls),
-  integer("last_seq", ({ run }) => run.lastSeq),
-  integer("inbox", ({ run }) => run.inbox),
+  initial(integer("stalls", ({ run }) => run.stalls)),
+  initial(integer("last_seq", ({ run }) => run.lastSeq)),
+  initial(integer("inbox", ({ run }) => run.inbox)),
   list("tags", ({ run }) => run.tags),
   fixed("event_id", ({ run }) => run.eventId),
   fixed("parent_id", ({ run }) => run.parentId),
@@ -77,13 +81,13 @@ const columns: readonly Column[] = [
   text("state", ({ run }) => run.state),
   fixed("create_id", ({ createId }) => createId),
   { ...bigint("key_expires_at", ({ keyExpiresAt }) => keyExpiresAt), fixed: true },
-  text("write_id", ({ writeId }) => writeId),
-  text("claim_id", ({ claim }) => claim?.id ?? null),
-  boolean("claim_kept", ({ claim }) => claim?.kept === true),
+  initial(text("write_id", ({ writeId }) => writeId)),
+  initial(text("claim_id", ({ claim }) => claim?.id ?? null)),
+  initial(boolean("claim_kept", ({ claim }) => claim?.kept === true)),
   bigint("wake_at", ({ wakeAt }) => wakeAt),
-  integer("wake_signals", ({ wakeSignals }) => wakeSignals),
-  integer("unread", ({ unread }) => unread),
-  boolean("keep", ({ keep }) => keep),
+  initial(integer("wake_signals", ({ wakeSignals }) => wakeSignals)),
+  initial(integer("unread", ({ unread }) => unread)),
+  initial(boolean("keep", ({ keep }) => keep)),
 ];
 
 /** These follow from the others. */
@@ -121,6 +125,26 @@ function cast({ name, type }: Column): string {
 
 const names = (list: readonly Column[]) => list.map(({ name }) => name).join(", ");
 
+/** Of a run that is made; the others have the defaults of the table. */
+const fresh = written.filter(({ isInitial }) => isInitial !== true);
+
+/**
+ * Inserts in the given order, all or none, and answers how many. None if one of the ids is that of a purged run; one
+ * that is there violates its uniqueness.
+ */
+export function insertFreshRuns(schema: string): string {
+  return (
+    `with made as (insert into ${schema}.runs (${names(fresh)}) select ${fresh.map(cast).join(", ")} ` +
+    `from unnest(${unnestOf(fresh, 1)}) as u(${names(fresh)}) where not exists (select from unnest($1::text[]) as i(id) ` +
+    `cross join lateral (select from ${schema}.tombstones x where x.id = i.id limit 1) as gone) returning 1) ` +
+    "select count(*)::text from made"
+  );
+}
+
+export function freshParameters(runs: readonly StoredRun[]): Parameter[] {
+  return fresh.map((column) => columnText(runs.map((stored) => column.cell(stored))));
+}
+
 /** Inserts in the given order, and answers the new ones: `rk`, `id`. */
 export function insertRuns(schema: string): string {
   return (
@@ -130,8 +154,8 @@ export function insertRuns(schema: string): string {
   );
 }
 
-export function insertParameters(runs: readonly StoredRun[]): (string | null)[] {
-  return written.map((column) => arrayText(runs.map((stored) => column.cell(stored))));
+export function insertParameters(runs: readonly StoredRun[]): Parameter[] {
+  return written.map((column) => columnText(runs.map((stored) => column.cell(stored))));
 }
 
 export function updateRuns(schema: string): string {
@@ -144,10 +168,10 @@ export function updateRuns(schema: string): string {
 
 export function updateParameters(
   rows: readonly { readonly rk: string; readonly stored: StoredRun }[],
-): (string | null)[] {
+): Parameter[] {
   return [
     arrayText(rows.map(({ rk }) => rk)),
-    ...updated.map((column) => arrayText(rows.map(({ stored }) => column.cell(stored)))),
+    ...updated.map((column) => columnText(rows.map(({ stored }) => column.cell(stored)))),
   ];
 }
 

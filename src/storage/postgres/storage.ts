@@ -24,6 +24,7 @@ import { countRuns, listRuns } from "./list.js";
 import { purge } from "./purge.js";
 import { getRuns, listLogs, listSignals, listTasks, listWaiting } from "./read.js";
 import { migrate } from "./schema.js";
+import { ServerClock } from "./server-clock.js";
 import { getValue, listValues, writeValue } from "./values.js";
 
 const MIB = 2 ** 20;
@@ -59,7 +60,7 @@ export class PostgresStorage implements Storage {
   async init(): Promise<void> {
     if (this.#closing !== undefined) throw this.#closed();
     const { schema, open, clock } = this.#options;
-    this.#context ??= new Context(open(), schema, clock);
+    this.#context ??= new Context(open(), schema, new ServerClock(clock));
     this.#opening ??= migrate(this.#context.driver, schema);
     try {
       await this.#opening;
@@ -76,7 +77,7 @@ export class PostgresStorage implements Storage {
   }
 
   now(): Promise<number> {
-    return this.#call((context) => context.now());
+    return this.#call(({ clock, driver }) => clock.now(driver));
   }
 
   createRuns(elements: readonly CreateElement[]): Promise<CreateResult[]> {

@@ -1,6 +1,6 @@
 import type { StoredTask } from "../../core/run-tables.js";
 import type { StoredLogLine, TaskStatus } from "../../core/storage.js";
-import { arrayText } from "./array.js";
+import { arrayText, columnText } from "./array.js";
 import type { Parameter, Row } from "./driver.js";
 import { RowReader } from "./row-reader.js";
 
@@ -94,7 +94,7 @@ export function newTaskCells(task: StoredTask): Parameter[] {
 
 /** The parameters of many. */
 export function newTaskArrays(tasks: readonly StoredTask[]): Parameter[] {
-  return written.map(({ cell }) => arrayText(tasks.map(cell)));
+  return written.map(({ cell }) => columnText(tasks.map(cell)));
 }
 
 export function insertTasks(schema: string): string {

@@ -73,6 +73,16 @@ export default defineConfig({
         },
       },
       {
+        // The same tests as in "unit", a socket away: npm run test:postgres.
+        extends: true,
+        resolve: { alias: sources },
+        test: {
+          name: "engine-on-postgres",
+          include: ["test/engine/**/*.test.ts"],
+          globalSetup: postgresServer,
+        },
+      },
+      {
         extends: true,
         test: {
           name: "types",

@@ -64,7 +64,9 @@ function importsOf(file: ts.SourceFile): string[] {
 
 function layerOf(path: string): Layer | undefined {
   const [folder = "", adapter = ""] = path.split("/");
-  return folder === "storage" ? { folders: ["core", `storage/${adapter}`] } : layers[folder];
+  return folder === "storage"
+    ? { folders: ["core", "storage/shared", `storage/${adapter}`] }
+    : layers[folder];
 }
 
 function mayImport(path: string, specifier: string): boolean {
@@ -134,6 +136,8 @@ describe("the layer rules themselves", () => {
     ["storage/sqlite/driver.ts", "node:sqlite", true],
     ["storage/sqlite/index.ts", "../../core/storage.js", true],
     ["storage/sqlite/index.ts", "../memory/index.js", false],
+    ["storage/sqlite/load-driver.ts", "../shared/installed-modules.js", true],
+    ["storage/shared/installed-modules.ts", "../sqlite/index.js", false],
     ["storage/sqlite/index.ts", "../../engine/client.js", false],
     ["storage/sqlite/index.ts", "pawl", false],
     ["testing/index.ts", "../storage/memory/index.js", true],

@@ -2,7 +2,8 @@
 import { now, TEXT } from "../measure.mjs";
 import { Scratch } from "./postgres.mjs";
 
-const columns = "(run text not null, k text not null, out text not null, at bigint not null, primary key (run, k))";
+const columns =
+  "(run text not null, k text not null, out text not null, at bigint not null, primary key (run, k))";
 
 /** A table of its own, and commits of one row to it. */
 export async function openRawPostgres() {
@@ -26,7 +27,9 @@ export async function openRawPostgres() {
     commitOne: () => pool.query({ name: "one", text: one, values: row() }),
     commitMany: (rows) => {
       const arrays = [[], [], [], []];
-      for (let i = 0; i < rows; i++) row().forEach((cell, column) => arrays[column].push(cell));
+      for (let i = 0; i < rows; i++) {
+        for (const [column, cell] of row().entries()) arrays[column].push(cell);
+      }
       return pool.query({ name: "many", text: many, values: arrays });
     },
     close: () => scratch.remove(),

@@ -26,6 +26,11 @@ export function topicHash(path: string, value: string): string {
   return hash(["topic", path, value]).slice(0, 32);
 }
 
+/** Names a statement, the same in every copy of the library: two may share a connection. */
+export function statementName(text: string): string {
+  return `pawl_${hash(["statement", text]).slice(0, 24)}`;
+}
+
 function hash(parts: readonly string[]): string {
   return bytesToHex(sha256(utf8ToBytes(JSON.stringify(parts))));
 }

@@ -1,10 +1,12 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, describe } from "vitest";
+import pg from "pg";
+import { afterAll, afterEach, describe, inject } from "vitest";
 import type { AnyJob, Client, ClientOptions, Storage } from "../../src/index.js";
 import { createClient } from "../../src/index.js";
 import { memory } from "../../src/storage/memory/index.js";
+import { postgres } from "../../src/storage/postgres/index.js";
 import { sqlite } from "../../src/storage/sqlite/index.js";
 import { FakeClock } from "../../src/testing/fake-clock.js";
 
@@ -12,11 +14,11 @@ import { FakeClock } from "../../src/testing/fake-clock.js";
 export class World {
   readonly clock = new FakeClock();
   readonly troubles: unknown[] = [];
-  readonly #open: () => Storage;
+  readonly #open: Opener;
   readonly #maxParked: number;
   readonly #clients: Client[] = [];
 
-  constructor(open: () => Storage, maxParked: number) {
+  constructor(open: Opener, maxParked: number) {
     this.#open = open;
     this.#maxParked = maxParked;
   }
@@ -27,7 +29,7 @@ export class World {
 
   /** A second handle on the same data: another process, as far as the store can tell. */
   storage(): Storage {
-    return this.#open();
+    return this.#open(this.clock);
   }
 
   client(options: Omit<ClientOptions, "clock"> & { jobs?: readonly AnyJob[] } = {}): Client {
@@ -47,7 +49,19 @@ export class World {
   }
 }
 
-const stores: { name: string; make: () => { open: () => Storage; remove: () => void } }[] = [
+type Opener = (clock: FakeClock) => Storage;
+
+interface Made {
+  readonly open: Opener;
+  remove(): void | Promise<void>;
+}
+
+interface Store {
+  readonly name: string;
+  make(): Made;
+}
+
+const embedded: readonly Store[] = [
   {
     name: "memory",
     make: () => {
@@ -67,6 +81,30 @@ const stores: { name: string; make: () => { open: () => Storage; remove: () => v
   },
 ];
 
+/** In the project that has a server these tests run on it, in the others on the stores that need none. */
+const postgresUrl: string | undefined = inject("postgresUrl");
+const stores = postgresUrl === undefined ? embedded : [postgresStore(postgresUrl)];
+
+/** One schema for all tests of a file, emptied after each. */
+function postgresStore(url: string): Store {
+  const schema = `pawl_test_engine_${process.pid}`;
+  const pool = new pg.Pool({ connectionString: url, max: 10 });
+  afterAll(async () => {
+    await pool.query(`drop schema if exists "${schema}" cascade`);
+    await pool.end();
+  });
+  const tables = ["runs", "tasks", "signals", "logs", "keys", "tombstones", "values"];
+  return {
+    name: "postgres",
+    make: () => ({
+      open: (clock) => postgres({ client: pool, schema, clock }),
+      remove: async () => {
+        await pool.query(tables.map((table) => `delete from "${schema}".${table}`).join(";"));
+      },
+    }),
+  };
+}
+
 /** Several clients share one memory store: closing one must not close it for the others. */
 function shared(storage: Storage): Storage {
   return new Proxy(storage, {
@@ -78,15 +116,15 @@ function shared(storage: Storage): Storage {
   });
 }
 
-/** Registers the tests for both adapters, with executions kept in memory and with none kept. */
+/** Registers the tests for each adapter, with executions kept in memory and with none kept. */
 export function describeEngine(title: string, tests: (world: () => World) => void): void {
   for (const { name, make } of stores) {
     for (const maxParked of [0, 1000]) {
       describe(`${title} (${name}, maxParked ${maxParked})`, () => {
-        let current: { world: World; remove: () => void } | undefined;
+        let current: { world: World; remove: Made["remove"] } | undefined;
         afterEach(async () => {
           await current?.world.close();
-          current?.remove();
+          await current?.remove();
           current = undefined;
         });
         tests(() => {

@@ -1,5 +1,5 @@
 import { StorageError } from "../../core/errors.js";
-import { requireFor } from "../installed-modules.js";
+import { requireFor } from "../shared/installed-modules.js";
 import type { Driver } from "./driver.js";
 import { PgDriver, type PgPool } from "./pg-driver.js";
 import { type PostgresJs, PostgresJsDriver } from "./postgres-js-driver.js";

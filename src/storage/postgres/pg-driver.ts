@@ -1,3 +1,4 @@
+import { statementName } from "../../core/derived-id.js";
 import { type Driver, type Parameter, planByIndexes, type Row, type Session } from "./driver.js";
 
 interface PgQuery {
@@ -124,11 +125,10 @@ export class PgDriver implements Driver {
     return rows as readonly Row[];
   }
 
-  /** Short and the same for a statement as long as the process runs. */
   #nameOf(text: string): string {
     let name = this.#names.get(text);
     if (name === undefined) {
-      name = `pawl_${this.#names.size}`;
+      name = statementName(text);
       this.#names.set(text, name);
     }
     return name;

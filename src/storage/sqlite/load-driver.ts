@@ -1,5 +1,10 @@
 import { StorageError } from "../../core/errors.js";
-import { type Require, type RuntimeProcess, requireFor, requiresOf } from "../installed-modules.js";
+import {
+  type Require,
+  type RuntimeProcess,
+  requireFor,
+  requiresOf,
+} from "../shared/installed-modules.js";
 import {
   type DatabaseConstructor,
   type Driver,

@@ -35,8 +35,9 @@ interface PendingCreate {
   readonly reject: (error: unknown) => void;
 }
 
-const MAX_IN_FLIGHT = 2;
-const MAX_ELEMENTS = 1_000;
+const MAX_IN_FLIGHT = 4;
+/** Of runs that are all ready at once some are decided about while the storage has the others. */
+const MAX_ELEMENTS = 256;
 /** Then the rest of the process gets its turn: after so many elements, or after so long in a storage that writes before it returns. */
 const MOST_ELEMENTS_PER_TURN = 128;
 const LONGEST_TURN_MS = 8;

@@ -30,6 +30,7 @@ export async function commitElements(
 
 /** Of two writes of one run the first decides about the second. */
 function alone(writes: readonly RunWrite[]): RunWrite[] {
+  if (new Set(writes.map(({ runId }) => runId)).size === writes.length) return [...writes];
   const counts = new Map<string, number>();
   for (const { runId } of writes) counts.set(runId, (counts.get(runId) ?? 0) + 1);
   return writes.filter(({ runId }) => counts.get(runId) === 1);

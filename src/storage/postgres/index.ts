@@ -36,7 +36,7 @@ export interface PostgresOptions {
    * another connection, such as PgBouncer in transaction mode.
    */
   readonly prepare?: boolean;
-  /** Most connections of the pool that `url` makes. Default 4. */
+  /** Most connections of the pool that `url` makes. Default 6: four for writes, and two. */
   readonly maxConnections?: number;
   /** For tests. Default: the server's clock. */
   readonly clock?: Pick<Clock, "now">;
@@ -74,7 +74,7 @@ postgres.migrations = (options: Pick<PostgresOptions, "schema"> = {}): string =>
 };
 
 function opener(options: PostgresOptions, prepare: boolean): () => Driver {
-  const { url, client, maxConnections = 4 } = options;
+  const { url, client, maxConnections = 6 } = options;
   if ((url === undefined) === (client === undefined)) {
     throw new ConfigError(
       "OPTION_INVALID",

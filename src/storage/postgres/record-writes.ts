@@ -1,11 +1,9 @@
-import { finalStatuses } from "../../core/run-status.js";
 import { storedTask } from "../../core/run-tables.js";
 import type { CommitResult, RunWrite, TaskWrite } from "../../core/storage.js";
 import { commitResult, hasRecordsOnly } from "../../core/write-verdict.js";
 import { arrayText } from "./array.js";
 import type { Context } from "./context.js";
 import type { Row, Session } from "./driver.js";
-import { RowReader } from "./row-reader.js";
 import {
   newTaskArrays,
   newTaskCells,
@@ -57,21 +55,16 @@ export async function storeRecords(
     ? storeOne(context, session, only, task)
     : storeMany(context, session, writes));
   for (const row of rows) {
-    const read = new RowReader(row);
-    const write = writes[read.number() - 1];
+    const [place = 0, inbox = 0, leaseUntil = 0] = (row[0] ?? "").split(" ").map(Number);
+    const write = writes[place - 1];
     if (write === undefined) continue;
-    const answer = commitResult("ok", {
-      epoch: read.number(),
-      status: read.string() as CommitResult["status"],
-      inbox: read.number(),
-      leaseUntil: read.numberOrNull(),
-    });
-    known.set(write, answer);
+    const { epoch } = write.guard;
+    known.set(write, commitResult("ok", { epoch, status: "EXECUTING", inbox, leaseUntil }));
   }
 }
 
-const open = `r.status <> all ('{${finalStatuses.join(",")}}')`;
-
+/** Nobody else writes records alone; the general way would know what to make of it. */
+const held = "r.status = 'EXECUTING' and r.lease_until is not null";
 /** The form with arrays takes half as long again for one record. */
 function storeOne(
   { schema }: Context,
@@ -80,10 +73,10 @@ function storeOne(
   task: TaskWrite,
 ): Promise<readonly Row[]> {
   return session.query(
-    `with held as (select r.rk, r.epoch, r.status, r.inbox, r.lease_until from ${schema}.runs r ` +
-      `where r.id = $1 and r.epoch = $2::integer and ${open} for share skip locked), ` +
+    `with held as (select r.rk, r.inbox, r.lease_until from ${schema}.runs r ` +
+      `where r.id = $1 and r.epoch = $2::integer and ${held} for share skip locked), ` +
       `added as (insert into ${schema}.tasks (rk, ${newTaskColumns}) select h.rk, ${newTaskValues(3)} from held h) ` +
-      "select '1', h.epoch::text, h.status, h.inbox::text, h.lease_until::text from held h",
+      "select '1 ' || h.inbox || ' ' || h.lease_until from held h",
     [write.runId, String(write.guard.epoch), ...newTaskCells(storedTask(task, write.writeId))],
   );
 }
@@ -101,14 +94,14 @@ function storeMany(
     }),
   );
   return session.query(
-    "with held as materialized (select w.place, r.rk, r.epoch, r.status, r.inbox, r.lease_until " +
+    "with held as materialized (select w.place, r.rk, r.inbox, r.lease_until " +
       "from unnest($1::text[], $2::integer[]) with ordinality as w(id, epoch, place) " +
       // One by one: a join might read the whole table, see planByIndexes.
-      `cross join lateral (select r.rk, r.epoch, r.status, r.inbox, r.lease_until from ${schema}.runs r ` +
-      `where r.id = w.id and r.epoch = w.epoch and ${open} for share skip locked) as r), ` +
+      `cross join lateral (select r.rk, r.inbox, r.lease_until from ${schema}.runs r ` +
+      `where r.id = w.id and r.epoch = w.epoch and ${held} for share skip locked) as r), ` +
       `added as (insert into ${schema}.tasks (rk, ${newTaskColumns}) select h.rk, ${unnestedTasks.columns} ` +
       `from unnest($3::integer[], ${unnestedTasks.parameters(4)}) as u(place, ${newTaskColumns}) join held h on h.place = u.place) ` +
-      "select h.place::text, h.epoch::text, h.status, h.inbox::text, h.lease_until::text from held h",
+      "select h.place || ' ' || h.inbox || ' ' || h.lease_until from held h",
     [
       arrayText(writes.map(({ runId }) => runId)),
       arrayText(writes.map(({ guard }) => guard.epoch)),

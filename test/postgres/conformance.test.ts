@@ -19,7 +19,7 @@ testStorage({
     const pool = new pg.Pool({ connectionString: inject("postgresUrl"), max: 4 });
     const driver = new PgDriver(pool, { prepare: true, ownsPool: false });
     return {
-      open: () => new PostgresStorage({ open: () => driver, schema, clock }),
+      open: () => new PostgresStorage({ open: () => driver, schema, clock, notify: true }),
       dispose: async () => {
         await driver.script(`drop schema if exists "${schema}" cascade`);
         await pool.end();

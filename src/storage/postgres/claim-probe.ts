@@ -19,7 +19,7 @@ export interface ClaimProbe {
 
 /** Nothing is locked or written: at rest this is all that a poll costs. */
 export async function probe(
-  { clock, schema }: Context,
+  { clock, hints, schema }: Context,
   session: Session,
   { claimId, jobIds }: Pick<ClaimRequest, "claimId" | "jobIds">,
 ): Promise<ClaimProbe> {
@@ -33,8 +33,9 @@ export async function probe(
       `exists (select from ranks where ${dueOfRank("<=")} is not null))::text, ` +
       `(select min(${dueOfRank(">")}) from ranks)::text, ` +
       `array_to_json(array(select r.id from ${schema}.runs r where r.deadline_at <= clock.now order by r.deadline_at limit ${OVERDUE_LIMIT}))::text, ` +
-      `(select min(r.deadline_at) from ${schema}.runs r)::text from clock`,
-    [claimId, arrayText(jobIds), clock.given],
+      `(select min(r.deadline_at) from ${schema}.runs r)::text, ` +
+      "(select count(pg_notify($5, $4)) where $4::text is not null)::text from clock",
+    [claimId, arrayText(jobIds), clock.given, hints?.echo() ?? null, hints?.channel ?? null],
   );
   const read = new RowReader(row ?? []);
   const answer = {

@@ -51,6 +51,7 @@ async function shortWay(
       const batch = await CommitBatch.of(context, session, others);
       for (const write of others) known.set(write, batch.commit(write));
       await batch.store();
+      context.tell(session, batch.hint());
     });
   }
   return writes.map((write) => known.get(write) ?? commitResult("busy"));
@@ -140,6 +141,11 @@ class CommitBatch {
     const stored = runs.find(runId);
     if (stored === undefined || !signals.add(runId, signal)) return;
     runs.change(runId, afterSignal(stored, signal.topic, now));
+  }
+
+  hint(): number | undefined {
+    const { runs, now } = this.#parts;
+    return runs.hint(now);
   }
 
   /** Children come first: signals may be for them. */

@@ -1,4 +1,5 @@
-import type { Driver, Session } from "./driver.js";
+import type { Driver, Session, Transaction } from "./driver.js";
+import type { Hints } from "./hints.js";
 import type { ServerClock } from "./server-clock.js";
 
 /** What all parts of one adapter share. */
@@ -7,11 +8,26 @@ export class Context {
   /** Quoted. */
   readonly schema: string;
   readonly clock: ServerClock;
+  /** Undefined if nobody is told. */
+  readonly hints: Hints | undefined;
 
-  constructor(driver: Driver, schema: string, clock: ServerClock) {
-    this.driver = driver;
-    this.schema = `"${schema}"`;
-    this.clock = clock;
+  constructor(parts: {
+    readonly driver: Driver;
+    readonly schema: string;
+    readonly clock: ServerClock;
+    readonly hints: Hints | undefined;
+  }) {
+    this.driver = parts.driver;
+    this.schema = `"${parts.schema}"`;
+    this.clock = parts.clock;
+    this.hints = parts.hints;
+  }
+
+  /** With the commit, one for all that it made due. */
+  tell(session: Transaction, dueAt: number | undefined): void {
+    if (this.hints === undefined || dueAt === undefined) return;
+    // Neither has a quote in it.
+    session.withCommit(`notify "${this.hints.channel}", '${this.hints.payload(dueAt)}'`);
   }
 
   /**

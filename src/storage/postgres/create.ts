@@ -4,6 +4,7 @@ import type { StoredRun } from "../../core/stored-run.js";
 import { arrayText } from "./array.js";
 import { type Context, Overtaken } from "./context.js";
 import type { Row, Session } from "./driver.js";
+import { earliest, hintOf } from "./due-hint.js";
 import { isUniqueViolation } from "./failure.js";
 import { RowReader } from "./row-reader.js";
 import { freshParameters, insertFreshRuns, insertParameters, insertRuns } from "./run-row.js";
@@ -33,17 +34,27 @@ async function createPlain(
   context: Context,
   elements: readonly CreateElement[],
 ): Promise<CreateResult[] | undefined> {
-  const { clock, driver, schema } = context;
+  const { clock, driver, hints, schema } = context;
   const now = await clock.atLeast(driver);
   const plans = elements.map((element) => planCreation(element, nothingKnown, now));
   const runs = plans.flatMap((plan) => plan.runs);
   try {
-    const [made] = await driver.query(insertFreshRuns(schema), freshParameters(runs));
+    const dueAt = hintOfNew(runs, now);
+    const hint = dueAt === undefined ? null : (hints?.payload(dueAt) ?? null);
+    const [made] = await driver.query(insertFreshRuns(schema), [
+      ...freshParameters(runs),
+      hint,
+      hints?.channel ?? null,
+    ]);
     return Number(made?.[0]) === runs.length ? plans.map(({ answer }) => answer) : undefined;
   } catch (error) {
     if (isUniqueViolation(error)) return undefined;
     throw error;
   }
+}
+
+function hintOfNew(runs: readonly StoredRun[], now: number): number | undefined {
+  return earliest(runs.map((stored) => hintOf(undefined, stored, now)));
 }
 
 /** In one transaction. */
@@ -77,6 +88,7 @@ function createInGeneral(
     });
     await storeNewRuns(context, session, made, identities);
     await values.store(context, session);
+    context.tell(session, hintOfNew(made, now));
     return answers;
   });
 }

@@ -1,3 +1,5 @@
+import type { Heard } from "./hints.js";
+
 /** Every column as text. Of a boolean the clients make different ones: a statement casts it to text. */
 export type Row = readonly (string | null)[];
 
@@ -20,6 +22,11 @@ export interface Session {
   script(text: string): Promise<void>;
 }
 
+export interface Transaction extends Session {
+  /** A statement without parameters that is sent along with the commit. */
+  withCommit(text: string): void;
+}
+
 /**
  * What the adapter needs of a client, whichever it is. All of them hand text
  * back and forth, so one set of readers serves them all.
@@ -28,7 +35,9 @@ export interface Driver extends Session {
   /** For messages. */
   readonly name: string;
   /** On one connection. What `work` throws rolls it back. */
-  transaction<T>(work: (session: Session) => Promise<T>): Promise<T>;
+  transaction<T>(work: (session: Transaction) => Promise<T>): Promise<T>;
+  /** On a connection of its own. Answers how to end that. */
+  listen(channel: string, heard: Heard): Promise<() => Promise<void>>;
   /** Ends connections of the adapter's own; those of the application stay open. */
   close(): Promise<void>;
 }

@@ -36,13 +36,19 @@ export interface PostgresOptions {
    * another connection, such as PgBouncer in transaction mode.
    */
   readonly prepare?: boolean;
+  /**
+   * Processes tell each other by LISTEN and NOTIFY when runs become due, over one more connection each. Default true;
+   * false with `prepare: false`, since a pooler that shares connections does not pass notifications on. Without it
+   * workers look every `pollMs`.
+   */
+  readonly notify?: boolean;
   /** Most connections of the pool that `url` makes. Default 6: four for writes, and two. */
   readonly maxConnections?: number;
   /** For tests. Default: the server's clock. */
   readonly clock?: Pick<Clock, "now">;
 }
 
-const optionNames = ["url", "client", "schema", "prepare", "maxConnections", "clock"];
+const optionNames = ["url", "client", "schema", "prepare", "notify", "maxConnections", "clock"];
 
 /**
  * Keeps everything in one schema of a PostgreSQL database (13 or later), which any number of processes on any number
@@ -55,10 +61,11 @@ const optionNames = ["url", "client", "schema", "prepare", "maxConnections", "cl
 export function postgres(urlOrOptions: string | PostgresOptions): Storage {
   const options = typeof urlOrOptions === "string" ? { url: urlOrOptions } : urlOrOptions;
   assertOptions(options, optionNames, "postgres");
-  const { clock, prepare = true } = options;
+  const { clock, prepare = true, notify = prepare } = options;
   const schema = checkedSchemaName(options.schema);
   if (typeof prepare !== "boolean") throw invalid("prepare", "true or false", prepare);
-  return new PostgresStorage({ open: opener(options, prepare), schema, clock });
+  if (typeof notify !== "boolean") throw invalid("notify", "true or false", notify);
+  return new PostgresStorage({ open: opener(options, prepare), schema, clock, notify });
 }
 
 /**

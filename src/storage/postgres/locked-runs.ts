@@ -2,6 +2,7 @@ import type { StoredRun } from "../../core/stored-run.js";
 import { arrayText } from "./array.js";
 import type { Context } from "./context.js";
 import type { Session } from "./driver.js";
+import { earliest, hintOf } from "./due-hint.js";
 import {
   runColumns,
   type StoredRow,
@@ -20,7 +21,8 @@ export class LockedRuns {
   readonly #busy = new Set<string>();
   /** Made by this transaction, and not stored yet. */
   readonly #made = new Map<string, StoredRun>();
-  readonly #changed = new Set<StoredRow>();
+  /** And what it was before. */
+  readonly #changed = new Map<StoredRow, StoredRun>();
 
   static async of(
     { schema }: Context,
@@ -72,12 +74,21 @@ export class LockedRuns {
       this.#made.set(id, stored);
       return;
     }
+    if (!this.#changed.has(row)) this.#changed.set(row, row.stored);
     row.stored = stored;
-    this.#changed.add(row);
+  }
+
+  /** When workers elsewhere should look, because of what was made or changed. */
+  hint(now: number): number | undefined {
+    const hints = [
+      ...[...this.#changed].map(([{ stored }, before]) => hintOf(before, stored, now)),
+      ...[...this.#made.values()].map((stored) => hintOf(undefined, stored, now)),
+    ];
+    return earliest(hints);
   }
 
   async store({ schema }: Context, session: Session): Promise<void> {
     if (this.#changed.size === 0) return;
-    await session.query(updateRuns(schema), updateParameters([...this.#changed]));
+    await session.query(updateRuns(schema), updateParameters([...this.#changed.keys()]));
   }
 }

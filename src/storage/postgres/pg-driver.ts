@@ -1,5 +1,12 @@
 import { statementName } from "../../core/derived-id.js";
-import { type Driver, type Parameter, planByIndexes, type Row, type Session } from "./driver.js";
+import {
+  type Driver,
+  type Parameter,
+  planByIndexes,
+  type Row,
+  type Transaction,
+} from "./driver.js";
+import type { Heard } from "./hints.js";
 
 interface PgQuery {
   readonly text: string;
@@ -28,9 +35,23 @@ interface PgConnection extends Failing {
 export interface PgPool extends Failing {
   /** Tells a pool from a single client. */
   readonly totalCount: number;
+  readonly options: object;
   listenerCount(event: "error"): number;
   query(query: PgQuery): Promise<PgAnswer>;
   connect(): Promise<PgConnection>;
+  end(): Promise<void>;
+}
+
+/** What every pool of pg has, and its types do not tell. */
+interface PoolInternals {
+  readonly Client: new (options: unknown) => PgListener;
+}
+
+interface PgListener {
+  connect(): Promise<unknown>;
+  query(query: PgQuery): Promise<PgAnswer>;
+  on(event: "error" | "end", listener: () => void): unknown;
+  on(event: "notification", listener: (message: { payload?: string }) => void): unknown;
   end(): Promise<void>;
 }
 
@@ -45,6 +66,9 @@ export interface PgDriverOptions {
  * A connection that ends while nobody waits for an answer is no news: who asks next gets another one, or the error.
  */
 const ignore = () => {};
+
+/** For the connection that listens: a server that does not answer at all must not hold up the next try. */
+const ANSWER_WITHIN_MS = 5_000;
 
 const asText = { getTypeParser: () => (value: string) => value };
 
@@ -64,12 +88,14 @@ export class PgDriver implements Driver {
     return this.#ask(this.#pool, text, parameters);
   }
 
-  async transaction<T>(work: (session: Session) => Promise<T>): Promise<T> {
+  async transaction<T>(work: (session: Transaction) => Promise<T>): Promise<T> {
     const connection = await this.#pool.connect();
     // The pool does not listen while somebody has it.
     connection.on("error", ignore);
     let failure: Error | undefined;
+    const last: string[] = [];
     const session = {
+      withCommit: (text: string) => last.push(text),
       query: (text: string, parameters: readonly Parameter[] = []) =>
         this.#ask(connection, text, parameters),
       script: (text: string) => this.#command(connection, text),
@@ -77,7 +103,7 @@ export class PgDriver implements Driver {
     try {
       await this.#command(connection, `begin; ${planByIndexes}`);
       const answer = await work(session);
-      await this.#command(connection, "commit");
+      await this.#command(connection, [...last, "commit"].join("; "));
       return answer;
     } catch (error) {
       failure = await this.#rollback(connection);
@@ -87,6 +113,33 @@ export class PgDriver implements Driver {
       connection.off("error", ignore);
       connection.release(failure);
     }
+  }
+
+  async listen(channel: string, heard: Heard): Promise<() => Promise<void>> {
+    const connection = await this.#connectionToListen();
+    connection.on("error", heard.ended);
+    connection.on("end", heard.ended);
+    connection.on("notification", ({ payload }) => heard.notified(payload ?? ""));
+    try {
+      await this.#command(connection, `listen "${channel}"`);
+    } catch (error) {
+      void connection.end().catch(() => {});
+      throw error;
+    }
+    return () => connection.end();
+  }
+
+  /** Not one of the pool's, which has few. */
+  async #connectionToListen(): Promise<PgListener> {
+    const { Client, options } = this.#pool as PgPool & PoolInternals;
+    const connection = new Client({
+      ...options,
+      connectionTimeoutMillis: ANSWER_WITHIN_MS,
+      query_timeout: ANSWER_WITHIN_MS,
+      keepAlive: true,
+    });
+    await connection.connect();
+    return connection;
   }
 
   async script(text: string): Promise<void> {

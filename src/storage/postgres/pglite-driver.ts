@@ -3,9 +3,10 @@ import {
   type Parameter,
   planByIndexes,
   type Row,
-  type Session,
+  type Transaction,
   textRow,
 } from "./driver.js";
+import type { Heard } from "./hints.js";
 
 interface PGliteAnswer {
   readonly rows: readonly unknown[];
@@ -23,6 +24,7 @@ interface PGliteSession {
 /** The part of a `PGlite` that the adapter uses. */
 export interface PGliteLike extends PGliteSession {
   transaction(work: (session: PGliteSession) => Promise<unknown>): Promise<unknown>;
+  listen(channel: string, onNotify: (payload: string) => void): Promise<() => Promise<void>>;
 }
 
 export class PGliteDriver implements Driver {
@@ -37,16 +39,23 @@ export class PGliteDriver implements Driver {
     return ask(this.#database, text, parameters);
   }
 
-  async transaction<T>(work: (session: Session) => Promise<T>): Promise<T> {
+  async transaction<T>(work: (session: Transaction) => Promise<T>): Promise<T> {
     const answer = await this.#database.transaction(async (inner) => {
       await run(inner, planByIndexes);
+      const last: string[] = [];
       const value = await work({
+        withCommit: (text) => last.push(text),
         query: (text, parameters = []) => ask(inner, text, parameters),
         script: (text) => run(inner, text),
       });
+      for (const text of last) await run(inner, text);
       return { value };
     });
     return (answer as { value: T }).value;
+  }
+
+  listen(channel: string, heard: Heard): Promise<() => Promise<void>> {
+    return this.#database.listen(channel, (payload) => heard.notified(payload));
   }
 
   script(text: string): Promise<void> {

@@ -3,9 +3,10 @@ import {
   type Parameter,
   planByIndexes,
   type Row,
-  type Session,
+  type Transaction,
   textRow,
 } from "./driver.js";
+import type { Heard } from "./hints.js";
 
 interface PostgresJsPending {
   values(): Promise<readonly unknown[][]>;
@@ -24,6 +25,11 @@ interface PostgresJsSession {
 export interface PostgresJs extends PostgresJsSession {
   begin(work: (session: PostgresJsSession) => Promise<unknown>): Promise<unknown>;
   end(): Promise<unknown>;
+  listen(
+    channel: string,
+    onNotify: (payload: string) => void,
+    onListen: () => void,
+  ): Promise<{ unlisten(): Promise<void> }>;
 }
 
 export interface PostgresJsDriverOptions {
@@ -46,18 +52,36 @@ export class PostgresJsDriver implements Driver {
     return this.#ask(this.#sql, text, parameters);
   }
 
-  async transaction<T>(work: (session: Session) => Promise<T>): Promise<T> {
+  async transaction<T>(work: (session: Transaction) => Promise<T>): Promise<T> {
     const answer = await this.#sql.begin(async (inner) => {
       // Not waited for: it goes out with the first statement.
       const planned = run(inner, planByIndexes);
+      const last: string[] = [];
       const value = await work({
+        withCommit: (text) => last.push(text),
         query: (text, parameters = []) => this.#ask(inner, text, parameters),
         script: (text) => run(inner, text),
       });
+      for (const text of last) await run(inner, text);
       await planned;
       return { value };
     });
     return (answer as { value: T }).value;
+  }
+
+  /** It reconnects by itself, and then says so. */
+  async listen(channel: string, heard: Heard): Promise<() => Promise<void>> {
+    let isBack = false;
+    const { unlisten } = await this.#sql.listen(
+      channel,
+      (payload) => heard.notified(payload),
+      () => {
+        // What was sent meanwhile is lost, so it is as good as ended.
+        if (isBack) heard.ended();
+        isBack = true;
+      },
+    );
+    return unlisten;
   }
 
   script(text: string): Promise<void> {

@@ -130,14 +130,16 @@ const fresh = written.filter(({ isInitial }) => isInitial !== true);
 
 /**
  * Inserts in the given order, all or none, and answers how many. None if one of the ids is that of a purged run; one
- * that is there violates its uniqueness.
+ * that is there violates its uniqueness. Two more parameters: a notification, if there is one, and its channel.
  */
 export function insertFreshRuns(schema: string): string {
   return (
     `with made as (insert into ${schema}.runs (${names(fresh)}) select ${fresh.map(cast).join(", ")} ` +
     `from unnest(${unnestOf(fresh, 1)}) as u(${names(fresh)}) where not exists (select from unnest($1::text[]) as i(id) ` +
-    `cross join lateral (select from ${schema}.tombstones x where x.id = i.id limit 1) as gone) returning 1) ` +
-    "select count(*)::text from made"
+    `cross join lateral (select from ${schema}.tombstones x where x.id = i.id limit 1) as gone) returning 1), ` +
+    // A part without rows that are asked for is not executed.
+    `told as materialized (select pg_notify($${fresh.length + 2}, $${fresh.length + 1}) where $${fresh.length + 1}::text is not null) ` +
+    "select (select count(*) from made)::text, (select count(*) from told)::text"
   );
 }
 

@@ -19,6 +19,7 @@ import { Context } from "./context.js";
 import { createElements } from "./create.js";
 import type { Driver } from "./driver.js";
 import { storageErrorOf } from "./failure.js";
+import { Hints } from "./hints.js";
 import { isolated } from "./isolate.js";
 import { countRuns, listRuns } from "./list.js";
 import { purge } from "./purge.js";
@@ -34,6 +35,8 @@ export interface PostgresStorageOptions {
   open(): Driver;
   readonly schema: string;
   readonly clock: Pick<Clock, "now"> | undefined;
+  /** Workers tell each other what has become due. */
+  readonly notify: boolean;
 }
 
 /** See the contract in core/storage.ts; this only passes each call to where it is done. */
@@ -53,14 +56,18 @@ export class PostgresStorage implements Storage {
   #isOpen = false;
   #closing: Promise<void> | undefined;
 
+  /** Its presence is the capability. */
+  readonly subscribe?: NonNullable<Storage["subscribe"]>;
+
   constructor(options: PostgresStorageOptions) {
     this.#options = options;
+    if (options.notify) this.subscribe = (onHint) => this.#subscribe(onHint);
   }
 
   async init(): Promise<void> {
     if (this.#closing !== undefined) throw this.#closed();
-    const { schema, open, clock } = this.#options;
-    this.#context ??= new Context(open(), schema, new ServerClock(clock));
+    const { schema } = this.#options;
+    this.#context ??= this.#makeContext();
     this.#opening ??= migrate(this.#context.driver, schema);
     try {
       await this.#opening;
@@ -71,9 +78,21 @@ export class PostgresStorage implements Storage {
     }
   }
 
+  #makeContext(): Context {
+    const { schema, open, clock, notify } = this.#options;
+    const driver = open();
+    const hints = notify ? new Hints(driver, schema) : undefined;
+    return new Context({ driver, schema, clock: new ServerClock(clock), hints });
+  }
+
   close(): Promise<void> {
-    this.#closing ??= this.#context?.driver.close() ?? Promise.resolve();
+    this.#closing ??= this.#end();
     return this.#closing;
+  }
+
+  async #end(): Promise<void> {
+    await this.#context?.hints?.close();
+    await this.#context?.driver.close();
   }
 
   now(): Promise<number> {
@@ -150,6 +169,10 @@ export class PostgresStorage implements Storage {
 
   purge(query: PurgeQuery) {
     return this.#call((context) => purge(context, query));
+  }
+
+  #subscribe(onHint: (dueAt?: number) => void): Promise<() => Promise<void>> {
+    return this.#call(async ({ hints }) => (await hints?.subscribe(onHint)) ?? (async () => {}));
   }
 
   async #call<T>(work: (context: Context) => Promise<T>): Promise<T> {

@@ -40,9 +40,16 @@ export type IntegrationMethods<Tasks> = {
     infer Params,
     infer Result
   >
-    ? (key: Key, params: Params, options?: TaskOptions<Result>) => Promise<Result>
+    ? (key: Key, ...rest: AfterKey<Params, TaskOptions<Result>>) => Promise<Result>
     : IntegrationMethods<Tasks[Name]>;
 };
+
+/** Parameters are only asked for where the call takes some: without them `task` has `never`. */
+type AfterKey<Params, Options> = [Params] extends [never]
+  ? [params?: undefined, options?: Options]
+  : undefined extends Params
+    ? [params?: Params, options?: Options]
+    : [params: Params, options?: Options];
 
 export interface RawTask<Sdk> {
   /** The SDK itself, for what has no task of its own; with the retries, the `onError` and the icon of the integration. */

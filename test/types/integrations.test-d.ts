@@ -42,6 +42,7 @@ describe("pawl/integrations/slack", () => {
     });
     // @ts-expect-error it has no such option
     slack({ apiKey: "x" });
+    slack({ token: "x", timeout: { seconds: 30 } });
   });
 });
 
@@ -52,7 +53,7 @@ describe("pawl/integrations/openai", () => {
       trigger: invokeTrigger(),
       integrations: { ai: openai({ apiKey: process.env.OPENAI_API_KEY }) },
       run: async (_payload, io) => {
-        const { chat, responses, models, embeddings } = io.ai;
+        const { chat, responses, models, embeddings, images } = io.ai;
         const messages = [{ role: "user" as const, content: "Why?" }];
         const completion = await chat.completions.create("a", { model: "m", messages });
         expectTypeOf(completion.choices[0]?.message.content).toEqualTypeOf<
@@ -66,6 +67,10 @@ describe("pawl/integrations/openai", () => {
         ).toExtend<OpenAI.CreateEmbeddingResponse>();
         // @ts-expect-error a stream cannot be remembered
         await chat.completions.create("e", { model: "m", messages, stream: true });
+        // @ts-expect-error nor here
+        await responses.create("g", { model: "m", input: "Why?", stream: true });
+        // @ts-expect-error nor of an image
+        await images.generate("h", { model: "m", prompt: "A pawl", stream: true });
         // @ts-expect-error a model is needed
         await chat.completions.create("f", { messages });
       },

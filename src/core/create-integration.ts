@@ -1,3 +1,4 @@
+import { type Duration, durationOfAtLeast } from "./duration.js";
 import { ConfigError } from "./errors.js";
 import type { ConnectionAuth, Integration } from "./integration.js";
 import type { Io, OnError, Task, TaskOptions } from "./io.js";
@@ -40,9 +41,16 @@ export type IntegrationMethods<Tasks> = {
     infer Params,
     infer Result
   >
-    ? (key: Key, params: Params, options?: TaskOptions<Result>) => Promise<Result>
+    ? (key: Key, ...rest: AfterKey<Params, TaskOptions<Result>>) => Promise<Result>
     : IntegrationMethods<Tasks[Name]>;
 };
+
+/** Parameters are only asked for where the call takes some: without them `task` has `never`. */
+type AfterKey<Params, Options> = [Params] extends [never]
+  ? [params?: undefined, options?: Options]
+  : undefined extends Params
+    ? [params?: Params, options?: Options]
+    : [params: Params, options?: Options];
 
 export interface RawTask<Sdk> {
   /** The SDK itself, for what has no task of its own; with the retries, the `onError` and the icon of the integration. */
@@ -62,11 +70,18 @@ export interface IntegrationOptions<Sdk, Tasks> {
   readonly name?: string;
   /** Makes the SDK once per execution, when it is first used. `auth` is what the auth resolver gave, if there is one. */
   client(auth: ConnectionAuth | undefined): Sdk;
+  /**
+   * Makes the SDK of one attempt from that of the execution: for an SDK that cannot be given
+   * `task.signal` with each call, but once for all. Default: that of the execution.
+   */
+  forTask?(sdk: Sdk, task: Task): Sdk;
   readonly tasks: Tasks;
   /** "HOSTED": runs do not start without an auth resolver. Default "LOCAL": the integration may have a key of its own. */
   readonly authSource?: "LOCAL" | "HOSTED";
   /** Of each task. Default `retry.standardBackoff`: switch off the retries of the SDK. `false`: one attempt. */
   readonly retry?: RetryOptions | false;
+  /** Bounds each attempt of each task, which then fails with TASK_TIMEOUT; its signal fires. Default: none. */
+  readonly timeout?: Duration;
   /** Decides what becomes of an error of any of its tasks; see `io.runTask`. */
   readonly onError?: OnError;
   readonly icon?: string;
@@ -111,9 +126,11 @@ const optionNames = [
   "id",
   "name",
   "client",
+  "forTask",
   "tasks",
   "authSource",
   "retry",
+  "timeout",
   "onError",
   "icon",
   "redact",
@@ -121,11 +138,13 @@ const optionNames = [
 
 function check(options: IntegrationOptions<unknown, unknown>): void {
   assertOptions(options, optionNames, "createIntegration");
-  const { id, client, tasks, authSource, retry, onError } = options;
+  const { id, client, forTask, tasks, authSource, retry, timeout, onError } = options;
   assertText(id, "id of createIntegration");
   const where = `integration "${id}"`;
   assertFunction(client, `client of ${where}`);
+  if (forTask !== undefined) assertFunction(forTask, `forTask of ${where}`);
   if (retry !== undefined && retry !== false) resolveRetry(retry);
+  if (timeout !== undefined) durationOfAtLeast(1, timeout, `timeout of ${where}`);
   if (onError !== undefined) assertFunction(onError, `onError of ${where}`);
   if (authSource !== undefined && authSource !== "LOCAL" && authSource !== "HOSTED")
     throw invalid(`authSource of ${where} is ${describe(authSource)}; pass "LOCAL" or "HOSTED".`);
@@ -171,7 +190,7 @@ class Clone<Sdk> {
 
   methods(): object {
     const runTask: RawTask<Sdk>["runTask"] = (key, callback, options = {}, onError) => {
-      const body = (task: Task, io: Io) => callback(this.#client(), task, io);
+      const body = (task: Task, io: Io) => callback(this.#client(task), task, io);
       return this.#run(key, body, options, onError);
     };
     return { ...this.#methodsOf(this.#options.tasks as object, ""), runTask };
@@ -190,15 +209,16 @@ class Clone<Sdk> {
   #method(definition: IntegrationTask<Sdk, unknown, unknown>, name: string) {
     const label = `${this.#options.name ?? this.#options.id} ${name}`;
     return (key: Key, params: unknown, options: TaskOptions = {}) => {
-      const body = (task: Task, io: Io) => definition.call(this.#client(), params, task, io);
+      const body = (task: Task, io: Io) => definition.call(this.#client(task), params, task, io);
       return this.#run(key, body, { name: label, params, ...definition.options, ...options });
     };
   }
 
   /** Made in the task, so that what it throws is the task's error. */
-  #client(): Sdk {
+  #client(task: Task): Sdk {
     this.#sdk ??= { made: this.#options.client(this.#auth) };
-    return this.#sdk.made;
+    const { made } = this.#sdk;
+    return this.#options.forTask === undefined ? made : this.#options.forTask(made, task);
   }
 
   #run<Result>(
@@ -207,9 +227,14 @@ class Clone<Sdk> {
     options: TaskOptions<Result>,
     onError = this.#options.onError,
   ): Promise<Result> {
-    const { retry = presets.standardBackoff, icon, redact } = this.#options;
-    const connectionKey = this.#connectionKey;
-    const defaults = { retry, connectionKey, ...(icon && { icon }), ...(redact && { redact }) };
+    const { retry = presets.standardBackoff, timeout, icon, redact } = this.#options;
+    const defaults = {
+      retry,
+      connectionKey: this.#connectionKey,
+      ...(timeout !== undefined && { timeout }),
+      ...(icon && { icon }),
+      ...(redact && { redact }),
+    };
     // What cannot be stored is refused by the task.
     return this.#io.runTask(key, body as never, { ...defaults, ...options }, onError);
   }

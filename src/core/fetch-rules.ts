@@ -1,9 +1,10 @@
 import type { EventFilter } from "./filter-types.js";
+import { retryAfter } from "./rate-limit.js";
 import type { ResetFormat } from "./reset-at.js";
 import { type ResolvedRetry, type RetryOptions, retryDelayMs } from "./retry.js";
 import { isSuccess } from "./status-pattern.js";
 
-/** Growing pauses, as those of `runTask`. */
+/** Growing pauses, as those of `runTask`; never shorter than the `Retry-After` of an answer says. */
 export interface BackoffStrategy extends RetryOptions {
   readonly strategy: "backoff";
   /** The rule only counts for answers whose JSON body meets it. */
@@ -93,8 +94,9 @@ export function judge(
     };
   }
   const resetAt = answer && rule?.resetAt?.(answer, now);
-  if (resetAt === undefined) return { kind: "retry", at: now + delay };
-  return { kind: "retry", at: Math.max(resetAt, now + shortestResetMs) };
+  if (resetAt !== undefined) return { kind: "retry", at: Math.max(resetAt, now + shortestResetMs) };
+  const asked = answer && retryAfter(answer.headers, new Date(now));
+  return { kind: "retry", at: Math.max(now + delay, asked?.getTime() ?? 0) };
 }
 
 function firstRule(rules: readonly Rule[], outcome: Answer | NoAnswer): Rule | undefined {

@@ -68,6 +68,8 @@ export interface TaskData {
   readonly since?: number;
   /** Epoch ms: a poll gives up then. */
   readonly deadlineAt?: number;
+  /** What a task found that changes a schedule: it changes that, or nothing. */
+  readonly found?: string;
   /** How that run ended, once it has. */
   readonly child?: { readonly jobId: string; readonly status: string };
 }

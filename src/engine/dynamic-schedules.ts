@@ -1,4 +1,3 @@
-import { derivedId } from "../core/derived-id.js";
 import { assertJobId } from "../core/job-options.js";
 import { assertText, type Key } from "../core/key.js";
 import { assertOptions } from "../core/options.js";
@@ -16,8 +15,7 @@ import type { Trigger, TriggerData } from "../core/trigger.js";
 import { currentScope } from "./async-context.js";
 import { encodeValue } from "./encode.js";
 import type { Engine } from "./engine.js";
-import { remembered } from "./io/remembered.js";
-import type { Op } from "./op.js";
+import { changeSchedule, ending, registration } from "./schedule-change.js";
 import {
   dynamicName,
   type ScheduleDefinition,
@@ -25,7 +23,8 @@ import {
   scheduleTag,
   stateOf,
 } from "./schedule-state.js";
-import { endSchedule, listScheduleRuns, putSchedule } from "./schedules.js";
+import { type ScheduleTaskOptions, scheduleTask } from "./schedule-task.js";
+import { listScheduleRuns } from "./schedules.js";
 import type { Scope } from "./scope.js";
 
 /** Ticks by a cron expression, or every so many seconds. */
@@ -97,30 +96,22 @@ export class DynamicSchedule implements Trigger<ScheduledPayload> {
   ): Promise<void> {
     const definition = this.#definition(key, schedule, options);
     const { engine } = this.#host;
-    await this.#do([this.id, key, "register"], async () => {
-      const metadata =
-        options.metadata === undefined
-          ? undefined
-          : await encodeValue(engine, options.metadata, `metadata of schedule "${key}"`);
-      const { accountId } = options;
-      await putSchedule(engine, dynamicName(this.id, key), {
-        ...definition,
-        ...(metadata === undefined ? undefined : { metadata }),
-        ...(accountId === undefined ? undefined : { accountId }),
-      });
+    const name = dynamicName(this.id, key);
+    await this.#do<void>([this.id, key, "register"], {
+      name,
+      change: async () => registration(engine, name, await this.#encoded(key, definition, options)),
+      output: () => undefined,
     });
   }
 
   /** Ends the schedule of a key: it ticks no more. Answers whether there was one. @throws ConfigError OPTION_INVALID */
   async unregister(key: string): Promise<boolean> {
     this.#assertKey(key);
-    return this.#do([this.id, key, "unregister"], (op) =>
-      endSchedule(
-        this.#host.engine,
-        dynamicName(this.id, key),
-        op === undefined ? undefined : taskName(op),
-      ),
-    );
+    return this.#do([this.id, key, "unregister"], {
+      name: dynamicName(this.id, key),
+      change: () => ending(this.#host.engine),
+      output: (hasEnded) => hasEnded,
+    });
   }
 
   /** Those that are registered, by key. */
@@ -172,19 +163,29 @@ export class DynamicSchedule implements Trigger<ScheduledPayload> {
     assertText(key, `key of dynamic schedule "${this.id}"`, { maxBytes: 256 });
   }
 
-  /** At once, or as a task of the run that the calling code belongs to. */
-  async #do<T>(taskKey: Key, work: (op?: Op) => Promise<T>): Promise<T> {
-    const scope: Scope | undefined = currentScope();
-    if (scope?.execution.isLive === true) {
-      return remembered(scope, taskKey, "schedule", work);
-    }
-    await this.#host.ready();
-    const result = await work();
-    this.#host.claimSoon();
-    return result;
+  async #encoded(
+    key: string,
+    definition: ScheduleDefinition,
+    { metadata, accountId }: RegisterOptions,
+  ): Promise<ScheduleDefinition> {
+    const what = `metadata of schedule "${key}"`;
+    return {
+      ...definition,
+      ...(metadata !== undefined && {
+        metadata: await encodeValue(this.#host.engine, metadata, what),
+      }),
+      ...(accountId !== undefined && { accountId }),
+    };
   }
-}
 
-function taskName({ runId, path, scope }: Op): string {
-  return derivedId("schedule", runId, path, scope.tag);
+  /** At once, or as a task of the run that the calling code belongs to. */
+  async #do<T>(taskKey: Key, options: ScheduleTaskOptions): Promise<T> {
+    const scope: Scope | undefined = currentScope();
+    if (scope?.execution.isLive === true) return scheduleTask(scope, taskKey, options);
+    await this.#host.ready();
+    const { name, change, output } = options;
+    const hasChanged = await changeSchedule(this.#host.engine, name, await change());
+    this.#host.claimSoon();
+    return output(hasChanged) as T;
+  }
 }

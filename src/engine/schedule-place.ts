@@ -1,6 +1,7 @@
+import { isFinal } from "../core/run-status.js";
 import type { RunRecord } from "../core/storage.js";
 import type { Engine } from "./engine.js";
-import { scheduleRunId } from "./schedule-state.js";
+import { scheduleRunId, stateOf } from "./schedule-state.js";
 
 const PREFIX = "$schedule:";
 
@@ -25,6 +26,13 @@ export async function schedulePlace(engine: Engine, name: string): Promise<Sched
   const turn = Number(stored.value);
   const id = scheduleRunId(name, turn);
   return { id, run: await readRun(engine, id), turn, version: stored.version };
+}
+
+/** Another text after each registration and each end, and never again the same. Ticks and pauses do not count. */
+export function seenOf({ run, turn }: SchedulePlace): string {
+  if (run === undefined) return String(turn);
+  const { changes = 0 } = stateOf(run);
+  return [turn, run.generation, changes, isFinal(run.status) ? "over" : "open"].join("/");
 }
 
 /** The id of a purged run stays taken for a while: from now on the schedule has the next one. */

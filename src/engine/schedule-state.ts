@@ -15,6 +15,8 @@ export interface ScheduleState extends SchedulePolicy {
   /** The last tick that was dealt with. */
   readonly last?: number;
   readonly paused?: boolean;
+  /** How often it was registered otherwise, since it began or began anew. */
+  readonly changes?: number;
   /** Of one that was registered with a dynamic schedule, under this key. */
   readonly dynamicId?: string;
   readonly key?: string;
@@ -76,15 +78,17 @@ export function redefined(
   now: number,
 ): ScheduleState | undefined {
   if (compareVersions(state.version, definition.version) > 0) return undefined;
-  const { next: due, last, paused, runs } = state;
-  const next: ScheduleState = {
+  const { next: due, last, paused, runs, changes = 0 } = state;
+  const same: ScheduleState = {
     ...definition,
     next: due,
     ...(last === undefined ? undefined : { last }),
     ...(paused === undefined ? undefined : { paused }),
     ...(runs === undefined ? undefined : { runs }),
+    ...(changes === 0 ? undefined : { changes }),
   };
-  if (isSame(next, state)) return undefined;
+  if (isSame(same, state)) return undefined;
+  const next = { ...same, changes: changes + 1 };
   // A tick that has come is dealt with first.
   if (due !== null && due <= now) return next;
   if (JSON.stringify(state.schedule) === JSON.stringify(definition.schedule)) return next;

@@ -4,22 +4,18 @@ import { assertText } from "../core/key.js";
 import { assertInteger, assertOptions } from "../core/options.js";
 import { isFinal } from "../core/run-status.js";
 import { type Schedule, tickAfter } from "../core/schedule.js";
-import type { NewRun, RunQuery, RunRecord, RunWrite } from "../core/storage.js";
+import type { RunQuery, RunRecord } from "../core/storage.js";
 import type { ScheduleTriggerData } from "../core/trigger.js";
 import type { Engine } from "./engine.js";
-import { finishRun } from "./finish-run.js";
-import { leavePlace, type SchedulePlace, schedulePlace } from "./schedule-place.js";
+import { changeSchedule, ending, registration, stateWrite } from "./schedule-change.js";
+import { schedulePlace } from "./schedule-place.js";
 import {
-  firstState,
-  redefined,
   SCHEDULE_JOB,
   type ScheduleDefinition,
   type ScheduleState,
   scheduleName,
-  scheduleTag,
   stateOf,
 } from "./schedule-state.js";
-import { createKeyedRun } from "./start-runs.js";
 
 const PAGE = 200;
 
@@ -50,28 +46,12 @@ export async function putSchedule(
   name: string,
   definition: ScheduleDefinition,
 ): Promise<void> {
-  for (;;) {
-    const place = await schedulePlace(engine, name);
-    const isDone =
-      place.run === undefined
-        ? await make(engine, name, place, definition)
-        : await change(engine, place.run, definition);
-    if (isDone) return;
-  }
+  await changeSchedule(engine, name, registration(engine, name, definition));
 }
 
-/**
- * Answers whether there was one.
- * @param by names the task that ends it, the same in each try: repeated after a crash, it answers as
- * at first and ends nothing that was registered since
- */
-export async function endSchedule(engine: Engine, name: string, by?: string): Promise<boolean> {
-  const wasEnded = (run: RunRecord | undefined) => by !== undefined && run?.output === by;
-  const { id } = await schedulePlace(engine, name);
-  const { result, run } = await finishRun(engine, id, (open) =>
-    wasEnded(open) ? undefined : { status: "CANCELED", output: by ?? null },
-  );
-  return result === "ended" || wasEnded(run);
+/** Answers whether there was one. */
+export function endSchedule(engine: Engine, name: string): Promise<boolean> {
+  return changeSchedule(engine, name, ending(engine));
 }
 
 function definitionOf(
@@ -79,50 +59,6 @@ function definitionOf(
   { schedule, catchUp, overlap, jitterMs }: ScheduleTriggerData,
 ): ScheduleDefinition {
   return { schedule, catchUp, overlap, jitterMs, version };
-}
-
-/** False: somebody else was faster, with another definition perhaps, or the id is that of one that was purged. */
-async function make(
-  engine: Engine,
-  name: string,
-  place: SchedulePlace,
-  definition: ScheduleDefinition,
-): Promise<boolean> {
-  const { id } = place;
-  const first = scheduleRun(id, firstState(definition, engine.storeClock.now()));
-  if ((await createKeyedRun(engine, first)).created) return true;
-  const [present] = await engine.storage.getRuns([id]);
-  if (present === undefined) await leavePlace(engine, name, place);
-  return false;
-}
-
-/** False: it was purged at this moment. */
-async function change(
-  engine: Engine,
-  run: RunRecord,
-  definition: ScheduleDefinition,
-): Promise<boolean> {
-  const now = engine.storeClock.now();
-  const result = await changeState(engine, run.id, run, (state, isOver) =>
-    // Whoever was asleep since it read the time brings no tick back that is dealt with.
-    isOver
-      ? firstState(definition, Math.max(now, state.last ?? now))
-      : redefined(state, definition, now),
-  );
-  return result !== "missing";
-}
-
-function scheduleRun(id: string, state: ScheduleState): NewRun {
-  return {
-    id,
-    jobId: SCHEDULE_JOB,
-    version: "0.0.0",
-    status: "PENDING",
-    wakeAt: state.next,
-    payload: null,
-    tags: state.dynamicId === undefined ? [] : [scheduleTag(state.dynamicId)],
-    state: JSON.stringify(state),
-  };
 }
 
 /**
@@ -140,27 +76,10 @@ async function changeState(
     const isOver = isFinal(run.status);
     const state = change(stateOf(run), isOver);
     if (state === undefined) return "unchanged";
-    const { result } = await engine.queue.submit(stateWrite(engine, run, state, isOver));
+    const { result } = await engine.queue.submit(stateWrite(engine, run, state));
     if (result === "ok") return "changed";
     [run] = await engine.storage.getRuns([id]);
   }
-}
-
-function stateWrite(
-  engine: Engine,
-  run: RunRecord,
-  state: ScheduleState,
-  isOver: boolean,
-): RunWrite {
-  const wakeAt = state.paused === true ? null : state.next;
-  return {
-    runId: run.id,
-    writeId: engine.writeIds.next(),
-    guard: isOver ? { generation: run.generation } : { epoch: run.epoch },
-    run: { status: "WAITING", state: JSON.stringify(state), finishedAt: null },
-    release: { wakeAt, wakeSignals: 0 },
-    ...(isOver ? { reopen: true } : undefined),
-  };
 }
 
 export async function pauseSchedule(engine: Engine, jobId: string): Promise<void> {

@@ -103,6 +103,20 @@ describe("judge", () => {
     });
   });
 
+  test("I20: no pause is shorter than Retry-After says, be it seconds or a date", () => {
+    const at = (retryAfter: string, tries = 1) =>
+      verdict({ all: exact }, answer(503, { "retry-after": retryAfter }), { tries });
+    expect(at("30")).toEqual({ kind: "retry", at: 1_030_000 });
+    expect(at("Thu, 01 Jan 1970 00:17:00 GMT")).toEqual({ kind: "retry", at: 1_020_000 });
+    // Not sooner either than the rule says.
+    expect(at("0")).toEqual({ kind: "retry", at: 1_001_000 });
+    expect(at("Thu, 01 Jan 1970 00:00:01 GMT")).toEqual({ kind: "retry", at: 1_001_000 });
+    expect(at("soon")).toEqual({ kind: "retry", at: 1_001_000 });
+    // A mistake of the service parks no run for years, and tries stay bounded.
+    expect(at("999999999")).toEqual({ kind: "retry", at: 1_000_000 + 31 * 86_400_000 });
+    expect(at("30", 5)).toMatchObject({ kind: "reject", limit: 5 });
+  });
+
   test("I20: the first rule in the order of the object counts, numbers before the rest", () => {
     const slow = { ...exact, minTimeoutInMs: 9_000 };
     expect(verdict({ "4xx": exact, all: slow }, answer(429))).toMatchObject({ at: 1_001_000 });
@@ -137,6 +151,18 @@ describe("judge", () => {
       resetFormat: "seconds",
     } as const;
     const limited = { "x-reset": "60", "x-remaining": "0" };
+
+    test("N4: without its header it is a backoff, which heeds Retry-After", () => {
+      const headers = { "retry-after": "90" };
+      expect(verdict({ all: rule }, answer(429, headers))).toEqual({
+        kind: "retry",
+        at: 1_090_000,
+      });
+      expect(verdict({ all: rule }, answer(429, { ...headers, "x-reset": "60" }))).toEqual({
+        kind: "retry",
+        at: 1_060_000,
+      });
+    });
 
     test("N4: waits until the reset", () => {
       expect(verdict({ all: rule }, answer(429, limited))).toEqual({

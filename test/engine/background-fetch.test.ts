@@ -147,6 +147,15 @@ describeEngine("backgroundFetch", (world) => {
     expect(run.output).toBe("ok");
   });
 
+  test("I20: a backoff is parked as long as Retry-After says", async () => {
+    const busy = { status: 503, headers: { "retry-after": "120" } };
+    const { run, times } = await tryTimes([busy, { status: 503 }, { body: "ok" }], {
+      retry: { "5xx": exact },
+    });
+    expect(times).toEqual([0, 120_000, 121_000]);
+    expect(run.output).toBe("ok");
+  });
+
   test("I20: the headers strategy does not count while requests are left, and has a limit", async () => {
     const headers = { "x-left": "0", "retry-after": "2", "x-limit": "100" };
     const { run, times } = await tryTimes(

@@ -125,6 +125,34 @@ describeEngine("credentials before run", (world) => {
     expect((await client.getRun(run))?.output).toEqual(["t1", "t2"]);
   });
 
+  test("N3: a token that the service refuses is replaced before the next attempt", async () => {
+    const used = createIntegration({
+      id: "api",
+      client: (given) => given?.accessToken,
+      tasks: {
+        who: task((token: string | undefined) => {
+          if (token === "t1") throw new Error("401");
+          return token;
+        }),
+      },
+      onError: (_error, _task, _io, now) => ({ retryAt: new Date(now.getTime() + 1_000) }),
+    });
+    let asked = 0;
+    const client = world().client();
+    client.defineAuthResolver(used, () => ({ type: "oauth2", accessToken: `t${++asked}` }));
+    const job = client.defineJob({
+      id: "j",
+      trigger: invokeTrigger(),
+      integrations: { used },
+      run: (_payload, io) => io.used.who("k"),
+    });
+    const run = await client.invoke(job);
+    await client.drain();
+    world().clock.advance(1);
+    await client.drain();
+    expect(await client.getRun(run)).toMatchObject({ status: "COMPLETED", output: "t2" });
+  });
+
   test("R4: hooks are told of a run that never got its credentials, and not that it started", async () => {
     const heard: string[] = [];
     const client = clientWith(world(), () => 1, {

@@ -186,7 +186,7 @@ describeEngine("dynamic schedules", (world) => {
       doomed.client.attach(setup(doomedSchedule));
       await doomedSchedule.register("k", { seconds: 60 });
       const { id } = await doomed.client.invoke("setup");
-      doomed.dieAtCommit(2);
+      doomed.dieAtCommit(3);
       void doomed.client.drain();
       await until(() => doomed.isFrozen);
       const { client, schedule } = reporting();

@@ -421,6 +421,9 @@ describeEngine("integrations", (world) => {
       [{ id: "x", client, tasks, authSource: "local" }, "OPTION_INVALID"],
       [{ id: "x", client, tasks, onError: 1 }, "OPTION_INVALID"],
       [{ id: "x", client, tasks, retry: { limit: -1 } }, "OPTION_INVALID"],
+      [{ id: "x", client, tasks, timeout: "soon" }, "OPTION_INVALID"],
+      [{ id: "x", client, tasks, timeout: 0 }, "OPTION_INVALID"],
+      [{ id: "x", client, tasks, forTask: {} }, "OPTION_INVALID"],
       [{ id: "x", client, tasks, retries: 1 }, "OPTION_UNKNOWN"],
     ];
     for (const [options, code] of wrong)

@@ -11,22 +11,42 @@ export async function until(condition: () => boolean | Promise<boolean>): Promis
   throw new Error("The condition never came true.");
 }
 
-/** Lets time pass in small steps until the promise settles. */
-export async function passingTime<T>(
-  clock: FakeClock,
-  promise: Promise<T>,
-  stepMs = 100,
-): Promise<T> {
+/**
+ * Lets time pass until the promise settles: from one armed timer to the next, and only once nothing
+ * else goes on. So what is tested does not depend on how fast the machine is.
+ */
+export async function passingTime<T>(clock: FakeClock, promise: Promise<T>): Promise<T> {
   let isOver = false;
   const over = () => {
     isOver = true;
   };
   promise.then(over, over);
-  for (let steps = 0; steps < 20_000 && !isOver; steps++) {
-    await turns(1);
-    if (!isOver) clock.advance(stepMs / 1000);
+  const timers = realTimers();
+  for (let steps = 0; steps < 20_000; steps++) {
+    await quiet(timers);
+    if (isOver) break;
+    const next = clock.untilNextTimerMs;
+    if (next !== undefined) clock.advance({ milliseconds: next });
   }
   return promise;
+}
+
+/** Turns in a row without work: chains of promises take a few, and ask for nothing that could be seen meanwhile. */
+const QUIET_TURNS = 5;
+
+/** Until no immediate, no file and no timer beside these is waited for; a guard against hanging ends it, too. */
+async function quiet(timers: number): Promise<void> {
+  for (let turn = 0, row = 0; turn < 100_000 && row < QUIET_TURNS; turn++) {
+    await turns(1);
+    const isBusy =
+      realTimers() > timers ||
+      process.getActiveResourcesInfo().some((name) => /^(Immediate|FSReq)/.test(name));
+    row = isBusy ? 0 : row + 1;
+  }
+}
+
+function realTimers(): number {
+  return process.getActiveResourcesInfo().filter((name) => name === "Timeout").length;
 }
 
 /** The code that a promise rejects with. */

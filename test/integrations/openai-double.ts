@@ -2,7 +2,7 @@ import { type Answer, bearerToken, type Call, Double, wrongFields } from "./doub
 
 /** Required fields, and optional ones with a question mark. */
 const routes: Readonly<Record<string, string>> = {
-  "POST /v1/chat/completions": "model messages temperature?",
+  "POST /v1/chat/completions": "model messages stream? temperature?",
   "POST /v1/responses": "model input instructions?",
   "POST /v1/embeddings": "model input encoding_format?",
   "POST /v1/images/generations": "model prompt",

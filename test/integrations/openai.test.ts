@@ -186,6 +186,38 @@ describeEngine("pawl/integrations/openai", (world) => {
     expect(service.made).toBe(2);
   });
 
+  test.each<[string, (io: { openai: OpenAIClient }) => Promise<unknown>]>([
+    [
+      "chat.completions.create",
+      (io) => io.openai.chat.completions.create("t", { ...question, stream: true } as never),
+    ],
+    [
+      "responses.create",
+      (io) => io.openai.responses.create("t", { model: "m", input: "Why?", stream: true } as never),
+    ],
+    [
+      "images.generate",
+      (io) => io.openai.images.generate("t", { prompt: "A pawl", stream: true } as never),
+    ],
+  ])("N2: %s refuses to stream before anything is sent", async (_method, call) => {
+    const service = await serve();
+    const run = await (await startWith(world(), own(service), call)).finish();
+    expect(run).toMatchObject({
+      status: "FAILED",
+      error: { code: "OPTION_INVALID", message: expect.stringContaining("stream") },
+      tasks: [{ status: "FAILED", attempts: [{}] }],
+    });
+    expect(service.calls).toEqual([]);
+  });
+
+  test("N2: `stream: false` is an ordinary call", async () => {
+    const service = await serve();
+    const started = await startWith(world(), own(service), (io) =>
+      io.openai.chat.completions.create("t", { ...question, stream: false }),
+    );
+    expect((await started.finish()).status).toBe("COMPLETED");
+  });
+
   test("N2: cancelRun breaks off the request", async () => {
     const service = await serve();
     service.troubles.push("never");

@@ -1,7 +1,8 @@
 import { notConnected } from "pawl";
 import { type Slack, type SlackOptions, slack } from "pawl/integrations/slack";
 import { describe, expect, test } from "vitest";
-import { thrownCode } from "../engine/support.js";
+import { turns } from "../engine/drive.js";
+import { thrownCode, until } from "../engine/support.js";
 import { describeEngine } from "../engine/world.js";
 import { doubles } from "./double.js";
 import { SlackDouble } from "./slack-double.js";
@@ -152,6 +153,73 @@ describeEngine("pawl/integrations/slack", (world) => {
     expect(service.calls).toHaveLength(3);
   });
 
+  test.each<[string, number, SlackOptions]>([
+    ["two minutes", 120, {}],
+    ["its timeout", 20, { timeout: "20s" }],
+  ])(
+    "N4: a call that hangs is broken off after %s and made again",
+    async (_what, seconds, options) => {
+      const service = await serve();
+      service.troubles.push("never");
+      const integrations = {
+        slack: slack({ token: "xoxb-own", slackApiUrl: service.url, ...options }),
+      };
+      const started = await startWith(world(), integrations, (io) =>
+        io.slack.chat.postMessage("hello", hello),
+      );
+      const draining = started.client.drain();
+      await until(() => service.calls.length === 1);
+      for (let second = 1; second < seconds; second++) {
+        world().clock.advance(1);
+        await turns(2);
+      }
+      expect(service.aborted).toBe(0);
+      world().clock.advance(1);
+      await until(() => service.aborted === 1);
+      await draining;
+      const run = await started.finish();
+      expect(run.status).toBe("COMPLETED");
+      expect(run.tasks?.[0]?.attempts).toMatchObject([{ error: { code: "TASK_TIMEOUT" } }, {}]);
+      expect(service.messages).toHaveLength(1);
+    },
+  );
+
+  test.each<[string, (io: { slack: Slack }) => Promise<unknown>]>([
+    ["a task", (io) => io.slack.chat.postMessage("t", hello)],
+    ["runTask", (io) => io.slack.runTask("t", (sdk) => sdk.auth.test())],
+  ])("N2: cancelRun breaks off the request of %s", async (_what, call) => {
+    const service = await serve();
+    service.troubles.push("never");
+    const started = await startWith(world(), own(service), call);
+    const draining = started.client.drain();
+    await until(() => service.calls.length === 1);
+    await started.client.cancelRun(started.id);
+    await until(() => service.aborted === 1);
+    await draining;
+    expect((await started.read()).status).toBe("CANCELED");
+  });
+
+  test("N4: a call may have a timeout of its own, and breaks off no other", async () => {
+    const service = await serve();
+    service.troubles.push("never", "never");
+    const started = await startWith(world(), own(service), (io) =>
+      Promise.all([
+        io.slack.chat
+          .postMessage("short", hello, { timeout: "5s", retry: false })
+          .catch(() => "late"),
+        io.slack.chat.postMessage("long", hello),
+      ]),
+    );
+    const draining = started.client.drain();
+    await until(() => service.calls.length === 2);
+    world().clock.advance(5);
+    await until(() => service.aborted === 1);
+    await turns();
+    expect(service.aborted).toBe(1);
+    await started.client.cancelRun(started.id);
+    await draining;
+  });
+
   test("N2: a crash between a message and its record posts it again, since Slack knows no idempotency key", async () => {
     const service = await serve();
     const crashed = await crashAfterCall(world(), own(service), (io) =>
@@ -257,6 +325,7 @@ describe("slack()", () => {
     ],
     ["an empty token", { token: "" }, "OPTION_INVALID", /token of slack\(\) is ""/],
     ["an option that it does not have", { tokn: "x" }, "OPTION_UNKNOWN", /"tokn"/],
+    ["a timeout that is none", { token: "x", timeout: 0 }, "OPTION_INVALID", /timeout of/],
     ["a URL that is none", { slackApiUrl: "slack" }, "OPTION_INVALID", /slackApiUrl of slack\(\)/],
   ])("N2: %s throws where the integration is made", (_what, options, code, text) => {
     const call = () => slack(options as SlackOptions);

@@ -249,8 +249,8 @@ export const plantedBugs: readonly PlantedBug[] = [
   ]),
   bug("G22: a schedule that is registered again begins anew", [
     "engine/schedule-state.ts",
-    "if (isSame(next, state)) return undefined;",
-    "if (isSame(next, state)) return { ...next, next: tickAfter(definition.schedule, now, now) ?? null };",
+    "if (isSame(same, state)) return undefined;",
+    "if (isSame(same, state)) return { ...same, next: tickAfter(definition.schedule, now, now) ?? null };",
   ]),
   bug("G22: an older module takes a schedule back", [
     "engine/schedule-state.ts",

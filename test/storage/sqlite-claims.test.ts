@@ -1,6 +1,16 @@
 import { ManualClock, type NewRun, type Storage } from "pawl/adapter-kit";
 import { describe, expect, test } from "vitest";
-import { claim, connected, create, newPath, newRun, opened, tampered } from "./sqlite-fixture.js";
+import { createJobLists } from "../../src/storage/sqlite/job-lists.js";
+import {
+  claim,
+  connected,
+  create,
+  newPath,
+  newRun,
+  opened,
+  sqliteError,
+  tampered,
+} from "./sqlite-fixture.js";
 
 async function storageWith(...runs: NewRun[]): Promise<Storage> {
   const storage = await opened(newPath(), { durability: "relaxed" });
@@ -140,6 +150,46 @@ describe("a claim of a process that knows very many jobs", () => {
   });
 });
 
+describe("the jobs that a claim names", () => {
+  test("may be others each time", async () => {
+    const jobs = many(50, (index) => newRun(`run ${index}`, { jobId: `job ${index}` }));
+    const storage = await storageWith(...jobs);
+    for (const [index, { id, jobId }] of jobs.entries()) {
+      const found = await taken(storage, { claimId: id, jobIds: ["nobody", jobId], limit: 5 });
+      expect(found).toEqual([id]);
+      expect(await taken(storage, { claimId: `none ${index}`, jobIds: ["nobody"] })).toEqual([]);
+    }
+  });
+
+  test("are many, and each finds its own", async () => {
+    const jobIds = Array.from({ length: 1_000 }, (_, index) => `job ${index}`);
+    const storage = await storageWith(
+      newRun("last", { jobId: "job 999" }),
+      newRun("other", { jobId: "job 1000" }),
+      newRun("first", { jobId: "job 0", wakeAt: 5 }),
+    );
+    expect(await taken(storage, { jobIds, limit: 5 })).toEqual(["last", "first"]);
+    expect(await taken(storage, { claimId: "2", jobIds: [], limit: 5 })).toEqual([]);
+  });
+
+  test("are known again after a claim that was rolled back", async () => {
+    let fails = false;
+    const driver = tampered((sql, _values, execute) => {
+      if (!fails || !sql.startsWith("update pawl_runs set epoch")) return execute();
+      fails = false;
+      throw sqliteError("SQLITE_IOERR", 10);
+    });
+    const storage = await opened(newPath(), { driver, durability: "relaxed" });
+    await create(storage, newRun("mine"), newRun("other", { jobId: "other" }));
+    expect(await taken(storage, {})).toEqual(["mine"]);
+    fails = true;
+    const other = { claimId: "2", jobIds: ["other"] };
+    await expect(storage.claimRuns(claim(other))).rejects.toThrow();
+    expect(fails).toBe(false);
+    expect(await taken(storage, other)).toEqual(["other"]);
+  });
+});
+
 describe("every query", () => {
   test("finds what it looks for through an index", async () => {
     const seen = new Set<string>();
@@ -150,6 +200,7 @@ describe("every query", () => {
     const path = newPath();
     await useEverything(await opened(path, { driver }));
     const connection = connected(path);
+    connection.exec(createJobLists);
     const scans = new Set<string>();
     for (const sql of seen) {
       for (const step of connection.prepare(`explain query plan ${sql}`).all([])) {

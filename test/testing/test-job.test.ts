@@ -309,7 +309,7 @@ describe("credentials", () => {
   });
   const apiKey = (accessToken: string) => ({ type: "apiKey", accessToken }) as const;
 
-  test("are what the test gives for the id of the integration", async () => {
+  test("N3, N7: credentials are what the test gives for the id of the integration", async () => {
     const { output } = await testJob(backup, { auth: { drive: apiKey("t") } });
     expect(output).toEqual(["t", "t"]);
   });

@@ -1,6 +1,13 @@
 import type { ChatPostMessageResponse, UsersInfoResponse, WebClient } from "@slack/web-api";
 import type { OpenAI } from "openai";
-import { createClient, invokeTrigger, type OnError, retryAfterReset } from "pawl";
+import {
+  createClient,
+  createIntegration,
+  invokeTrigger,
+  type OnError,
+  retryAfterReset,
+  task,
+} from "pawl";
 import { openai } from "pawl/integrations/openai";
 import { slack } from "pawl/integrations/slack";
 import { describe, expectTypeOf, test } from "vitest";
@@ -35,6 +42,7 @@ describe("pawl/integrations/slack", () => {
     });
     // @ts-expect-error it has no such option
     slack({ apiKey: "x" });
+    slack({ token: "x", timeout: { seconds: 30 } });
   });
 });
 
@@ -45,7 +53,7 @@ describe("pawl/integrations/openai", () => {
       trigger: invokeTrigger(),
       integrations: { ai: openai({ apiKey: process.env.OPENAI_API_KEY }) },
       run: async (_payload, io) => {
-        const { chat, responses, models, embeddings } = io.ai;
+        const { chat, responses, models, embeddings, images } = io.ai;
         const messages = [{ role: "user" as const, content: "Why?" }];
         const completion = await chat.completions.create("a", { model: "m", messages });
         expectTypeOf(completion.choices[0]?.message.content).toEqualTypeOf<
@@ -59,12 +67,52 @@ describe("pawl/integrations/openai", () => {
         ).toExtend<OpenAI.CreateEmbeddingResponse>();
         // @ts-expect-error a stream cannot be remembered
         await chat.completions.create("e", { model: "m", messages, stream: true });
+        // @ts-expect-error nor here
+        await responses.create("g", { model: "m", input: "Why?", stream: true });
+        // @ts-expect-error nor of an image
+        await images.generate("h", { model: "m", prompt: "A pawl", stream: true });
         // @ts-expect-error a model is needed
         await chat.completions.create("f", { messages });
       },
     });
     // @ts-expect-error it has no such option
     openai({ token: "x" });
+  });
+});
+
+class Files {
+  async list(filter?: { readonly of: string }) {
+    return filter === undefined ? [1] : [];
+  }
+}
+
+test("a call that takes no parameters, or may go without, needs only a key", () => {
+  const files = createIntegration({
+    id: "files",
+    client: () => new Files(),
+    tasks: {
+      all: task((sdk: Files) => sdk.list()),
+      some: task((sdk: Files, filter: { readonly of: string } | undefined) => sdk.list(filter)),
+      one: task((sdk: Files, filter: { readonly of: string }) => sdk.list(filter)),
+    },
+  });
+  client.defineJob({
+    id: "c",
+    trigger: invokeTrigger(),
+    integrations: { files },
+    run: async (_payload, io) => {
+      expectTypeOf(await io.files.all("a")).toEqualTypeOf<number[]>();
+      expectTypeOf(await io.files.some("b")).toEqualTypeOf<number[]>();
+      await io.files.some("c", { of: "ada" });
+      await io.files.all("d", undefined, { retry: false });
+      await io.files.one("e", { of: "ada" });
+      // @ts-expect-error it takes none
+      await io.files.all("f", { of: "ada" });
+      // @ts-expect-error others are needed
+      await io.files.some("g", { for: "ada" });
+      // @ts-expect-error it needs some
+      await io.files.one("h");
+    },
   });
 });
 

@@ -5,9 +5,10 @@ import type { ImageGenerateParamsNonStreaming } from "openai/resources/images";
 import type { ModerationCreateParams } from "openai/resources/moderations";
 import type { ResponseCreateParamsNonStreaming } from "openai/resources/responses/responses";
 import { createIntegration, type IntegrationClient, task } from "../../core/create-integration.js";
+import { ConfigError, isPawlError } from "../../core/errors.js";
 import type { ConnectionAuth, Integration } from "../../core/integration.js";
 import type { OnError, Task } from "../../core/io.js";
-import { assertOptions } from "../../core/options.js";
+import { assertOptions, describe } from "../../core/options.js";
 import { type RateLimitHeaders, retryAfterReset } from "../../core/rate-limit.js";
 import { retry } from "../../core/retry.js";
 import { assertKeyOption, assertUrlOption } from "../key-option.js";
@@ -27,17 +28,28 @@ function once({ idempotencyKey, signal }: Task) {
   return { headers: { "Idempotency-Key": idempotencyKey }, signal };
 }
 
+/** A stream cannot be stored; refused only once it is there, it would have been paid for. @throws ConfigError OPTION_INVALID */
+function whole<Body extends object>(body: Body): Body {
+  const stream: unknown = Reflect.get(body, "stream");
+  if (stream === undefined || stream === null || stream === false) return body;
+  throw new ConfigError(
+    "OPTION_INVALID",
+    `stream of an OpenAI call is ${describe(stream)}, and a stream cannot be remembered; leave it out. To pass on parts as they come, read the stream in io.runTask and return the whole text.`,
+    { details: { option: "stream" } },
+  );
+}
+
 const tasks = {
   chat: {
     completions: {
       create: task((sdk: OpenAI, body: ChatCompletionCreateParamsNonStreaming, task) =>
-        sdk.chat.completions.create(body, once(task)),
+        sdk.chat.completions.create(whole(body), once(task)),
       ),
     },
   },
   responses: {
     create: task((sdk: OpenAI, body: ResponseCreateParamsNonStreaming, task) =>
-      sdk.responses.create(body, once(task)),
+      sdk.responses.create(whole(body), once(task)),
     ),
   },
   embeddings: {
@@ -47,7 +59,7 @@ const tasks = {
   },
   images: {
     generate: task((sdk: OpenAI, body: ImageGenerateParamsNonStreaming, task) =>
-      sdk.images.generate(body, once(task)),
+      sdk.images.generate(whole(body), once(task)),
     ),
   },
   moderations: {
@@ -73,6 +85,7 @@ const limits: readonly RateLimitHeaders[] = ["requests", "tokens"].map((what) =>
 }));
 
 const onError: OnError = (error, _task, _io, now) => {
+  if (isPawlError(error, "OPTION_INVALID")) return { skipRetrying: true };
   // Without a status there was no answer.
   if (!(error instanceof APIError) || error.status === undefined) return undefined;
   if (!isTransient(error)) return { skipRetrying: true };

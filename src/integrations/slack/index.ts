@@ -13,8 +13,9 @@ import {
   WebClient,
 } from "@slack/web-api";
 import { createIntegration, type IntegrationClient, task } from "../../core/create-integration.js";
+import type { Duration } from "../../core/duration.js";
 import type { ConnectionAuth, Integration } from "../../core/integration.js";
-import type { OnError } from "../../core/io.js";
+import type { OnError, Task } from "../../core/io.js";
 import { assertOptions } from "../../core/options.js";
 import { retryAfterReset } from "../../core/rate-limit.js";
 import { assertKeyOption, assertUrlOption } from "../key-option.js";
@@ -26,6 +27,8 @@ export interface SlackOptions {
   readonly id?: string;
   /** Default: Slack's. */
   readonly slackApiUrl?: string;
+  /** Bounds each attempt of each call, which is then broken off and fails with TASK_TIMEOUT. Default 120 s. */
+  readonly timeout?: Duration;
 }
 
 /** What a task is called with is stored and shown, so it takes no token of its own. */
@@ -91,11 +94,25 @@ function isFinal(status: number): boolean {
   return status >= 400 && status < 500 && status !== 408;
 }
 
+/** As `io.backgroundFetch` has it. */
+const defaultTimeout: Duration = "2m";
+
+/** The SDK takes no signal with a call, so each attempt has one of its own. */
+function clientFor(token: string | undefined, slackApiUrl?: string, task?: Task): WebClient {
+  return new WebClient(token, {
+    ...(slackApiUrl !== undefined && { slackApiUrl }),
+    ...(task && { fetch: (url, init) => fetch(url, { ...init, signal: task.signal }) }),
+    retryConfig: { retries: 0 },
+    rejectRateLimitedCalls: true,
+  });
+}
+
 /**
  * Slack's Web API, by the official `@slack/web-api`, as tasks. A rate limit parks the run until it
  * is over, errors of network and server are tried again, and what Slack refuses (`channel_not_found`,
- * `invalid_auth`) is not. Slack knows no idempotency key: after a crash between a call and its record
- * the message is posted again, unless the call has `mode: "at-most-once"`.
+ * `invalid_auth`) is not. A call that hangs is broken off after `timeout`, and by `cancelRun`. Slack
+ * knows no idempotency key: after a crash between a call and its record the message is posted again,
+ * unless the call has `mode: "at-most-once"`.
  *
  * @example
  * client.defineJob({
@@ -108,9 +125,9 @@ function isFinal(status: number): boolean {
  * not set; OPTION_UNKNOWN
  */
 export function slack(options: SlackOptions = {}): Integration<Slack> {
-  assertOptions(options, ["token", "id", "slackApiUrl"], "slack()");
+  assertOptions(options, ["token", "id", "slackApiUrl", "timeout"], "slack()");
   assertKeyOption(options, "token", "slack()");
-  const { token, id = "slack", slackApiUrl } = options;
+  const { token, id = "slack", slackApiUrl, timeout = defaultTimeout } = options;
   assertUrlOption(slackApiUrl, "slackApiUrl", "slack()");
   return createIntegration({
     id,
@@ -118,11 +135,9 @@ export function slack(options: SlackOptions = {}): Integration<Slack> {
     icon: "slack",
     authSource: token === undefined ? "HOSTED" : "LOCAL",
     client: (auth: ConnectionAuth | undefined) =>
-      new WebClient(auth?.accessToken ?? token, {
-        ...(slackApiUrl !== undefined && { slackApiUrl }),
-        retryConfig: { retries: 0 },
-        rejectRateLimitedCalls: true,
-      }),
+      clientFor(auth?.accessToken ?? token, slackApiUrl),
+    forTask: (sdk, task) => clientFor(sdk.token, sdk.slackApiUrl, task),
+    timeout,
     tasks,
     onError,
   });

@@ -2,6 +2,7 @@ import { isSuspect, SUSPECT_STALLS } from "../../core/claim-order.js";
 import type { ClaimRequest } from "../../core/storage.js";
 import { NEVER } from "../../core/storage.js";
 import type { Database } from "./database.js";
+import type { JobLists } from "./job-lists.js";
 import { LaneScan } from "./lane-scan.js";
 import { ranksFrom } from "./rank.js";
 import { Slots } from "./slots.js";
@@ -10,11 +11,15 @@ import { firstNumber, numberOf, RowReader } from "./text.js";
 /** So many runs that it may not take a claim looks at one by one, then it goes another way. */
 const PATIENCE = 256;
 
+/** By the key of the list: `job_id in (select …)` would unpack it all for each statement. */
+const isKnown =
+  "exists (select 1 from temp.pawl_job_lists known where known.list = ? and known.job_id = due.job_id)";
+
 /** No sort at the end: rows come in the order of the inner query, and the scan ends with the last one wanted. */
 const selectDue =
   "select rk, limit_keys, stalls from (select rk, due_at, job_id, limit_keys, stalls from pawl_runs indexed by pawl_runs_claim " +
-  "where rank = ? and due_at <= ? order by due_at, rk limit ?) " +
-  "where job_id in (select value from json_each(?)) " +
+  "where rank = ? and due_at <= ? order by due_at, rk limit ?) due " +
+  `where ${isKnown} ` +
   "and (limit_keys is null or limit_keys not in (select value from json_each(?))) and stalls < ? limit ?";
 
 const selectBeyond =
@@ -23,34 +28,33 @@ const selectBeyond =
 
 const selectNext =
   "select due_at from (select rk, due_at, job_id from pawl_runs indexed by pawl_runs_claim " +
-  `where rank = ? and due_at > ? and due_at < ? order by due_at, rk limit ${PATIENCE}) ` +
-  "where job_id in (select value from json_each(?)) limit 1";
+  `where rank = ? and due_at > ? and due_at < ? order by due_at, rk limit ${PATIENCE}) due ` +
+  `where ${isKnown} limit 1`;
 
 const selectBeyondNext =
   "select due_at from pawl_runs indexed by pawl_runs_claim " +
   `where rank = ? and due_at > ? and due_at < ? order by due_at, rk limit 1 offset ${PATIENCE - 1}`;
 
 const selectNamed =
-  "select rk, limit_keys, stalls from pawl_runs where id = ? and due_at is not null " +
-  "and (lease_until is null or lease_until <= ?) and job_id in (select value from json_each(?))";
+  "select rk, limit_keys, stalls from pawl_runs due where id = ? and due_at is not null " +
+  `and (lease_until is null or lease_until <= ?) and ${isKnown}`;
 
 /** What a claim may take, by row number in claim order. Changes nothing. */
 export class ClaimScan {
   readonly #database: Database;
-  readonly #request: ClaimRequest;
   readonly #now: number;
-  readonly #jobs: string;
+  /** Number of the list of jobs. */
+  readonly #jobs: number;
   readonly #slots: Slots;
   /** Limit keys of runs that were passed over, as their column has them. */
   readonly #saturated = new Set<string>();
   #suspects: number;
   #nextRelease = NEVER;
 
-  constructor(database: Database, request: ClaimRequest, now: number) {
+  constructor(database: Database, lists: JobLists, request: ClaimRequest, now: number) {
     this.#database = database;
-    this.#request = request;
     this.#now = now;
-    this.#jobs = JSON.stringify(request.jobIds);
+    this.#jobs = lists.numberOf(request.jobIds);
     this.#slots = new Slots(database, request.limits, now);
     this.#suspects = request.suspects;
   }
@@ -121,9 +125,9 @@ export class ClaimScan {
       this.#saturated.add(JSON.stringify(keys));
       this.#nextRelease = Math.min(this.#nextRelease, until);
     }
-    const { jobIds } = this.#request;
+    const jobs = this.#jobs;
     const stallsBelow = this.#stallsBelow();
-    const lanes = new LaneScan(this.#database, { jobIds, rank, now: this.#now, stallsBelow });
+    const lanes = new LaneScan(this.#database, { jobs, rank, now: this.#now, stallsBelow });
     while (found.length < limit) {
       const row = lanes.next(this.#saturated, limit - found.length + seen.size);
       if (row === undefined) return;

@@ -9,6 +9,7 @@ import type {
 import { claimedRecord } from "../../core/stored-run.js";
 import { ClaimScan } from "./claim-scan.js";
 import type { Database } from "./database.js";
+import { JobLists } from "./job-lists.js";
 import { rankOf } from "./rank.js";
 import type { RunReader } from "./reader.js";
 import { headOfLeased, recordJson, recordOf } from "./run-row.js";
@@ -54,6 +55,7 @@ export class Claimer {
   readonly #database: Database;
   readonly #reader: RunReader;
   readonly #clock: StoreClock;
+  readonly #lists: JobLists;
   /** Then the next claim probably finds some, too, and looking without the lock would be for nothing. */
   #foundSome = false;
 
@@ -62,6 +64,7 @@ export class Claimer {
     this.#database = transaction.database;
     this.#reader = reader;
     this.#clock = clock;
+    this.#lists = new JobLists(transaction.database);
   }
 
   /** Answers if there is nothing to take, so that a worker at rest takes no lock. Outside of a transaction. */
@@ -69,7 +72,7 @@ export class Claimer {
     if (this.#foundSome) return undefined;
     const now = this.#clock.now();
     if (this.#claimedBefore(request, now).length > 0) return undefined;
-    const scan = new ClaimScan(this.#database, request, now);
+    const scan = new ClaimScan(this.#database, this.#lists, request, now);
     if (request.only !== undefined && scan.named(request.only, 1).length > 0) return undefined;
     const due = scan.due(1).length > 0;
     if (due && request.only === undefined && request.limit > 0) return undefined;
@@ -78,7 +81,7 @@ export class Claimer {
 
   claim(request: ClaimRequest): ClaimResult {
     const { now } = this.#transaction;
-    const scan = new ClaimScan(this.#database, request, now);
+    const scan = new ClaimScan(this.#database, this.#lists, request, now);
     const before = this.#claimedBefore(request, now);
     if (before.length > 0) {
       const details = this.#detailsOf(before, request);

@@ -1,6 +1,7 @@
 import { StorageError } from "../../core/errors.js";
 import type { Connection, Driver, Row, SqlValue, Statement } from "./driver.js";
 import { isBusy } from "./failure.js";
+import { createJobLists } from "./job-lists.js";
 import { firstNumber } from "./text.js";
 
 export type Durability = "full" | "relaxed";
@@ -43,6 +44,7 @@ export class Database {
     // Without it the log keeps the size that its largest burst gave it.
     this.exec("pragma journal_size_limit = 67108864");
     this.exec("pragma cache_size = -16000");
+    this.exec(createJobLists);
   }
 
   /** Not by an option of the driver: that would need the log's index file to be there already. */

@@ -4,8 +4,8 @@ import { RowReader } from "./text.js";
 
 /** A process may know a thousand jobs, few of which have open runs: a look at the lanes of each would cost it dear. */
 const selectOpenJobs =
-  "select value from json_each(?) where exists " +
-  "(select 1 from pawl_runs indexed by pawl_runs_lane where job_id = value and due_at is not null)";
+  "select job_id from temp.pawl_job_lists known where list = ? and exists " +
+  "(select 1 from pawl_runs indexed by pawl_runs_lane where job_id = known.job_id and due_at is not null)";
 
 /**
  * Lanes of a job are the combinations of limit keys that its open runs have,
@@ -30,7 +30,8 @@ const selectRuns =
 const CHUNK = 16;
 
 export interface LaneRequest {
-  readonly jobIds: readonly string[];
+  /** Number of the list of jobs. */
+  readonly jobs: number;
   readonly rank: number;
   readonly now: number;
   readonly stallsBelow: number;
@@ -142,7 +143,7 @@ export class LaneScan {
   }
 
   #openJobs(): string[] {
-    const jobIds = JSON.stringify(this.#request.jobIds);
-    return this.#database.all(selectOpenJobs, [jobIds]).map((row) => new RowReader(row).string());
+    const { jobs } = this.#request;
+    return this.#database.all(selectOpenJobs, [jobs]).map((row) => new RowReader(row).string());
   }
 }

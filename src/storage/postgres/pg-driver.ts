@@ -1,4 +1,5 @@
 import { statementName } from "../../core/derived-id.js";
+import { Overtaken } from "./context.js";
 import {
   type Driver,
   type Parameter,
@@ -6,12 +7,14 @@ import {
   type Row,
   type Transaction,
 } from "./driver.js";
+import { sqlState } from "./failure.js";
 import type { Heard } from "./hints.js";
 
 interface PgQuery {
   readonly text: string;
   readonly values?: (string | null)[];
   readonly name?: string;
+  readonly query_timeout?: number;
   readonly rowMode: "array";
   readonly types: { getTypeParser(): (value: string) => string };
 }
@@ -70,6 +73,11 @@ const ignore = () => {};
 /** For the connection that listens: a server that does not answer at all must not hold up the next try. */
 const ANSWER_WITHIN_MS = 5_000;
 
+/** A connection may be dead without a word: nothing that the adapter asks takes so long. */
+const LONGEST_QUERY_MS = 15_000;
+/** A migration of large tables takes its time. */
+const NO_LIMIT = 0;
+
 const asText = { getTypeParser: () => (value: string) => value };
 
 export class PgDriver implements Driver {
@@ -98,7 +106,7 @@ export class PgDriver implements Driver {
       withCommit: (text: string) => last.push(text),
       query: (text: string, parameters: readonly Parameter[] = []) =>
         this.#ask(connection, text, parameters),
-      script: (text: string) => this.#command(connection, text),
+      script: (text: string) => this.#command(connection, text, NO_LIMIT),
     };
     try {
       await this.#command(connection, `begin; ${planByIndexes}`);
@@ -106,7 +114,7 @@ export class PgDriver implements Driver {
       await this.#command(connection, [...last, "commit"].join("; "));
       return answer;
     } catch (error) {
-      failure = await this.#rollback(connection);
+      failure = await this.#rollback(connection, error);
       throw error;
     } finally {
       // A connection that could not roll back must not be used again.
@@ -121,7 +129,7 @@ export class PgDriver implements Driver {
     connection.on("end", heard.ended);
     connection.on("notification", ({ payload }) => heard.notified(payload ?? ""));
     try {
-      await this.#command(connection, `listen "${channel}"`);
+      await this.#command(connection, `listen "${channel}"`, ANSWER_WITHIN_MS);
     } catch (error) {
       void connection.end().catch(() => {});
       throw error;
@@ -135,7 +143,6 @@ export class PgDriver implements Driver {
     const connection = new Client({
       ...options,
       connectionTimeoutMillis: ANSWER_WITHIN_MS,
-      query_timeout: ANSWER_WITHIN_MS,
       keepAlive: true,
     });
     await connection.connect();
@@ -143,14 +150,17 @@ export class PgDriver implements Driver {
   }
 
   async script(text: string): Promise<void> {
-    await this.#command(this.#pool, text);
+    await this.#command(this.#pool, text, NO_LIMIT);
   }
 
   async close(): Promise<void> {
     if (this.#options.ownsPool) await this.#pool.end();
   }
 
-  async #rollback(connection: PgConnection): Promise<Error | undefined> {
+  async #rollback(connection: PgConnection, cause: unknown): Promise<Error | undefined> {
+    // No word from the server, so nothing is to be expected of this connection; its end undoes the transaction.
+    if (cause instanceof Error && !(cause instanceof Overtaken) && sqlState(cause) === "")
+      return cause;
     try {
       await this.#command(connection, "rollback");
       return undefined;
@@ -159,8 +169,12 @@ export class PgDriver implements Driver {
     }
   }
 
-  async #command(target: Pick<PgPool, "query">, text: string): Promise<void> {
-    await target.query({ text, rowMode: "array", types: asText });
+  async #command(
+    target: Pick<PgPool, "query">,
+    text: string,
+    query_timeout: number = LONGEST_QUERY_MS,
+  ): Promise<void> {
+    await target.query({ text, query_timeout, rowMode: "array", types: asText });
   }
 
   async #ask(
@@ -171,6 +185,7 @@ export class PgDriver implements Driver {
     const { rows } = await target.query({
       text,
       values: [...parameters],
+      query_timeout: LONGEST_QUERY_MS,
       rowMode: "array",
       types: asText,
       ...(this.#options.prepare ? { name: this.#nameOf(text) } : undefined),

@@ -1,7 +1,6 @@
 import { type DynamicSchedule, defineJob, invokeTrigger } from "pawl";
 import { expect, test } from "vitest";
 import { Machine, turns } from "./drive.js";
-import { until } from "./support.js";
 import { describeEngine, type World } from "./world.js";
 
 type Body = (schedule: DynamicSchedule) => Promise<unknown>;
@@ -18,7 +17,11 @@ async function interrupted(world: World, body: Body, stop: (machine: Machine) =>
   const { id } = await machine.client.invoke("setup");
   stop(machine);
   const draining = machine.client.drain();
-  await Promise.race([draining, until(() => machine.isFrozen)]);
+  let isOver = false;
+  void draining.then(() => {
+    isOver = true;
+  });
+  while (!machine.isFrozen && !isOver) await turns(1);
   const client = world.client();
   const schedule = client.defineDynamicSchedule({ id: "reports" });
   const seconds = async () =>
@@ -35,7 +38,7 @@ async function interrupted(world: World, body: Body, stop: (machine: Machine) =>
   /** The process goes on with what it was about to do. */
   const wakeUp = async () => {
     machine.thaw();
-    await turns(200);
+    await draining;
     await machine.client.stop({ timeout: 0 });
   };
   return { id, client, schedule, seconds, takeOver, wakeUp };

@@ -23,7 +23,7 @@ export async function passingTime<T>(clock: FakeClock, promise: Promise<T>): Pro
   promise.then(over, over);
   const timers = realTimers();
   for (let steps = 0; steps < 20_000; steps++) {
-    await quiet(timers);
+    await quiet(clock, timers);
     if (isOver) break;
     const next = clock.untilNextTimerMs;
     if (next !== undefined) clock.advance({ milliseconds: next });
@@ -34,12 +34,26 @@ export async function passingTime<T>(clock: FakeClock, promise: Promise<T>): Pro
 /** Turns in a row without work: chains of promises take a few, and ask for nothing that could be seen meanwhile. */
 const QUIET_TURNS = 5;
 
-/** Until no immediate, no file and no timer beside these is waited for; a guard against hanging ends it, too. */
-async function quiet(timers: number): Promise<void> {
+/** Calls that something outside of this process has not answered, by the clock that stands still meanwhile. */
+const openCalls = new WeakMap<FakeClock, number>();
+
+export function countWhile(clock: FakeClock, call: Promise<unknown>): void {
+  const add = (count: number) => openCalls.set(clock, (openCalls.get(clock) ?? 0) + count);
+  add(1);
+  const answered = () => void add(-1);
+  call.then(answered, answered);
+}
+
+/**
+ * Until no immediate, no file, no store and no timer beside these is waited for; a guard against
+ * hanging ends it, too.
+ */
+async function quiet(clock: FakeClock, timers: number): Promise<void> {
   for (let turn = 0, row = 0; turn < 100_000 && row < QUIET_TURNS; turn++) {
     await turns(1);
     const isBusy =
       realTimers() > timers ||
+      (openCalls.get(clock) ?? 0) > 0 ||
       process.getActiveResourcesInfo().some((name) => /^(Immediate|FSReq)/.test(name));
     row = isBusy ? 0 : row + 1;
   }

@@ -9,6 +9,7 @@ import { memory } from "../../src/storage/memory/index.js";
 import { postgres } from "../../src/storage/postgres/index.js";
 import { sqlite } from "../../src/storage/sqlite/index.js";
 import { FakeClock } from "../../src/testing/fake-clock.js";
+import { countWhile } from "./support.js";
 
 /** One store, one clock and any number of clients (workers) on it. */
 export class World {
@@ -97,12 +98,27 @@ function postgresStore(url: string): Store {
   return {
     name: "postgres",
     make: () => ({
-      open: (clock) => postgres({ client: pool, schema, clock }),
+      open: (clock) => counted(postgres({ client: pool, schema, clock }), clock),
       remove: async () => {
         await pool.query(tables.map((table) => `delete from "${schema}".${table}`).join(";"));
       },
     }),
   };
+}
+
+/** A server answers when it likes: no time passes meanwhile (`passingTime`). */
+function counted(storage: Storage, clock: FakeClock): Storage {
+  return new Proxy(storage, {
+    get(target, name) {
+      const value: unknown = Reflect.get(target, name);
+      if (typeof value !== "function") return value;
+      return (...args: unknown[]) => {
+        const answer: unknown = value.apply(target, args);
+        if (answer instanceof Promise) countWhile(clock, answer);
+        return answer;
+      };
+    },
+  });
 }
 
 /** Several clients share one memory store: closing one must not close it for the others. */

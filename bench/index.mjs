@@ -1,4 +1,5 @@
 // npm run bench [-- --quick] [-- --node /path/to/node]: all workloads, ratios taken in one run, one table.
+// --postgres measures the rows of that store, on PAWL_BENCH_POSTGRES_URL or the usual place.
 // With --only events,batch (names of the functions below) only these, and no file is written.
 import { execFileSync, spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
@@ -6,6 +7,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { eventRows } from "./event-rows.mjs";
 import { median } from "./measure.mjs";
+import { postgresRows } from "./postgres-rows.mjs";
 import { n, Table } from "./table.mjs";
 
 const here = fileURLToPath(new URL(".", import.meta.url));
@@ -54,7 +56,8 @@ const profileOf = (system, workload, options) => () => {
   return parts.map(([place, share]) => `${n(share)} % ${place}`).join(", ");
 };
 
-const raw = repeated("raw", "");
+const isPostgres = process.argv.includes("--postgres");
+const raw = isPostgres ? repeated("raw-postgres", "") : repeated("raw", "");
 const table = new Table(raw);
 console.log(table.machine);
 
@@ -217,7 +220,7 @@ function weight() {
   table.add("cold import of pawl", ms, { limit: 20, unit: "ms", digits: 1, scaled: true });
 }
 
-const rows = {
+const rowsOfSqlite = {
   sequential,
   throughput,
   latency,
@@ -228,22 +231,27 @@ const rows = {
   ...eventRows({ table, repeated, profileOf }),
   weight,
 };
+const rows = isPostgres ? postgresRows({ table, raw, repeated, profileOf }) : rowsOfSqlite;
 const only = process.argv.includes("--only") ? flag("--only").split(",") : Object.keys(rows);
 for (const name of only) rows[name]();
 if (process.argv.includes("--only")) process.exit();
 
-if (!hasPeers)
+if (!hasPeers && !isPostgres)
   table.note("peers", "not installed: npm install --ignore-scripts in bench/ adds them");
 
 const version = execFileSync(node, ["--version"], { encoding: "utf8" }).trim();
+const store = isPostgres
+  ? "PostgreSQL with default durability, on the same machine."
+  : "SQLite at synchronous=FULL.";
 const text = `# Benchmark, Node ${version}, ${new Date().toISOString().slice(0, 10)}
 
-SQLite at synchronous=FULL. Ratios are taken in one run on one disk. Made by \`npm run bench\`. Of what misses its limit,
+${store} Ratios are taken in one run on one disk. Made by \`npm run bench\`. Of what misses its limit,
 the note tells where the busy time goes; time in which the driver waits for the disk counts as its own.
 ${table.machine}
 
 ${table}
 `;
 mkdirSync(join(here, "results"), { recursive: true });
-writeFileSync(join(here, "results", `${version}.md`), text);
+const name = isPostgres ? `postgres-${version}.md` : `${version}.md`;
+writeFileSync(join(here, "results", name), text);
 console.log(`\n${text}`);

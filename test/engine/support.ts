@@ -1,17 +1,22 @@
 import { z } from "zod";
 import type { FakeClock } from "../../src/testing/fake-clock.js";
-import { turns } from "./drive.js";
+import { isQuiet, quiet } from "./under-way.js";
 
-/** Turns the event loop until it is so; a guard against hanging, not a measure of time. */
+/** A guard against hanging, not a measure of time. */
+const PATIENCE = { turns: 20_000, ms: 5_000 };
+
+/** Turns the event loop until it is so, and no storage is at work. */
 export async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
-  for (let count = 0; count < 20_000; count++) {
-    if (await condition()) return;
-    await turns(1);
+  const begin = performance.now();
+  const isPatient = () => performance.now() - begin < PATIENCE.ms;
+  for (let turn = 0; turn < PATIENCE.turns || isPatient(); turn++) {
+    if (isQuiet() && (await condition()) && isQuiet()) return;
+    await quiet();
   }
   throw new Error("The condition never came true.");
 }
 
-/** Lets time pass in small steps until the promise settles. */
+/** Lets time pass in small steps until the promise settles: none of it while a storage is at work. */
 export async function passingTime<T>(
   clock: FakeClock,
   promise: Promise<T>,
@@ -23,7 +28,7 @@ export async function passingTime<T>(
   };
   promise.then(over, over);
   for (let steps = 0; steps < 20_000 && !isOver; steps++) {
-    await turns(1);
+    await quiet();
     if (!isOver) clock.advance(stepMs / 1000);
   }
   return promise;

@@ -216,6 +216,7 @@ describeEngine("maxDuration", (world) => {
     await turns();
     world().clock.advance("61s");
     await until(async () => (await client.getRun(handle))?.status === "TIMED_OUT");
+    await turns();
     expect(aborted).toMatchObject({ code: "RUN_TIMED_OUT" });
     door.open();
     await turns();

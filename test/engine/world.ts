@@ -9,6 +9,8 @@ import { memory } from "../../src/storage/memory/index.js";
 import { postgres } from "../../src/storage/postgres/index.js";
 import { sqlite } from "../../src/storage/sqlite/index.js";
 import { FakeClock } from "../../src/testing/fake-clock.js";
+import { passingTime } from "./support.js";
+import { counted, quiet } from "./under-way.js";
 
 /** One store, one clock and any number of clients (workers) on it. */
 export class World {
@@ -17,6 +19,7 @@ export class World {
   readonly #open: Opener;
   readonly #maxParked: number;
   readonly #clients: Client[] = [];
+  #hasEnded = false;
 
   constructor(open: Opener, maxParked: number) {
     this.#open = open;
@@ -29,7 +32,7 @@ export class World {
 
   /** A second handle on the same data: another process, as far as the store can tell. */
   storage(): Storage {
-    return this.#open(this.clock);
+    return counted(this.#open(this.clock), () => this.#hasEnded);
   }
 
   client(options: Omit<ClientOptions, "clock"> & { jobs?: readonly AnyJob[] } = {}): Client {
@@ -45,7 +48,10 @@ export class World {
   }
 
   async close(): Promise<void> {
-    for (const client of this.#clients) await client.stop({ timeout: 0 });
+    // A task that hangs is left when its time is over, so time must pass.
+    for (const client of this.#clients) await passingTime(this.clock, client.stop({ timeout: 0 }));
+    this.#hasEnded = true;
+    await quiet();
   }
 }
 

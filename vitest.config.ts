@@ -27,6 +27,31 @@ const processKills = ["test/kill/**/*.test.ts"];
 const onPostgres = ["test/postgres/**/*.test.ts"];
 /** Finds a server, or starts one. */
 const postgresServer = "test/postgres/global-setup.ts";
+/** The engine tests that tell most about a store: CI has no time for all of them on each. */
+const tellMostOfStores = [
+  "cancel",
+  "children-later",
+  "concurrency-limits",
+  "crash-after-send",
+  "delayed-events",
+  "events",
+  "execution-limit",
+  "filters-of-get-runs",
+  "flow-control",
+  "flow-control-in-trouble",
+  "idempotency",
+  "invoke-and-wait",
+  "overtaking",
+  "priority-and-order",
+  "purge",
+  "retry-and-replay",
+  "retry-during-park",
+  "schedules",
+  "status-machine",
+  "stores",
+  "ttl-and-max-duration",
+  "wait-for-event",
+].map((name) => `test/engine/${name}.test.ts`);
 const simulation = ["test/sim/**/*.test.ts"];
 
 /** CI reads these files for its last line: one for each npm script that runs tests. */
@@ -79,6 +104,15 @@ export default defineConfig({
         test: {
           name: "engine-on-postgres",
           include: ["test/engine/**/*.test.ts"],
+          globalSetup: postgresServer,
+        },
+      },
+      {
+        extends: true,
+        resolve: { alias: sources },
+        test: {
+          name: "engine-on-postgres-short",
+          include: tellMostOfStores,
           globalSetup: postgresServer,
         },
       },

@@ -48,15 +48,28 @@ export async function sendEvents(
   );
   const fanOuts = new Map(made.fanOuts.map((fanOut) => [fanOut.event, fanOut]));
   const isNewDelayed = new Map(delayed.map(({ first }, index) => [first.id, made.others[index]]));
-  return Promise.all(
-    prepared.map(async (event) => {
-      const fanOut = fanOuts.get(event);
-      const isNew = fanOut?.isNew ?? isNewDelayed.get(eventRunId(event.id)) === true;
-      if (!isNew) return known(engine, event);
-      if (fanOut === undefined) return { id: event.id, runIds: [] };
-      return tellOf(engine, fanOut);
-    }),
-  );
+  return inOrderOfId(prepared, async (event) => {
+    const fanOut = fanOuts.get(event);
+    const isNew = fanOut?.isNew ?? isNewDelayed.get(eventRunId(event.id)) === true;
+    if (!isNew) return known(engine, event);
+    if (fanOut === undefined) return { id: event.id, runIds: [] };
+    return tellOf(engine, fanOut);
+  });
+}
+
+/** Those of one id one after the other, so that the last one stands; the others side by side. */
+function inOrderOfId<T>(
+  events: readonly PreparedEvent[],
+  answerTo: (event: PreparedEvent) => Promise<T>,
+): Promise<T[]> {
+  const last = new Map<string, Promise<T>>();
+  const answers = events.map((event) => {
+    const before = last.get(event.id);
+    const answer = before === undefined ? answerTo(event) : before.then(() => answerTo(event));
+    last.set(event.id, answer);
+    return answer;
+  });
+  return Promise.all(answers);
 }
 
 /** An event of this id was there. */

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { defineJob, eventTrigger, type InvokeResult, invokeTrigger } from "../../src/index.js";
-import { gate, Machine, turns } from "./drive.js";
+import { gate, Machine, takeTurns, turns } from "./drive.js";
 import { codeOf, until } from "./support.js";
 import { describeEngine } from "./world.js";
 
@@ -150,7 +150,7 @@ describeEngine("cancelRun", (world) => {
     for (let round = 0; round < 20; round++) {
       const handle = await client.invoke(job);
       const draining = client.drain();
-      await turns(round % 10);
+      await takeTurns(round % 10);
       const answers = await Promise.all(
         [client, ...others].map((canceller) => canceller.cancelRun(handle)),
       );

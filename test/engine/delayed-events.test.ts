@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { defineJob, eventTrigger } from "../../src/index.js";
-import { gate, Machine, start } from "./drive.js";
+import { gate, Machine, start, turns } from "./drive.js";
 import { codeOf, until } from "./support.js";
 import { describeEngine } from "./world.js";
 
@@ -67,6 +67,21 @@ describeEngine("delayed events", (world) => {
     await client.drain();
     expect((await client.getRuns()).runs).toHaveLength(1);
     expect(await client.getEvent("x")).toMatchObject({ payload: 3, context: { by: "b" } });
+  });
+
+  test("T7: sent again twice in one call it is as the last one says, whichever the store hears of first", async () => {
+    const storage = world().storage();
+    const getRuns = storage.getRuns.bind(storage);
+    const client = world().client({ storage });
+    await client.sendEvent({ name: "e", id: "x" }, { deliverAfter: "1h" });
+    let reads = 0;
+    storage.getRuns = async (ids) => {
+      if (++reads === 1) await turns();
+      return getRuns(ids);
+    };
+    const again = [1, 2, 3].map((payload) => ({ name: "e", id: "x", payload }));
+    await client.sendEvents(again, { deliverAfter: "2h" });
+    expect(await client.getEvent("x")).toMatchObject({ payload: 3 });
   });
 
   test("T7: sent again without a delay it is delivered now, and keeps its name", async () => {

@@ -1,5 +1,6 @@
 import type { Client, ClientOptions, Context, Io, JobOptions, Run, Storage } from "pawl";
 import { createClient, defineJob, finalStatuses, invokeTrigger } from "pawl";
+import { quiet } from "./under-way.js";
 import type { World } from "./world.js";
 
 type Program = (io: Io, context: Context, payload: unknown) => unknown;
@@ -178,8 +179,16 @@ export function gate(): Gate {
   return { opened, open: () => open() };
 }
 
-/** Lets everything that is ready run; no time passes. */
+/**
+ * Lets everything that is ready run; no time passes. Only turns of the event loop in which no storage is at work count, so
+ * it is as much for a store behind a socket as for one in memory.
+ */
 export async function turns(count = 50): Promise<void> {
+  for (let turn = 0; turn < count; turn++) await quiet();
+}
+
+/** So many turns of the event loop, whatever goes on in them: for work that takes its time. */
+export async function takeTurns(count: number): Promise<void> {
   for (let turn = 0; turn < count; turn++) {
     await new Promise<void>((resolve) => setImmediate(resolve));
   }

@@ -116,7 +116,9 @@ describeEngine("flow control", (world) => {
     for (const payload of [{ of: "a" }, { of: "a" }, { of: "b" }])
       await client.sendEvent({ name: "e", payload });
     await client.drain();
-    expect(flow.starts.map(([payload]) => payload)).toEqual([{ of: "a" }, { of: "b" }]);
+    // Both are claimed at once; whose code begins first is left open.
+    const started = flow.starts.map(([payload]) => (payload as { of: string }).of);
+    expect(started.sort()).toEqual(["a", "b"]);
     expect(await ends(client, "heard")).toEqual([
       [{ of: "a" }, "COMPLETED"],
       [{ of: "a" }, "RATE_LIMITED"],

@@ -1,6 +1,7 @@
 import { WaitTimeoutError } from "pawl";
 import { expect, test } from "vitest";
 import { jobOf, Machine, runToEnd, start } from "./drive.js";
+import { until } from "./support.js";
 import { describeEngine } from "./world.js";
 
 const child = jobOf(
@@ -159,7 +160,7 @@ describeEngine("invokeAndWait", (world) => {
       machine.dieAtCommit(commit);
       const { id } = await machine.client.invoke(parent, {});
       void machine.client.drain();
-      await new Promise((resolve) => setImmediate(resolve));
+      await until(() => machine.isFrozen);
       const survivor = world().client({ jobs: [parent, child] });
       for (let step = 0; step < 5; step++) {
         world().clock.advance("31s");

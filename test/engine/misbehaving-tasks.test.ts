@@ -3,7 +3,7 @@ import { Readable } from "node:stream";
 import { runInNewContext } from "node:vm";
 import type { Io, OnError, Run, Task, TaskOptions } from "pawl";
 import { expect, test } from "vitest";
-import { jobOf, turns } from "./drive.js";
+import { jobOf, takeTurns, turns } from "./drive.js";
 import { passingTime } from "./support.js";
 import { describeEngine, type World } from "./world.js";
 
@@ -187,7 +187,7 @@ const misbehaviours: readonly Misbehaviour[] = [
   {
     title: "uses one key twice without looking",
     callback: async (_task, io) => {
-      void io.runTask("same", () => turns(2));
+      void io.runTask("same", () => takeTurns(2));
       return io.runTask("same", () => 1);
     },
     fails: { code: "KEY_DUPLICATE" },

@@ -106,7 +106,7 @@ describeEngine("nested tasks", (world) => {
     );
     await run.drain();
     finishTask();
-    await new Promise((resolve) => setImmediate(resolve));
+    await turns(1);
     expect(await run.finish()).toMatchObject({ status: "COMPLETED", output: "done" });
     expect(calls).toBeGreaterThan(0);
   });

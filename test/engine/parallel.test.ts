@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { runToEnd, start, turns } from "./drive.js";
+import { runToEnd, start, takeTurns } from "./drive.js";
 import { describeEngine } from "./world.js";
 
 describeEngine("parallel", (world) => {
@@ -36,7 +36,7 @@ describeEngine("parallel", (world) => {
         Array.from({ length: 20 }, (_, index) => index),
         async (item) => {
           most = Math.max(most, ++running);
-          await turns(1 + (item % 4));
+          await takeTurns(1 + (item % 4));
           running--;
           return item;
         },
@@ -70,7 +70,7 @@ describeEngine("parallel", (world) => {
       try {
         await io.parallel("work", [0, 1, 2, 3], async (item, _index, inner) => {
           if (item === 1 || item === 2) {
-            await turns(item === 1 ? 5 : 0);
+            await takeTurns(item === 1 ? 5 : 0);
             throw new Error(`item ${item}`);
           }
           await inner.wait("w", 60);

@@ -1,6 +1,6 @@
 import type { Io } from "pawl";
 import { expect, test } from "vitest";
-import { jobOf, runToEnd, start, turns } from "./drive.js";
+import { jobOf, runToEnd, start, takeTurns, turns } from "./drive.js";
 import { describeEngine } from "./world.js";
 
 const child = jobOf(
@@ -148,7 +148,7 @@ describeEngine("promises", (world) => {
         Array.from({ length: 50 }, (_, index) =>
           io.runTask(["t", index], async () => {
             calls++;
-            await turns(index % 3);
+            await takeTurns(index % 3);
             return index;
           }),
         ),

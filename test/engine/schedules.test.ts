@@ -9,7 +9,7 @@ import {
   intervalTrigger,
   type ScheduledPayload,
 } from "../../src/index.js";
-import { Machine } from "./drive.js";
+import { Machine, turns } from "./drive.js";
 import { codeOf, thrownCode, until } from "./support.js";
 import { describeEngine, type World } from "./world.js";
 
@@ -420,6 +420,7 @@ describeEngine("schedules", (world) => {
     const client = world().client({ jobs: [ticking(every(60), ticks)] });
     await client.start();
     await until(async () => (await client.getSchedules()).length === 1);
+    await turns();
     world().clock.advance(60);
     await until(() => ticks.length === 1);
   });

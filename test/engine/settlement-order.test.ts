@@ -2,7 +2,7 @@ import fc from "fast-check";
 import type { Codec, Io } from "pawl";
 import { defaultCodec } from "pawl";
 import { expect, test } from "vitest";
-import { jobOf, Machine, start, turns } from "./drive.js";
+import { jobOf, Machine, start, takeTurns, turns } from "./drive.js";
 import { until } from "./support.js";
 import { describeEngine, type World } from "./world.js";
 
@@ -76,7 +76,7 @@ async function evaluate(io: Io, node: Tree, path: string, trace: Trace): Promise
     case "task":
       return note(
         io.runTask(path, async () => {
-          await turns(node.turns);
+          await takeTurns(node.turns);
           if (node.fails) throw new Error(path);
           return path;
         }),
@@ -143,11 +143,11 @@ function slowCodec(): Codec {
   let count = 0;
   return {
     encode: async (value, what) => {
-      await turns(count++ % 3);
+      await takeTurns(count++ % 3);
       return defaultCodec.encode(value, what);
     },
     decode: async (text) => {
-      await turns(count++ % 4);
+      await takeTurns(count++ % 4);
       return defaultCodec.decode(text);
     },
   };
@@ -243,7 +243,7 @@ describeEngine("settlement order", (world) => {
     const codec: Codec = {
       encode: (value, what) => defaultCodec.encode(value, what),
       decode: async (text) => {
-        if (text.includes("winner")) await turns(20);
+        if (text.includes("winner")) await takeTurns(20);
         return defaultCodec.decode(text);
       },
     };
@@ -251,7 +251,7 @@ describeEngine("settlement order", (world) => {
       world(),
       async (io) => {
         const a = io.runTask("a", async () => {
-          await turns(10);
+          await takeTurns(10);
           return "loser";
         });
         const b = io.runTask("b", () => "winner");

@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import type { CommitResult, RunWrite } from "../../src/core/storage.js";
 import { type Codec, createClient, defaultCodec, type Io, type Storage } from "../../src/index.js";
 import { gate, jobOf, Machine, runToEnd, start } from "./drive.js";
-import { codeOf } from "./support.js";
+import { codeOf, until } from "./support.js";
 import { describeEngine } from "./world.js";
 
 type Commit = Storage["commit"];
@@ -242,10 +242,7 @@ describeEngine("io.store", (world) => {
       const { id } = await survivor.invoke("job", {});
       dying.dieAtCommit(commit);
       void dying.client.start();
-      for (let step = 0; step < 40; step++) {
-        await new Promise((resolve) => setImmediate(resolve));
-      }
-      expect(dying.isFrozen).toBe(true);
+      await until(() => dying.isFrozen);
       world().clock.advance("1h");
       await survivor.drain();
       expect(await survivor.getRun(id)).toMatchObject({ status: "COMPLETED", output: 3 });

@@ -1,12 +1,17 @@
 import { z } from "zod";
 import type { FakeClock } from "../../src/testing/fake-clock.js";
-import { turns } from "./drive.js";
+import { isQuiet, quiet } from "./under-way.js";
 
-/** Turns the event loop until it is so; a guard against hanging, not a measure of time. */
+/** A guard against hanging, not a measure of time. */
+const PATIENCE = { turns: 20_000, ms: 5_000 };
+
+/** Turns the event loop until it is so, and no storage is at work. */
 export async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
-  for (let count = 0; count < 20_000; count++) {
-    if (await condition()) return;
-    await turns(1);
+  const begin = performance.now();
+  const isPatient = () => performance.now() - begin < PATIENCE.ms;
+  for (let turn = 0; turn < PATIENCE.turns || isPatient(); turn++) {
+    if (isQuiet() && (await condition()) && isQuiet()) return;
+    await quiet();
   }
   throw new Error("The condition never came true.");
 }
@@ -23,7 +28,7 @@ export async function passingTime<T>(clock: FakeClock, promise: Promise<T>): Pro
   promise.then(over, over);
   const timers = realTimers();
   for (let steps = 0; steps < 20_000; steps++) {
-    await quiet(clock, timers);
+    await stillness(timers);
     if (isOver) break;
     const next = clock.untilNextTimerMs;
     if (next !== undefined) clock.advance({ milliseconds: next });
@@ -34,26 +39,16 @@ export async function passingTime<T>(clock: FakeClock, promise: Promise<T>): Pro
 /** Turns in a row without work: chains of promises take a few, and ask for nothing that could be seen meanwhile. */
 const QUIET_TURNS = 5;
 
-/** Calls that something outside of this process has not answered, by the clock that stands still meanwhile. */
-const openCalls = new WeakMap<FakeClock, number>();
-
-export function countWhile(clock: FakeClock, call: Promise<unknown>): void {
-  const add = (count: number) => openCalls.set(clock, (openCalls.get(clock) ?? 0) + count);
-  add(1);
-  const answered = () => void add(-1);
-  call.then(answered, answered);
-}
-
 /**
  * Until no immediate, no file, no store and no timer beside these is waited for; a guard against
  * hanging ends it, too.
  */
-async function quiet(clock: FakeClock, timers: number): Promise<void> {
+async function stillness(timers: number): Promise<void> {
   for (let turn = 0, row = 0; turn < 100_000 && row < QUIET_TURNS; turn++) {
-    await turns(1);
+    await quiet();
     const isBusy =
       realTimers() > timers ||
-      (openCalls.get(clock) ?? 0) > 0 ||
+      !isQuiet() ||
       process.getActiveResourcesInfo().some((name) => /^(Immediate|FSReq)/.test(name));
     row = isBusy ? 0 : row + 1;
   }

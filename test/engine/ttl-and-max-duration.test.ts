@@ -175,13 +175,8 @@ describeEngine("maxDuration", (world) => {
     const doomed = new Machine(world(), { jobs: [job] });
     const handle = await doomed.client.invoke("j");
     void doomed.client.drain();
-    await until(async () => {
-      const run = await world()
-        .storage()
-        .getRuns([handle.id])
-        .catch(() => []);
-      return run[0]?.status === "EXECUTING";
-    }).catch(() => {});
+    const reader = world().client();
+    await until(async () => (await reader.getRun(handle))?.status === "EXECUTING");
     doomed.freeze();
     world().clock.advance("1d");
     const stranger = world().client({
@@ -216,6 +211,7 @@ describeEngine("maxDuration", (world) => {
     await turns();
     world().clock.advance("61s");
     await until(async () => (await client.getRun(handle))?.status === "TIMED_OUT");
+    await turns();
     expect(aborted).toMatchObject({ code: "RUN_TIMED_OUT" });
     door.open();
     await turns();

@@ -1,14 +1,14 @@
 import { expect, test } from "vitest";
 import { z } from "zod";
 import { defineJob, eventTrigger, type Io, invokeTrigger, type Storage } from "../../src/index.js";
-import { gate, turns } from "./drive.js";
-import { until } from "./support.js";
+import { gate, takeTurns, turns } from "./drive.js";
+import { passingTime, until } from "./support.js";
 import { describeEngine } from "./world.js";
 
 const SLOTS = 5;
 const RUNS = 200;
 
-/** Counts how many calls of `run` are active at a time; each stays for some turns of the event loop. */
+/** Counts how many calls of `run` are active at a time; each stays until the others that may start have done so. */
 class Bodies {
   active = 0;
   most = 0;
@@ -26,7 +26,7 @@ class Bodies {
 
 /** Parsing takes its time, so that runs are under way between their claim and their start. */
 const slowSchema = z.object({ n: z.number() }).refine(async () => {
-  await turns(3);
+  await takeTurns(3);
   return true;
 });
 
@@ -56,12 +56,10 @@ describeEngine("a worker with five slots", (world) => {
     await client.start();
     const sender = world().client();
     for (let at = 0; at < RUNS; at += 50) await sender.sendEvents(events.slice(at, at + 50));
-    await until(async () => {
-      // Slowly: pauses between transactions take real time, and no lease may end in one.
-      await new Promise((resolve) => setTimeout(resolve, 1));
-      world().clock.advance(0.2);
-      return bodies.done === RUNS;
-    });
+    await passingTime(
+      world().clock,
+      until(() => bodies.done === RUNS),
+    );
     expect(bodies.most).toBe(SLOTS);
   });
 
@@ -166,10 +164,10 @@ describeEngine("a worker with five slots", (world) => {
     slow.hold();
     const sender = world().client({ jobs: [job] });
     for (let n = 0; n < SLOTS; n++) await sender.invoke(job, n);
-    await until(() => {
-      world().clock.advance(1);
-      return slow.isHolding;
-    });
+    await passingTime(
+      world().clock,
+      until(() => slow.isHolding),
+    );
     await Promise.all(Array.from({ length: SLOTS }, (_, n) => client.invoke(job, n)));
     slow.letGo();
     await until(() => bodies.done === 2 * SLOTS);

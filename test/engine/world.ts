@@ -9,7 +9,8 @@ import { memory } from "../../src/storage/memory/index.js";
 import { postgres } from "../../src/storage/postgres/index.js";
 import { sqlite } from "../../src/storage/sqlite/index.js";
 import { FakeClock } from "../../src/testing/fake-clock.js";
-import { countWhile } from "./support.js";
+import { passingTime } from "./support.js";
+import { counted, quiet } from "./under-way.js";
 
 /** One store, one clock and any number of clients (workers) on it. */
 export class World {
@@ -18,6 +19,7 @@ export class World {
   readonly #open: Opener;
   readonly #maxParked: number;
   readonly #clients: Client[] = [];
+  #hasEnded = false;
 
   constructor(open: Opener, maxParked: number) {
     this.#open = open;
@@ -30,7 +32,7 @@ export class World {
 
   /** A second handle on the same data: another process, as far as the store can tell. */
   storage(): Storage {
-    return this.#open(this.clock);
+    return counted(this.#open(this.clock), () => this.#hasEnded);
   }
 
   client(options: Omit<ClientOptions, "clock"> & { jobs?: readonly AnyJob[] } = {}): Client {
@@ -46,7 +48,10 @@ export class World {
   }
 
   async close(): Promise<void> {
-    for (const client of this.#clients) await client.stop({ timeout: 0 });
+    // A task that hangs is left when its time is over, so time must pass.
+    for (const client of this.#clients) await passingTime(this.clock, client.stop({ timeout: 0 }));
+    this.#hasEnded = true;
+    await quiet();
   }
 }
 
@@ -98,27 +103,12 @@ function postgresStore(url: string): Store {
   return {
     name: "postgres",
     make: () => ({
-      open: (clock) => counted(postgres({ client: pool, schema, clock }), clock),
+      open: (clock) => postgres({ client: pool, schema, clock }),
       remove: async () => {
         await pool.query(tables.map((table) => `delete from "${schema}".${table}`).join(";"));
       },
     }),
   };
-}
-
-/** A server answers when it likes: no time passes meanwhile (`passingTime`). */
-function counted(storage: Storage, clock: FakeClock): Storage {
-  return new Proxy(storage, {
-    get(target, name) {
-      const value: unknown = Reflect.get(target, name);
-      if (typeof value !== "function") return value;
-      return (...args: unknown[]) => {
-        const answer: unknown = value.apply(target, args);
-        if (answer instanceof Promise) countWhile(clock, answer);
-        return answer;
-      };
-    },
-  });
 }
 
 /** Several clients share one memory store: closing one must not close it for the others. */

@@ -70,12 +70,13 @@ export class ClaimScan {
   /** Whether another claim would find something now. */
   async isMore(): Promise<boolean> {
     const columns = "r.rk::text, array_to_json(r.limit_keys)::text, r.stalls::text";
-    for (;;) {
-      const rows = await this.#selectDue(columns, STEP, "");
+    // The first one will do, unless it may not be taken.
+    for (let step = 1; ; step = STEP) {
+      const rows = await this.#selectDue(columns, step, "");
       const found = rows.map(candidateOf);
       await this.#countSlots(found.map(({ run }) => run));
       if (found.some(({ run }) => this.#mayTake(run))) return true;
-      if (found.length < STEP) return false;
+      if (found.length < step) return false;
       for (const { rk } of found) this.#seen.add(rk);
     }
   }

@@ -30,14 +30,14 @@ export function purge(
       for (const table of ["tasks", "signals", "logs", "runs"])
         await session.query(`delete from ${schema}.${table} where rk = any($1::bigint[])`, [rks]);
     }
-    await session.query(
-      `delete from ${schema}.tombstones where id in (select id from ${schema}.tombstones where until <= $1::bigint limit $2::bigint)`,
+    const forgotten = await session.query(
+      `delete from ${schema}.tombstones where id in (select id from ${schema}.tombstones where until <= $1::bigint limit $2::bigint) returning id`,
       [now, String(limit)],
     );
+    // A run may have got the id of a purged one.
     await session.query(
-      `delete from ${schema}.keys k where k.ctid in (select ctid from ${schema}.keys x where not exists (select 1 from ${schema}.runs r where r.id = x.run_id) ` +
-        `and not exists (select 1 from ${schema}.tombstones t where t.id = x.run_id) limit $1::bigint)`,
-      [String(limit)],
+      `delete from ${schema}.keys k where k.run_id = any($1::text[]) and not exists (select 1 from ${schema}.runs r where r.id = k.run_id)`,
+      [arrayText(forgotten.map(([id]) => id ?? null))],
     );
     return { purged: ended.length };
   });

@@ -1,0 +1,232 @@
+import pg from "pg";
+import { afterAll, beforeAll, expect, inject, test } from "vitest";
+import type { Driver, Parameter, Session } from "../../src/storage/postgres/driver.js";
+import { PgDriver } from "../../src/storage/postgres/pg-driver.js";
+import { PostgresStorage } from "../../src/storage/postgres/storage.js";
+import { schemaName } from "./clients.js";
+
+/** Finished runs, a tenth as many queued ones, and a hundredth waiting. PAWL_TEST_PLAN_RUNS=1000000 for the full size. */
+const FINISHED = Number(process.env.PAWL_TEST_PLAN_RUNS ?? 50_000);
+const QUEUED = FINISHED / 10;
+const WAITING = FINISHED / 100;
+/** Rows that a statement may look at, however many there are. */
+const MOST_ROWS = 2_000;
+
+const schema = schemaName();
+let pool: pg.Pool;
+
+interface Plan {
+  readonly "Node Type": string;
+  readonly "Relation Name"?: string;
+  readonly "Actual Rows": number;
+  readonly "Actual Loops": number;
+  readonly "Rows Removed by Filter"?: number;
+  readonly "Rows Removed by Index Recheck"?: number;
+  readonly Plans?: readonly Plan[];
+}
+
+function nodesOf(plan: Plan): Plan[] {
+  return [plan, ...(plan.Plans ?? []).flatMap(nodesOf)];
+}
+
+/** Explains each statement of the adapter when it is sent first: executed, and undone. */
+class Explainer {
+  readonly plans = new Map<string, readonly Plan[]>();
+
+  around(inner: Driver): Driver {
+    return {
+      ...this.#session(inner, (work) => inner.transaction(work)),
+      name: inner.name,
+      transaction: (work) =>
+        inner.transaction((session) =>
+          work({
+            ...this.#session(session, (explain) => explain(session)),
+            withCommit: (text) => session.withCommit(text),
+          }),
+        ),
+      listen: (channel, heard) => inner.listen(channel, heard),
+      close: () => inner.close(),
+    };
+  }
+
+  #session(
+    session: Session,
+    inTransaction: (work: (session: Session) => Promise<void>) => Promise<void>,
+  ): Session {
+    return {
+      script: (text) => session.script(text),
+      query: async (text, parameters = []) => {
+        if (!this.plans.has(text) && isOfHotPath(text)) {
+          await inTransaction(async (other) => {
+            await other.script("savepoint explained");
+            // Only transactions of the adapter's own plan so.
+            if (other !== session) await other.script("set local enable_seqscan = on");
+            await this.#explain(other, text, parameters);
+            await other.script("rollback to savepoint explained");
+          });
+        }
+        return session.query(text, parameters);
+      },
+    };
+  }
+
+  async #explain(session: Session, text: string, parameters: readonly Parameter[]): Promise<void> {
+    const [row] = await session.query(`explain (analyze, format json) ${text}`, parameters);
+    const [{ Plan: plan }] = JSON.parse(String(row?.[0])) as [{ Plan: Plan }];
+    this.plans.set(text, nodesOf(plan));
+  }
+}
+
+function isOfHotPath(text: string): boolean {
+  return !/pg_catalog|\.meta |^select floor|pg_advisory/.test(text);
+}
+
+const explainer = new Explainer();
+let storage: PostgresStorage;
+
+beforeAll(async () => {
+  pool = new pg.Pool({ connectionString: inject("postgresUrl"), max: 4 });
+  const driver = explainer.around(new PgDriver(pool, { prepare: true, ownsPool: false }));
+  storage = new PostgresStorage({ open: () => driver, schema, clock: undefined, notify: true });
+  await storage.init();
+  await fill();
+  await workload();
+}, 600_000);
+
+afterAll(async () => {
+  await storage.close();
+  await pool.query(`drop schema if exists "${schema}" cascade`);
+  await pool.end();
+});
+
+async function fill(): Promise<void> {
+  const now = Date.now();
+  const runs = (kind: string, count: number, columns: string) =>
+    pool.query(
+      `insert into "${schema}".runs (id, job_id, version, status, epoch, execution_count, priority, rank, internal, is_test, created_at, payload, finished_at, due_at, wake_at, started_at) ` +
+        `select '${kind}-' || n, 'job-' || n % 50, '1.0.0', ${columns} from generate_series(1, ${count}) n`,
+    );
+  const ended = `'COMPLETED', 2, 1, 0, 0, false, false, ${now} - n, '{}', ${now} - n, null, null, ${now} - n`;
+  const queued = `'PENDING', 0, 0, 0, 1, false, false, ${now} - n, '{}', null, ${now} - n, ${now} - n, null`;
+  const waiting = `'WAITING', 2, 1, 0, 0, false, false, ${now} - n, '{}', null, ${now + 3_600_000} + n, ${now} + n, ${now} - n`;
+  await runs("ended", FINISHED, ended);
+  await runs("queued", QUEUED, queued);
+  await runs("waiting", WAITING, waiting);
+  await pool.query(
+    `insert into "${schema}".tasks (rk, seq, path, kind, status, attempts, started_at, finished_at, write_id, output, topics) ` +
+      `select rk, 1, '["t"]', 'task', case when status = 'WAITING' then 'WAITING' else 'COMPLETED' end, 1, 1, 1, 'w' || rk, '1', ` +
+      `case when status = 'WAITING' then array['topic ' || rk] end from "${schema}".runs`,
+  );
+  await pool.query(
+    `insert into "${schema}".values (key, version, value) select 'k' || n, 1, '{}' from generate_series(1, 5000) n`,
+  );
+  for (const table of ["runs", "tasks", "values"]) await pool.query(`analyze "${schema}".${table}`);
+}
+
+let ids = 0;
+const newRun = (more: object = {}) => ({
+  id: `new-${ids++}`,
+  jobId: "job-1",
+  version: "1.0.0",
+  status: "PENDING" as const,
+  payload: "{}",
+  wakeAt: 1,
+  ...more,
+});
+const element = (more?: object) => ({
+  createId: `c${ids++}`,
+  groups: [{ first: newRun(more) }],
+});
+
+/** What an application does all day long. */
+async function workload(): Promise<void> {
+  await storage.createRuns(Array.from({ length: 20 }, () => element()));
+  await storage.createRuns([element({ idempotencyKey: "key", fingerprint: "f" })]);
+  await storage.createRuns([{ ...element(), expect: [{ key: "k1", version: 1 }] }]);
+  const claim = (more: object = {}) =>
+    storage.claimRuns({
+      claimId: `claim${ids++}`,
+      workerId: "w",
+      jobIds: ["job-1", "job-2", "job-3"],
+      limit: 16,
+      leaseMs: 30_000,
+      limits: {},
+      suspects: 1,
+      taskBudget: 1_000_000,
+      ...more,
+    });
+  const { runs } = await claim();
+  await claim({ limits: { limit: 3 } });
+  await claim({ only: ["waiting-3"] });
+  await claim({ jobIds: ["nobody-has-this"] });
+  const [one, two, three] = runs.map(({ run }) => run);
+  if (one === undefined || two === undefined || three === undefined) throw new Error("no runs");
+  const task = (seq: number) => ({
+    ...{ path: `["new",${ids++}]`, seq, kind: "task", status: "COMPLETED" as const, attempts: 1 },
+    ...{ output: "1", error: null, startedAt: 1, finishedAt: 2, wakeAt: null, data: null },
+  });
+  const write = (run: { id: string; epoch: number }, more: object) => ({
+    ...{ runId: run.id, writeId: `write${ids++}`, guard: { epoch: run.epoch } },
+    ...more,
+  });
+  await storage.commit([write(one, { tasks: [task(2)] })]);
+  await storage.commit([one, two].map((run) => write(run, { tasks: [task(3)] })));
+  const signal = { runId: "waiting-5", id: "s", topic: "t", ref: null };
+  const line = {
+    ordinal: 1,
+    stream: "log",
+    path: "",
+    level: "info",
+    message: "m",
+    data: null,
+    at: 1,
+  };
+  await storage.commit([
+    write(one, { tasks: [task(4)], leaseUntil: Date.now() + 60_000, logs: [line] }),
+    write(two, { signals: [signal], runs: [newRun({ parentId: two.id, parentPath: "p" })] }),
+    write(three, {
+      tasks: [task(2)],
+      watches: [{ targetId: "waiting-6", signalId: "x", topic: "t" }],
+      run: { status: "WAITING" },
+      release: { wakeAt: Date.now() + 1_000_000, wakeSignals: 1 },
+    }),
+  ]);
+  await storage.getRuns(["waiting-1", "ended-7"]);
+  await storage.listTasks("waiting-1", 0, 1_000);
+  await storage.listSignals("waiting-5");
+  await storage.listWaiting(["topic 1", "topic 2"], { limit: 100 });
+  await storage.listLogs(one.id, { limit: 10 });
+  await storage.getValue("k7");
+  await storage.setValue("k7", "2", 1);
+  await storage.listValues("k49", { limit: 10 });
+  await storage.listRuns({ limit: 20 });
+  await storage.listRuns({ limit: 20, jobIds: ["job-7"] });
+  await storage.purge({
+    finishedBefore: Date.now() - FINISHED / 2,
+    dedupeUntil: Date.now() + 1,
+    limit: 50,
+  });
+}
+
+test("each statement of the hot paths finds its rows by an index, and looks at few, however many there are", async () => {
+  const faults: string[] = [];
+  const relations = new Set<string>();
+  for (const [text, nodes] of explainer.plans) {
+    const scans = nodes.filter((node) => node["Relation Name"] !== undefined);
+    for (const scan of scans) relations.add(scan["Relation Name"] ?? "");
+    const full = scans.filter((scan) => scan["Node Type"] === "Seq Scan");
+    const looked = scans.map(
+      (scan) =>
+        scan["Actual Loops"] *
+        (scan["Actual Rows"] +
+          (scan["Rows Removed by Filter"] ?? 0) +
+          (scan["Rows Removed by Index Recheck"] ?? 0)),
+    );
+    const most = Math.max(0, ...looked);
+    if (full.length > 0) faults.push(`reads all of ${full[0]?.["Relation Name"]}: ${text}`);
+    if (most > MOST_ROWS) faults.push(`looks at ${most} rows: ${text}`);
+  }
+  expect(faults).toEqual([]);
+  expect(explainer.plans.size).toBeGreaterThan(30);
+  expect([...relations]).toEqual(expect.arrayContaining(["runs", "tasks", "signals", "values"]));
+});

@@ -26,9 +26,9 @@ export async function passingTime<T>(clock: FakeClock, promise: Promise<T>): Pro
     isOver = true;
   };
   promise.then(over, over);
-  const timers = realTimers();
+  const others = new Others();
   for (let steps = 0; steps < 20_000; steps++) {
-    await stillness(timers);
+    await others.quiet();
     if (isOver) break;
     const next = clock.untilNextTimerMs;
     if (next !== undefined) clock.advance({ milliseconds: next });
@@ -38,19 +38,30 @@ export async function passingTime<T>(clock: FakeClock, promise: Promise<T>): Pro
 
 /** Turns in a row without work: chains of promises take a few, and ask for nothing that could be seen meanwhile. */
 const QUIET_TURNS = 5;
+const LONGEST_TURNS = 20_000;
 
-/**
- * Until no immediate, no file, no store and no timer beside these is waited for; a guard against
- * hanging ends it, too.
- */
-async function stillness(timers: number): Promise<void> {
-  for (let turn = 0, row = 0; turn < 100_000 && row < QUIET_TURNS; turn++) {
-    await quiet();
-    const isBusy =
-      realTimers() > timers ||
-      !isQuiet() ||
-      process.getActiveResourcesInfo().some((name) => /^(Immediate|FSReq)/.test(name));
-    row = isBusy ? 0 : row + 1;
+/** What goes on beside the clock: immediates, files, real timers, and a store that is asked something. */
+class Others {
+  /** So many are not waited for: timers of the test's own, and what stays open for good. */
+  #open = realTimers();
+  #isCrowded = false;
+
+  async quiet(): Promise<void> {
+    let turn = 0;
+    for (let row = 0; turn < LONGEST_TURNS && row < QUIET_TURNS; turn++) {
+      await quiet();
+      row = this.#areBusy() ? 0 : row + 1;
+    }
+    if (turn < LONGEST_TURNS) return;
+    // Timers of a pool, or another loop such as this: whoever never ends is not waited for again.
+    this.#open = realTimers();
+    this.#isCrowded = true;
+  }
+
+  #areBusy(): boolean {
+    if (realTimers() > this.#open || !isQuiet()) return true;
+    const isBusy = (name: string) => /^(Immediate|FSReq)/.test(name);
+    return !this.#isCrowded && process.getActiveResourcesInfo().some(isBusy);
   }
 }
 

@@ -86,6 +86,7 @@ export type {
   ParallelOptions,
   Task,
   TaskOptions,
+  TransactionTaskOptions,
 } from "./core/io.js";
 export {
   type AnyJob,

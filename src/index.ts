@@ -86,7 +86,6 @@ export type {
   ParallelOptions,
   Task,
   TaskOptions,
-  TransactionTaskOptions,
 } from "./core/io.js";
 export {
   type AnyJob,

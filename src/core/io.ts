@@ -69,17 +69,8 @@ export interface TaskOptions<T = unknown> {
    * TASK_INTERRUPTED. Default "at-least-once".
    */
   readonly mode?: "at-least-once" | "at-most-once";
-  /**
-   * The callback's third argument is a transaction of the database that the
-   * storage is in; what it writes there is committed together with the task's
-   * record, or not at all. Default false.
-   */
+  /** The callback's third argument is a transaction, which commits with the task's record. Default false. */
   readonly transaction?: boolean;
-}
-
-/** Of a task that commits together with what it writes. */
-export interface TransactionTaskOptions<T = unknown> extends TaskOptions<T> {
-  readonly transaction: true;
 }
 
 /** What `onError` may decide: nothing, another error, another time, or the end. */
@@ -159,11 +150,9 @@ export interface Logger {
  */
 export interface Io<Tx = unknown> {
   /**
-   * Runs `callback` in a transaction of the storage's database and commits its
-   * writes together with the record: under any crash they are there once, and a
-   * callback that throws leaves none. It writes through `tx` only, makes no
-   * `io` call, and leaves begin and commit to Pawl; other records of the run
-   * wait until it is through. On SQLite it answers at once, not with a promise.
+   * Runs `callback` in a transaction of the storage's database, which commits its writes through `tx`
+   * together with the record: whatever crashes, they are there once, and none of a callback that throws.
+   * It makes no `io` call, and leaves begin and commit to Pawl. On SQLite it answers at once, without a promise.
    *
    * @example
    * await io.runTask("book", async (task, io, tx) => {
@@ -174,7 +163,7 @@ export interface Io<Tx = unknown> {
   runTask<T>(
     key: Key,
     callback: ((task: Task, io: Io<Tx>, tx: Tx) => T | Promise<T>) & Storable<T>,
-    options: TransactionTaskOptions<T>,
+    options: TaskOptions<T> & { readonly transaction: true },
     onError?: OnError,
   ): Promise<T>;
   /**

@@ -1,5 +1,6 @@
 import { createClient, defineJob, type Io, invokeTrigger, type Storage } from "pawl";
 import { memory } from "pawl/memory";
+import { type SqliteTransaction, sqlite } from "pawl/sqlite";
 import { describe, expectTypeOf, test } from "vitest";
 
 interface Orders {
@@ -76,6 +77,25 @@ describe("transactions", () => {
         );
       },
     });
+  });
+
+  test("on SQLite it is what all drivers have, or what the given one has", () => {
+    expectTypeOf(sqlite("a.db")).toEqualTypeOf<Storage<SqliteTransaction>>();
+    class Database {
+      pragma(_text: string): unknown {
+        return undefined;
+      }
+      exec(_sql: string): this {
+        return this;
+      }
+      prepare(_sql: string) {
+        return { run: (..._values: unknown[]) => 1, get: () => 1, all: () => [1] };
+      }
+    }
+    const storage = sqlite({ path: "a.db", driver: Database });
+    expectTypeOf(storage).toEqualTypeOf<Storage<Database>>();
+    // @ts-expect-error: a class that is no database
+    sqlite({ path: "a.db", driver: Date, durability: "none" });
   });
 
   test("so does a client on a storage without transactions", () => {

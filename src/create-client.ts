@@ -1,3 +1,4 @@
+import type { Storage } from "./core/storage.js";
 import { Client } from "./engine/client.js";
 import { type ClientOptions, checkClientOptions } from "./engine/client-options.js";
 import { memory } from "./storage/memory/index.js";
@@ -11,7 +12,9 @@ import { memory } from "./storage/memory/index.js";
  * await client.start();
  * @throws ConfigError OPTION_UNKNOWN, OPTION_INVALID, JOB_DUPLICATE; StorageError STORAGE_INVALID
  */
-export function createClient(options: ClientOptions = {}): Client {
+export function createClient<Tx = unknown>(options: ClientOptions<Tx> = {}): Client<Tx> {
   checkClientOptions(options);
-  return new Client(options, options.storage ?? memory());
+  // Memory has no transactions, so their type is nobody's concern.
+  const { storage = memory() as Storage<Tx> } = options;
+  return new Client<Tx>(options, storage);
 }

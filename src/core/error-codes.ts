@@ -115,6 +115,22 @@ export const errorCodes = {
     concern: "task",
     help: "A process died inside an at-most-once task, so whether its effect happened is not known; look, then decide in the run's code.",
   },
+  TRANSACTION_UNSUPPORTED: {
+    concern: "config",
+    help: "A task with `transaction: true`, or client.withTransaction, met a storage that cannot put users' writes and its own into one transaction; use one on PostgreSQL or SQLite.",
+  },
+  TRANSACTION_NOT_OPEN: {
+    concern: "config",
+    help: "What client.withTransaction was given is no open transaction of this storage's client; pass the one that your transaction function or task callback was given, before it ends.",
+  },
+  TRANSACTION_ASYNC: {
+    concern: "task",
+    help: "Something in a transaction of SQLite was asynchronous, which would leave it open for others to write into; make the callback synchronous, and the codec if you have one of your own.",
+  },
+  TRANSACTION_FAILED: {
+    concern: "task",
+    help: "A transaction of a task could not be committed because of what its callback did, so all of it was rolled back; `cause` is why. The task's `retry` tries again.",
+  },
   TASK_LIMIT_EXCEEDED: {
     concern: "task",
     help: "A run recorded more tasks than its cap; split the work over child runs, or raise the cap.",

@@ -19,7 +19,7 @@ export interface Integration<Client = unknown> {
 export type Integrations = Readonly<Record<string, Integration>>;
 
 /** `io` with a property for each integration. */
-export type IoWith<I> = Io & {
+export type IoWith<I, Tx = unknown> = Io<Tx> & {
   readonly [K in keyof I]: I[K] extends Integration<infer Client> ? Client : never;
 };
 

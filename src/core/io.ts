@@ -69,6 +69,8 @@ export interface TaskOptions<T = unknown> {
    * TASK_INTERRUPTED. Default "at-least-once".
    */
   readonly mode?: "at-least-once" | "at-most-once";
+  /** The callback's third argument is a transaction, which commits with the task's record. Default false. */
+  readonly transaction?: boolean;
 }
 
 /** What `onError` may decide: nothing, another error, another time, or the end. */
@@ -143,9 +145,27 @@ export interface Logger {
 
 /**
  * What `run` and tasks call. Everything that is remembered takes a key first;
- * a key is unique among its siblings.
+ * a key is unique among its siblings. `Tx` is what the storage of the job's
+ * client hands to a task with `transaction: true`.
  */
-export interface Io {
+export interface Io<Tx = unknown> {
+  /**
+   * Runs `callback` in a transaction of the storage's database, which commits its writes through `tx`
+   * together with the record: whatever crashes, they are there once, and none of a callback that throws.
+   * It makes no `io` call, and leaves begin and commit to Pawl. On SQLite it answers at once, without a promise.
+   *
+   * @example
+   * await io.runTask("book", async (task, io, tx) => {
+   *   await tx.query("update accounts set balance = balance - $1 where id = $2", [price, id]);
+   * }, { transaction: true });
+   * @throws ConfigError TRANSACTION_UNSUPPORTED; TaskError TRANSACTION_FAILED, TRANSACTION_ASYNC
+   */
+  runTask<T>(
+    key: Key,
+    callback: ((task: Task, io: Io<Tx>, tx: Tx) => T | Promise<T>) & Storable<T>,
+    options: TaskOptions<T> & { readonly transaction: true },
+    onError?: OnError,
+  ): Promise<T>;
   /**
    * Runs `callback` once and remembers what it returns: a later execution of
    * the run gets the same value back and does not call it again. A crash before
@@ -157,7 +177,7 @@ export interface Io {
    */
   runTask<T>(
     key: Key,
-    callback: ((task: Task, io: Io) => T | Promise<T>) & Storable<T>,
+    callback: ((task: Task, io: Io<Tx>) => T | Promise<T>) & Storable<T>,
     options?: TaskOptions<T>,
     onError?: OnError,
   ): Promise<T>;
@@ -217,7 +237,7 @@ export interface Io {
     options?: { readonly timeout?: Duration },
   ): Promise<Data>;
   /** The first branch to settle wins; the others are disarmed in its commit. */
-  waitForAny<B extends Readonly<Record<string, (io: Io) => unknown>>>(
+  waitForAny<B extends Readonly<Record<string, (io: Io<Tx>) => unknown>>>(
     key: Key,
     branches: B,
   ): Promise<
@@ -227,7 +247,7 @@ export interface Io {
   parallel<Item, R>(
     key: Key,
     items: readonly Item[],
-    callback: (item: Item, index: number, io: Io) => R | Promise<R>,
+    callback: (item: Item, index: number, io: Io<Tx>) => R | Promise<R>,
     options?: ParallelOptions<Item>,
   ): Promise<R[]>;
 

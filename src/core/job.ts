@@ -27,7 +27,7 @@ export interface KeyedConcurrencyLimit<Payload> {
 
 export type Hook = (notification: RunNotification) => unknown;
 
-export interface JobOptions<Input, Payload, Output, I extends Integrations>
+export interface JobOptions<Input, Payload, Output, I extends Integrations, Tx = unknown>
   extends FlowOptions<Payload> {
   /** Stable identity: 1 to 128 characters of `[A-Za-z0-9._~-]`. */
   readonly id: string;
@@ -58,7 +58,7 @@ export interface JobOptions<Input, Payload, Output, I extends Integrations>
   /** FAILED, TIMED_OUT, INVALID_PAYLOAD and UNRESOLVED_AUTH. */
   readonly onFailure?: Hook;
   readonly onCancel?: Hook;
-  run(payload: Payload, io: IoWith<I>, context: Context): Output | Promise<Output>;
+  run(payload: Payload, io: IoWith<I, Tx>, context: Context): Output | Promise<Output>;
 }
 
 /** A job definition. Pure data with two conveniences; attach it to a client to run it. */

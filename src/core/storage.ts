@@ -97,8 +97,11 @@ export type {
  *   a run replaces its deadline by start + `maxDurationMs` (or by none).
  * - **S12** A commit with task records only, and no `leaseUntil`, writes no
  *   column of the run row.
+ *
+ * `Tx` is what users' own writes go through in a transaction of theirs: a
+ * `PoolClient` of `pg`, for instance.
  */
-export interface Storage {
+export interface Storage<Tx = unknown> {
   /** For messages: "memory", "sqlite", … */
   readonly name: string;
   readonly specVersion: typeof SPEC_VERSION;
@@ -173,6 +176,32 @@ export interface Storage {
   subscribe?(onHint: (dueAt?: number) => void): Promise<() => Promise<void>>;
   /** Optional (S10): applies effects that were answered as `pending`. Answers how many are left. */
   deliver?(): Promise<{ left: number }>;
+
+  /**
+   * Optional: makes users' own writes and a record one transaction. Opens one,
+   * calls `work` with it, and commits what `work` answers, a write with task
+   * records only. The last statement checks the guard and holds the run row
+   * until the commit (S2); a row that somebody else has is waited for. Whatever
+   * is not answered `ok` is rolled back, together with what `work` wrote.
+   *
+   * What `work` throws rolls back, too, and the call rejects. It rejects with
+   * TRANSACTION_FAILED if the users' own writes cannot be committed. Any other
+   * rejection says nothing: the transaction may have been committed, or be
+   * about to. It is over, and its record to be read if there is one, once a
+   * later `commit` with `leaseUntil` for that run is answered, and not as `busy`.
+   *
+   * `work` may be called again only if the first call was rolled back.
+   */
+  commitWith?(work: (tx: Tx) => RunWrite | Promise<RunWrite>): Promise<CommitResult>;
+  /**
+   * Optional: `createRuns` for one element, as part of a transaction that the
+   * caller has open: the runs are there, and due, when that commits, and never
+   * if it does not. Nothing is created leased. A refused element leaves the
+   * transaction as it was.
+   *
+   * @throws ConfigError TRANSACTION_NOT_OPEN
+   */
+  createRunsIn?(tx: Tx, element: CreateElement): CreateResult | Promise<CreateResult>;
 }
 
 export const SPEC_VERSION = 1;
@@ -190,6 +219,8 @@ export interface StorageCapabilities {
   readonly maxElementBytes: number;
   readonly maxElementTasks: number;
   readonly maxValueBytes: number;
+  /** `commitWith` takes what `work` answers at once, and no promise; `createRunsIn` answers at once. */
+  readonly synchronousTransactions?: boolean;
 }
 
 export interface CreateGroup {

@@ -1,6 +1,13 @@
-import { type ErrorRecord, encodeErrorRecord, fromErrorRecord } from "../core/error-record.js";
-import type { Release, RunPatch, RunRecord } from "../core/storage.js";
+import {
+  type ErrorRecord,
+  encodeErrorRecord,
+  fromErrorRecord,
+  toErrorRecord,
+} from "../core/error-record.js";
+import type { CommitResult, Release, RunPatch, RunRecord } from "../core/storage.js";
 import type { Engine } from "./engine.js";
+import type { Execution } from "./execution.js";
+import { storageRefused } from "./execution-errors.js";
 
 const SHORTEST_BLOCK_MS = 60_000;
 const LONGEST_BLOCK_MS = 3_600_000;
@@ -38,4 +45,16 @@ export function tellBlocked(engine: Engine, { id, jobId }: RunRecord, record: Er
   const error = fromErrorRecord(record);
   engine.say(`Run ${id} of job "${jobId}" is blocked: ${error.message}`);
   engine.emitter.emit("runBlocked", { id, jobId, error });
+}
+
+/** A row that the store will not take holds nobody else up: this run pauses with the reason on it. */
+export function writeRefused(execution: Execution, result: CommitResult): void {
+  const outcome = "The run is parked; it is tried again later.";
+  const error = storageRefused(execution.runId, result, outcome);
+  execution.engine.onTrouble(error);
+  if (execution.phase === "running") {
+    execution.leave({ kind: "blocked", error: toErrorRecord(error) });
+  } else {
+    execution.drop(() => error);
+  }
 }

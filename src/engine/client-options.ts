@@ -18,11 +18,11 @@ import { SPEC_VERSION, type Storage } from "../core/storage.js";
 import { checkedTokenUrls } from "../core/token-url.js";
 import type { Caps } from "./engine.js";
 
-export interface ClientOptions {
+export interface ClientOptions<Tx = unknown> {
   /** Names the app. Two live clients with one id in one process may not define the same job; see `reload`. */
   readonly id?: string;
   /** Default: `memory()`, which keeps nothing when the process ends. */
-  readonly storage?: Storage;
+  readonly storage?: Storage<Tx>;
   readonly jobs?: readonly AnyJob[];
   readonly environment?: Environment;
   readonly organization?: Organization;

@@ -43,13 +43,13 @@ import { sendEvents } from "./send-events.js";
 import { completeToken, createToken } from "./tokens.js";
 
 /** Sends events, starts and manages runs and, once started, executes them. Made by `createClient`. */
-export class Client extends ClientRuns {
+export class Client<Tx = unknown> extends ClientRuns {
   readonly id: string | undefined;
   /** Key-value data that `io.store.env` shares. */
   readonly store: { readonly env: EnvStore };
   readonly #life: ClientLife;
 
-  constructor(options: ClientOptions, storage: Storage) {
+  constructor(options: ClientOptions<Tx>, storage: Storage<Tx>) {
     checkClientOptions(options);
     super(options, storage);
     this.id = options.id;
@@ -60,7 +60,7 @@ export class Client extends ClientRuns {
 
   /** `defineJob` and `attach` in one. */
   defineJob<Input, Payload, Output, I extends Integrations = Record<never, never>>(
-    options: JobOptions<Input, Payload, Output, I>,
+    options: JobOptions<Input, Payload, Output, I, Tx>,
   ): Job<Input, Payload, Output> {
     const job = defineJob(options);
     this.attach(job);

@@ -29,7 +29,7 @@ function pathOfCall(execution: Execution, scope: Scope, key: Key, kind: TaskKind
   if (scope.forbidden !== undefined) {
     throw new TaskError(
       "NESTED_CALL_FORBIDDEN",
-      `io call ${JSON.stringify(key)} (${kind}) inside ${scope.forbidden} "${scope.path}" of run ${execution.runId}: such a task may not make io calls, since it is never run again to get to them. Move the call outside of the task.`,
+      `io call ${JSON.stringify(key)} (${kind}) inside ${scope.forbidden} "${scope.path}" of run ${execution.runId}: such a task may not make io calls, since ${scope.forbidden === "transaction task" ? "its transaction would stay open meanwhile" : "it is never run again to get to them"}. Move the call outside of the task.`,
     );
   }
   const path = childPath(scope.path, key);

@@ -1,4 +1,3 @@
-import { toErrorRecord } from "../core/error-record.js";
 import type {
   CommitResult,
   RunPatch,
@@ -7,14 +6,18 @@ import type {
   TaskWrite,
   ValueWrite,
 } from "../core/storage.js";
+import { writeRefused } from "./block.js";
 import type { Writer } from "./commit-queue.js";
 import type { Execution } from "./execution.js";
-import { finishedError, leftError, lostError, storageRefused } from "./execution-errors.js";
+import { finishedError, leftError, lostError } from "./execution-errors.js";
 import { finalWrite, parkWrite, recordsWrite, releaseWrite } from "./execution-writes.js";
+import { readInbox } from "./inbox.js";
 import type { Op } from "./op.js";
 import { executionOver } from "./outcome.js";
 import { type Answer, PendingWrite } from "./pending-write.js";
 import { type Draft, taskWrite } from "./task-write.js";
+import { WriteLine } from "./write-line.js";
+import { WriteTurn } from "./write-turn.js";
 
 interface InFlight {
   readonly purpose: "records" | "park" | "final" | "release";
@@ -34,7 +37,7 @@ export class ExecutionWriter implements Writer {
   readonly #execution: Execution;
   #pending: PendingWrite | undefined;
   /** Complete, and to be sent each by itself, before `#pending`. */
-  #sealed: PendingWrite[] = [];
+  readonly #sealed = new WriteLine();
   #inFlight: InFlight | undefined;
   #sendsNow = false;
   /** Seq of the last record. */
@@ -62,12 +65,12 @@ export class ExecutionWriter implements Writer {
 
   /** Nothing is on its way, and nothing waits to be that somebody wants to hear of. */
   get isQuiet(): boolean {
-    return this.#inFlight === undefined && !this.#isAwaited();
+    return this.#inFlight === undefined && !this.#sealed.isHeld && !this.#isAwaited();
   }
 
   /** Somebody wants to hear when the next write is durable. */
   #isAwaited(): boolean {
-    return this.#sealed.length > 0 || this.#pending?.isAwaited === true;
+    return !this.#sealed.isEmpty || this.#pending?.isAwaited === true;
   }
 
   enqueue(): void {
@@ -88,7 +91,7 @@ export class ExecutionWriter implements Writer {
   #writeWith({ seq }: TaskRecord): PendingWrite | undefined {
     if (this.#pending?.has(seq) === true) return this.#pending;
     if (this.#inFlight?.pending.has(seq) === true) return this.#inFlight.pending;
-    return this.#sealed.length === 0 ? undefined : this.#sealed.find((write) => write.has(seq));
+    return this.#sealed.with(seq);
   }
 
   /** Decides a record; `onDurable` is called once it is committed, "settle" settles the operation then. */
@@ -121,15 +124,42 @@ export class ExecutionWriter implements Writer {
   }
 
   #seal(): void {
-    if (this.#pending !== undefined) this.#sealed.push(this.#pending);
+    if (this.#pending !== undefined) this.#sealed.add(this.#pending);
     this.#pending = undefined;
   }
 
   /** Nothing more is written: nobody is left to wait for an answer. */
   ends(): void {
     this.#inFlight?.pending.answer("over");
-    for (const sealed of this.#sealed) sealed.answer("over");
-    this.#sealed = [];
+    this.#sealed.ends();
+  }
+
+  // ---- a record past the queue
+
+  /** `begin` is called when all that was decided before is durable; what is decided later waits for {@link endTurn}. */
+  takeTurn(begin: (turn: WriteTurn) => void, counts: () => boolean): void {
+    this.#seal();
+    this.#sealed.add(new WriteTurn(++this.#seq, begin, counts));
+    this.enqueue();
+  }
+
+  endTurn(turn: WriteTurn): void {
+    this.#sealed.leave(turn);
+    this.#next();
+  }
+
+  /** Whether or not it is time: for whoever has the turn and wants to hear the store's answer. */
+  extendLease(onExtended: () => void): void {
+    this.#sealed.extension.push(onExtended);
+    this.enqueue();
+  }
+
+  #extendDuringTurn(): RunWrite | undefined {
+    const { extension } = this.#sealed;
+    if (!this.#execution.lease.wantsExtension && extension.length === 0) return undefined;
+    const pending = new PendingWrite();
+    pending.onDurable.push(...extension.splice(0));
+    return this.#send("records", recordsWrite(this.#execution, pending, true), pending);
   }
 
   /** Nobody else has anything to write at this moment: a hint that a batch will not get larger. */
@@ -158,7 +188,8 @@ export class ExecutionWriter implements Writer {
     const execution = this.#execution;
     const { phase, ending, leaving, lease } = execution;
     if (this.#inFlight !== undefined || !execution.isLive) return undefined;
-    const sealed = this.#sealed.shift();
+    const sealed = this.#sealed.take();
+    if (this.#sealed.isHeld) return this.#extendDuringTurn();
     if (sealed !== undefined) return this.#send("records", recordsWrite(execution, sealed), sealed);
     if (phase === "finishing" && ending !== undefined) {
       return this.#send("final", finalWrite(execution, ending, this.pending));
@@ -193,15 +224,15 @@ export class ExecutionWriter implements Writer {
     const inFlight = this.#inFlight;
     this.#inFlight = undefined;
     if (inFlight === undefined || execution.phase === "over") return;
+    const { purpose, pending } = inFlight;
     if (result.result === "ok") this.#committed(inFlight, write, result);
-    else if (result.result === "conflict" && inFlight.purpose === "final")
-      this.#readWatches(inFlight);
-    else if (result.result === "conflict" && inFlight.pending.answered !== undefined)
-      this.#comparedInVain(inFlight.pending);
-    else if (result.result === "rejected") this.#refused(result);
+    else if (result.result === "conflict" && purpose === "final") this.#readWatches(pending);
+    else if (result.result === "conflict" && pending.answered !== undefined)
+      this.#comparedInVain(pending);
+    else if (result.result === "rejected") writeRefused(execution, result);
     else execution.drop(() => lostError(execution.runId, result));
     // Whatever came of it: others wait behind whoever waits for this.
-    inFlight.pending.answer("over");
+    pending.answer("over");
   }
 
   #committed(inFlight: InFlight, write: RunWrite, result: CommitResult): void {
@@ -242,7 +273,7 @@ export class ExecutionWriter implements Writer {
   }
 
   #next(): void {
-    const hasMore = this.#sealed.length > 0 || this.#pending !== undefined;
+    const hasMore = !this.#sealed.isEmpty || this.#pending !== undefined;
     if (hasMore || this.#execution.phase !== "running") this.enqueue();
     else this.#execution.checkIdle();
   }
@@ -254,28 +285,11 @@ export class ExecutionWriter implements Writer {
     this.#next();
   }
 
-  /** A row that the store will not take holds nobody else up: this run pauses with the reason on it. */
-  #refused(result: CommitResult): void {
-    const execution = this.#execution;
-    const outcome = "The run is parked; it is tried again later.";
-    const error = storageRefused(execution.runId, result, outcome);
-    execution.engine.onTrouble(error);
-    if (execution.phase === "running") {
-      execution.leave({ kind: "blocked", error: toErrorRecord(error) });
-    } else {
-      execution.drop(() => error);
-    }
-  }
-
   /** Somebody asked to be told of the end meanwhile: look who, then end it again. */
-  #readWatches({ pending }: InFlight): void {
-    const { engine, runId, inbox } = this.#execution;
+  #readWatches(pending: PendingWrite): void {
     this.#pending = pending;
-    void engine.storage.listSignals(runId).then(
-      (signals) => {
-        inbox.merge(signals);
-        this.enqueue();
-      },
+    readInbox(this.#execution).then(
+      () => this.enqueue(),
       (error) => this.abandoned(error),
     );
   }

@@ -1,18 +1,38 @@
 import { type Ending, endSignals, finalPatch, hookOf, hookRun } from "../core/final.js";
-import type { Release, RunPatch, RunWrite } from "../core/storage.js";
+import type { Release, RunPatch, RunWrite, TaskWrite } from "../core/storage.js";
 import { blocked, unblocked } from "./block.js";
 import { connectionsPatch, connectionsRelease } from "./connections.js";
 import type { Execution } from "./execution.js";
 import type { LeaveReason } from "./execution-host.js";
+import type { Op } from "./op.js";
 import { mayBeKept } from "./parked-frames.js";
 import type { PendingWrite } from "./pending-write.js";
+import { type Draft, taskWrite } from "./task-write.js";
 import { unstarted } from "./unstarted.js";
+import type { WriteTurn } from "./write-turn.js";
 
 /** Records alone: the run row stays as it is, unless a third of the lease has passed (S12). */
-export function recordsWrite(execution: Execution, pending: PendingWrite): RunWrite {
+export function recordsWrite(
+  execution: Execution,
+  pending: PendingWrite,
+  extendsLease = execution.lease.wantsExtension,
+): RunWrite {
   const { lease, runId, engine, epoch } = execution;
   const write = pending.toWrite(runId, engine.writeIds.next(), { epoch });
-  return lease.wantsExtension ? lease.extend(write) : write;
+  return extendsLease ? lease.extend(write) : write;
+}
+
+/** The one record of a turn, for whoever has the turn to commit. */
+export function turnWrite(
+  { runId, epoch, engine }: Execution,
+  { seq }: WriteTurn,
+  op: Op,
+  draft: Draft,
+): { readonly write: RunWrite; readonly record: TaskWrite } {
+  const now = engine.storeClock.now();
+  const record = taskWrite(op, draft, { seq, now, replaces: op.record?.seq });
+  const writeId = engine.writeIds.next();
+  return { write: { runId, writeId, guard: { epoch }, tasks: [record] }, record };
 }
 
 /** Records the waits and gives the run back until one of them is due. */

@@ -9,6 +9,7 @@ import { admitCall, beginCall, type Start } from "./execution-calls.js";
 import { leftError } from "./execution-errors.js";
 import type { ExecutionHost, LeaveReason, Phase } from "./execution-host.js";
 import { ExecutionLimit } from "./execution-limit.js";
+import { decideRecord } from "./execution-records.js";
 import { ExecutionWriter } from "./execution-writer.js";
 import { Inbox } from "./inbox.js";
 import { Lease } from "./lease.js";
@@ -160,15 +161,7 @@ export class Execution {
 
   /** Decides a record; `onDurable` is called once it is committed, "settle" settles the operation then. */
   record(op: Op, draft: Draft, onDurable?: "settle" | (() => void)): void {
-    if (!this.isLive || op.scope.isClosed) return;
-    if (op.record === undefined) this.taskCount++;
-    const record = this.writer.record(op, draft, onDurable);
-    if (op.scope !== this.root) this.memo.set(op.path, record);
-    if (record.status === "FAILED") this.lastFailed = record;
-    this.visited?.add(op.path);
-    if (draft.status !== "RUNNING") this.progressed = true;
-    // A start mark alone is no progress (E10).
-    else if (!this.progressed) this.writer.patch({ lastSeq: this.writer.seq });
+    decideRecord(this, op, draft, onDurable);
   }
 
   /** Extends the lease and names the tasks that are open, should this process die. */

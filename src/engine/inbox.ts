@@ -1,4 +1,5 @@
 import { type Signal, WATCH_TOPIC } from "../core/storage.js";
+import type { Execution } from "./execution.js";
 
 /** The signals of a run that its holder knows and has not dealt with. */
 export class Inbox {
@@ -74,4 +75,9 @@ export class Inbox {
     this.#unread.clear();
     return ids;
   }
+}
+
+/** Brings it up to date, and fires nothing. */
+export async function readInbox({ engine, runId, inbox }: Execution): Promise<void> {
+  inbox.merge(await engine.storage.listSignals(runId));
 }

@@ -10,9 +10,14 @@ import type { Op } from "./op.js";
 import { Scope } from "./scope.js";
 import { TaskHandle } from "./task-handle.js";
 
+function noCallsIn(mode: TaskOptions["mode"], transaction: boolean | undefined) {
+  if (transaction === true) return "transaction task";
+  return mode === "at-most-once" ? "at-most-once task" : undefined;
+}
+
 export type Outcome = { readonly value: unknown } | { readonly error: unknown };
 
-interface AttemptOwner {
+export interface AttemptOwner {
   attemptEnded(attempt: TaskAttempt, outcome: Outcome): void;
 }
 
@@ -28,12 +33,13 @@ export class TaskAttempt {
   #disarm: (() => void) | undefined;
   #ended = false;
   #timedOut = false;
+  #onReturn: ((outcome: Outcome | undefined) => void) | undefined;
 
   constructor(
     op: Op,
     key: Key,
     number: number,
-    { mode, timeout }: TaskOptions,
+    { mode, timeout, transaction }: TaskOptions,
     owner: AttemptOwner,
   ) {
     this.#op = op;
@@ -45,7 +51,7 @@ export class TaskAttempt {
     this.scope = new Scope(this.#execution, op.path, `${op.scope.tag}.${number}`, {
       parent: op.scope,
       isTask: true,
-      forbidden: mode === "at-most-once" ? "at-most-once task" : undefined,
+      forbidden: noCallsIn(mode, transaction),
       owner: this,
     });
   }
@@ -61,9 +67,41 @@ export class TaskAttempt {
     // Not the promise's own `then`, which a callback may have changed; an `await` would not look at it either.
     Promise.prototype.then.call(
       this.#call(callback),
-      (value) => this.#end({ value }),
-      (error) => this.#end({ error }),
+      (value) => this.#returned({ value }),
+      (error) => this.#returned({ error }),
     );
+  }
+
+  /** As {@link run}; resolves when the callback is through, with its outcome if that counts: after a timeout it does not. */
+  runToEnd(callback: TaskCallback): Promise<Outcome | undefined> {
+    return new Promise((resolve) => {
+      this.#onReturn = resolve;
+      this.run(callback);
+    });
+  }
+
+  /** For a callback that answers at once. No time limit could stop it. */
+  runAtOnce(callback: TaskCallback): Outcome {
+    this.#ended = true;
+    this.scope.enter();
+    const io = this.#execution.host.ioOf(this.scope);
+    try {
+      return { value: runInScope(this.scope, () => callback(this.task, io)) };
+    } catch (error) {
+      return { error };
+    } finally {
+      this.#execution.limit.taskTook(this.#startedMono);
+    }
+  }
+
+  get hasTimedOut(): boolean {
+    return this.#timedOut;
+  }
+
+  #returned(outcome: Outcome): void {
+    const counts = !this.#ended;
+    this.#end(outcome);
+    this.#onReturn?.(counts ? outcome : undefined);
   }
 
   /** Makes no promise where the callback answers one: each costs, the more with an async context. */

@@ -96,7 +96,11 @@ function boundedRetryAt(
   return failedAttempts >= limit ? { error } : { error, retryAt };
 }
 
-/** A value that cannot be stored will not be storable at the next attempt either. */
+/** A value that cannot be stored will not be storable at the next attempt either, and code that is asynchronous stays so. */
 function isUnstorable(error: unknown): boolean {
-  return isPawlError(error, "VALUE_NOT_SERIALIZABLE") || isPawlError(error, "VALUE_TOO_LARGE");
+  return (
+    isPawlError(error, "VALUE_NOT_SERIALIZABLE") ||
+    isPawlError(error, "VALUE_TOO_LARGE") ||
+    isPawlError(error, "TRANSACTION_ASYNC")
+  );
 }

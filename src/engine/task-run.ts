@@ -11,11 +11,13 @@ import type { TaskCallback } from "./io/run-task.js";
 import type { Op } from "./op.js";
 import { taskEnded } from "./outcome.js";
 import { errorCaps } from "./run-body.js";
-import { type Outcome, TaskAttempt } from "./task-attempt.js";
+import { type AttemptOwner, type Outcome, TaskAttempt } from "./task-attempt.js";
 import type { StoredOptions } from "./task-display.js";
 import { decideRetry, type RetryDecision } from "./task-failure.js";
 import type { TaskHandle } from "./task-handle.js";
 import { TaskHistory } from "./task-history.js";
+import { TaskTransaction } from "./task-transaction.js";
+import type { Draft } from "./task-write.js";
 
 /** One task in one execution: its attempts, and what is recorded of them. */
 export class TaskRun {
@@ -135,18 +137,32 @@ export class TaskRun {
       this.#unmark();
       return;
     }
-    // Calls that the failed attempt left open give way to those of this one.
-    this.#last?.close();
-    this.#last = new TaskAttempt(
-      this.#op,
-      this.#key,
-      this.#history.attempts + 1,
-      this.#options,
-      this,
-    );
+    if (this.#options.transaction === true) {
+      new TaskTransaction(this.#op, this.#callback, this.#transacting()).begin();
+      return;
+    }
+    const attempt = this.#newAttempt(this);
     this.#isMarked = this.#op.record?.status === "RUNNING";
     this.#op.startMark = this;
-    this.#last.run(this.#callback);
+    attempt.run(this.#callback);
+  }
+
+  #newAttempt(owner: AttemptOwner): TaskAttempt {
+    // Calls that the failed attempt left open give way to those of this one.
+    this.#last?.close();
+    const number = this.#history.attempts + 1;
+    this.#last = new TaskAttempt(this.#op, this.#key, number, this.#options, owner);
+    return this.#last;
+  }
+
+  #transacting() {
+    return {
+      newAttempt: (owner: AttemptOwner) => this.#newAttempt(owner),
+      encode: (value: unknown) => this.#encode(value),
+      completed: (output: string, task: TaskHandle) => this.#completed(output, task),
+      failed: (error: unknown, attempt: TaskAttempt) => this.#failed(error, attempt),
+      startAgain: () => this.#start(),
+    };
   }
 
   writeStartMark(): void {
@@ -169,7 +185,7 @@ export class TaskRun {
   #returned(value: unknown, attempt: TaskAttempt): void {
     let text: string | Promise<string>;
     try {
-      text = encodeValue(this.#execution.engine, value, `output of task "${this.#op.path}"`);
+      text = this.#encode(value);
     } catch (error) {
       this.#failed(error, attempt);
       return;
@@ -189,19 +205,23 @@ export class TaskRun {
     );
   }
 
+  #encode(value: unknown): string | Promise<string> {
+    return encodeValue(this.#execution.engine, value, `output of task "${this.#op.path}"`);
+  }
+
   #complete(output: string | null, task?: TaskHandle): void {
-    this.#execution.record(
-      this.#op,
-      {
-        status: "COMPLETED",
-        attempts: this.#history.attempts + 1,
-        output,
-        startedAt: this.#startedAt || this.#execution.engine.storeClock.now(),
-        data: this.#history.finalData(this.#options, task?.outputProperties),
-      },
-      "settle",
-    );
+    this.#execution.record(this.#op, this.#completed(output, task), "settle");
     taskEnded(this.#execution, this.#op);
+  }
+
+  #completed(output: string | null, task?: TaskHandle): Draft {
+    return {
+      status: "COMPLETED",
+      attempts: this.#history.attempts + 1,
+      output,
+      startedAt: this.#startedAt || this.#execution.engine.storeClock.now(),
+      data: this.#history.finalData(this.#options, task?.outputProperties),
+    };
   }
 
   #failed(error: unknown, attempt: TaskAttempt): void {

@@ -93,15 +93,23 @@ const mockable: ReadonlySet<string | symbol> = new Set([
 
 /** The task is a real one, with its attempts, retries and records; only its callback is another. */
 function runTask(io: Io, mocks: Mocks): Call {
-  return (key, callback, ...rest) => {
-    const replaced = (task: Task, inner: Io) => {
+  return (key, callback, options, ...rest) => {
+    const replaced = (task: Task, inner: Io, tx: unknown) => {
       const path = task.id.slice(task.id.indexOf("/") + 1);
       if (Object.hasOwn(mocks, path)) return mockedValue(mocks[path], task, inner);
-      return (callback as (task: Task, io: Io) => unknown)(task, mockedIo(inner, mocks));
+      return (callback as Call)(task, mockedIo(inner, mocks), tx);
     };
     const given = typeof callback === "function" ? replaced : callback;
-    return Reflect.apply(io.runTask as Call, io, [key, given, ...rest]);
+    const withoutDatabase = withoutTransaction(key as Key, options, mocks);
+    return Reflect.apply(io.runTask as Call, io, [key, given, withoutDatabase, ...rest]);
   };
+}
+
+/** A mock also stands for the database that the task would write to. */
+function withoutTransaction(key: Key, options: unknown, mocks: Mocks): unknown {
+  const isAsked = typeof options === "object" && options !== null && "transaction" in options;
+  if (!isAsked || !Object.hasOwn(mocks, childPath(currentScope()?.path ?? "", key))) return options;
+  return { ...options, transaction: false };
 }
 
 function mockedValue(mock: unknown, task: Task, io: Io): unknown {

@@ -97,13 +97,18 @@ export class Machine {
   #freezeBefore: string | undefined;
   #freezeAfter: string | undefined;
 
-  constructor(world: World, options: Omit<ClientOptions, "clock"> = {}) {
+  /** @param around what the process itself puts around its storage */
+  constructor(
+    world: World,
+    options: Omit<ClientOptions, "clock"> = {},
+    around: (storage: Storage) => Storage = (storage) => storage,
+  ) {
     this.client = createClient({
       clock: world.clock,
       maxParked: world.maxParked,
       onError: (error) => world.troubles.push(error),
       ...options,
-      storage: this.#wrap(world.storage()),
+      storage: this.#wrap(around(world.storage())),
     });
   }
 

@@ -60,8 +60,8 @@ export const plantedBugs: readonly PlantedBug[] = [
     "E3: the first execution gets the live object, not what was stored",
     [
       "engine/task-run.ts",
-      "text = encodeValue(this.#execution.engine, value,",
-      "liveValues.set(this.#op.runId + this.#op.path, value);\n      text = encodeValue(this.#execution.engine, value,",
+      "text = this.#encode(value);",
+      "liveValues.set(this.#op.runId + this.#op.path, value);\n      text = this.#encode(value);",
     ],
     [
       "engine/task-run.ts",

@@ -349,6 +349,22 @@ export const brokenAdapters: readonly BrokenAdapter[] = [
     }),
   },
   {
+    fault: "what is written in a transaction is there whatever becomes of it",
+    noticedBy: ["E17: records in transactions of users"],
+    breaks: () => (inner) => ({
+      commitWith: async (work) => {
+        const [result] = await inner.commit([await work({})]);
+        if (result === undefined) throw new Error("no answer");
+        return result;
+      },
+      createRunsIn: async (_, element) => {
+        const [result] = await inner.createRuns([element]);
+        if (result === undefined) throw new Error("no answer");
+        return result;
+      },
+    }),
+  },
+  {
     fault: "purged runs leave no tombstone",
     noticedBy: ["purge"],
     breaks: () => (inner) => ({ purge: (query) => inner.purge({ ...query, dedupeUntil: 0 }) }),

@@ -32,9 +32,11 @@ export const lifecycle = topic("init and close", {
   async "the adapter names itself, its contract and what it can"(store) {
     that(store.a.name.length > 0, "there is a name");
     same(store.a.specVersion, SPEC_VERSION, "specVersion");
-    const { limits, staleMs, ...sizes } = store.a.capabilities;
+    const { limits, staleMs, maxElementBytes, maxElementTasks, maxValueBytes } =
+      store.a.capabilities;
     same(typeof limits, "boolean", "limits");
     that(staleMs >= 0, "staleMs is not negative");
+    const sizes = { maxElementBytes, maxElementTasks, maxValueBytes };
     for (const [name, size] of Object.entries(sizes)) that(size > 0, `${name} is positive`);
   },
 

@@ -16,6 +16,7 @@ import { sequence } from "./sequence.js";
 import { signals, watches } from "./signals.js";
 import { text } from "./text.js";
 import type { Topic } from "./topic.js";
+import { transactions } from "./transactions.js";
 import { values } from "./values.js";
 import { taskPages, waiting } from "./waiting.js";
 import { writes } from "./writes.js";
@@ -41,6 +42,7 @@ export const topics: readonly Topic[] = [
   creation,
   writes,
   executions,
+  transactions,
   logs,
   values,
   listing,

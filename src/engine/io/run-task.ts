@@ -4,12 +4,13 @@ import type { Io, OnError, Task, TaskOptions } from "../../core/io.js";
 import type { Key } from "../../core/key.js";
 import { assertOptions } from "../../core/options.js";
 import { resolveRetry } from "../../core/retry.js";
-import type { TaskRecord } from "../../core/storage.js";
+import type { Storage, TaskRecord } from "../../core/storage.js";
 import type { Scope } from "../scope.js";
 import { TaskRun } from "../task-run.js";
 import { isThenable } from "../thenable.js";
 
-export type TaskCallback = (task: Task, io: Io) => unknown;
+/** `tx` is there in a task with `transaction: true`. */
+export type TaskCallback = (task: Task, io: Io, tx?: unknown) => unknown;
 
 const optionNames = [
   "name",
@@ -26,6 +27,7 @@ const optionNames = [
   "noop",
   "parseOutput",
   "mode",
+  "transaction",
 ];
 
 export function runTask<T>(
@@ -35,9 +37,9 @@ export function runTask<T>(
   options: TaskOptions<T> = noOptions,
   onError?: OnError,
 ): Promise<T> {
-  const problem = problemOf(callback, options);
-  if (problem !== undefined) return rejected(problem);
   const { engine } = scope.execution;
+  const problem = problemOf(callback, options) ?? transactionProblem(engine.rawStorage, options);
+  if (problem !== undefined) return rejected(problem);
   const decode = (record: TaskRecord): unknown => {
     const output = record.output === null ? undefined : engine.codec.decode(record.output);
     const { parseOutput } = options;
@@ -89,6 +91,25 @@ function problemOf(callback: unknown, options: TaskOptions): unknown {
   } catch (error) {
     return error;
   }
+}
+
+function transactionProblem(
+  storage: Storage,
+  { transaction, mode, noop }: TaskOptions,
+): ConfigError | undefined {
+  if (transaction === undefined || transaction === false) return undefined;
+  if (transaction !== true)
+    return new ConfigError("OPTION_INVALID", "transaction of runTask is true or false.");
+  if (mode !== undefined && mode !== "at-least-once")
+    return new ConfigError(
+      "OPTION_INVALID",
+      `runTask got transaction: true and mode: "${mode}". Leave one of them out: what a transaction writes is there once.`,
+    );
+  if (storage.commitWith !== undefined || noop === true) return undefined;
+  return new ConfigError(
+    "TRANSACTION_UNSUPPORTED",
+    `The storage "${storage.name}" cannot put a task with transaction: true into a transaction with its record. Use postgres(…) or sqlite(…), or leave transaction out.`,
+  );
 }
 
 function isValidDate(value: unknown): boolean {

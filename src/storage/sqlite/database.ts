@@ -106,11 +106,22 @@ export class Database {
     this.run("commit");
   }
 
-  /** SQLite has already rolled back after some errors, a full disk among them. */
+  /** The driver's own, which users' code writes through in a transaction of theirs. */
+  get handle(): object {
+    return this.#connection.handle;
+  }
+
+  /**
+   * SQLite has already rolled back after some errors, a full disk among them. A connection that cannot
+   * roll back, since users' code has left a statement open on it, is of no use any more.
+   */
   rollback(): void {
     try {
       this.#connection.exec("rollback");
-    } catch {}
+    } catch (error) {
+      const isOver = String(error).includes("no transaction is active");
+      if (!isOver && this.path !== ":memory:") this.#mustReconnect = true;
+    }
   }
 
   transaction<T>(work: () => T): T {
@@ -148,7 +159,11 @@ export class Database {
     const before = this.#connection;
     this.#connection = this.#connect();
     this.#statements.clear();
-    before.close();
+    try {
+      before.close();
+    } catch {
+      // In the middle of a statement of the user's. It goes with that.
+    }
     this.configure(this.#durability);
     this.#mustReconnect = false;
   }

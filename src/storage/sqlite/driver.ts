@@ -22,6 +22,8 @@ function insertedRow(info: unknown): number {
 }
 
 export interface Connection {
+  /** The driver's own database. */
+  readonly handle: object;
   prepare(sql: string): Statement;
   exec(sql: string): void;
   close(): void;
@@ -163,6 +165,7 @@ export function driverOf(
     open(path) {
       const native = new Database(path);
       return {
+        handle: native,
         prepare: (sql) => statementOf[style](native.prepare(sql)),
         exec: (sql) => void native.exec(sql),
         close: () => void native.close(),

@@ -32,6 +32,21 @@ export interface SqliteOptions {
   readonly clock?: Clock;
 }
 
+/**
+ * What a task with `transaction: true` writes through: the database object of the driver that the adapter uses, on the
+ * adapter's own connection. All drivers have this much of it; with `driver: Database` its type is that of the driver.
+ */
+export interface SqliteTransaction {
+  exec(sql: string): unknown;
+  prepare(sql: string): SqliteStatement;
+}
+
+export interface SqliteStatement {
+  run(...values: unknown[]): unknown;
+  get(...values: unknown[]): unknown;
+  all(...values: unknown[]): unknown[];
+}
+
 const optionNames = ["path", "driver", "durability", "readonly", "clock"];
 
 /**
@@ -39,7 +54,11 @@ const optionNames = ["path", "driver", "durability", "readonly", "clock"];
  * Nothing is opened before the client starts.
  * @example createClient({ id: "shop", storage: sqlite("shop.db") })
  */
-export function sqlite(pathOrOptions: string | SqliteOptions): Storage {
+export function sqlite<Database extends SqliteTransaction>(
+  options: SqliteOptions & { readonly driver: new (path: string) => Database },
+): Storage<Database>;
+export function sqlite(pathOrOptions: string | SqliteOptions): Storage<SqliteTransaction>;
+export function sqlite(pathOrOptions: string | SqliteOptions): Storage<SqliteTransaction> {
   const options = typeof pathOrOptions === "string" ? { path: pathOrOptions } : pathOrOptions;
   assertOptions(options, optionNames, "sqlite");
   const { path, driver, durability = "full", readonly = false, clock } = options;

@@ -10,6 +10,7 @@ import { Purger } from "./purge.js";
 import { RunReader } from "./reader.js";
 import { StoreClock } from "./store-clock.js";
 import { Transaction } from "./transaction.js";
+import { UserTransactions } from "./user-transaction.js";
 import { ValueStore } from "./values.js";
 import { WriteQueue } from "./write-queue.js";
 
@@ -27,6 +28,7 @@ export class Session {
   readonly committer: Committer;
   readonly claimer: Claimer;
   readonly purger: Purger;
+  readonly users: UserTransactions;
 
   constructor(database: Database, clock: Clock) {
     this.database = database;
@@ -42,6 +44,8 @@ export class Session {
     this.committer = new Committer(transaction, this.creator, this.values);
     this.claimer = new Claimer(transaction, this.reader, this.clock);
     this.purger = new Purger(transaction, this.values);
+    const { committer, creator } = this;
+    this.users = new UserTransactions({ transaction, committer, creator });
   }
 
   /**

@@ -42,7 +42,7 @@ export interface SqliteSettings {
 const MIB = 2 ** 20;
 
 /** See the contract in core/storage.ts; this only passes each call to where it is done. */
-export class SqliteStorage implements Storage {
+export class SqliteStorage<Tx> implements Storage<Tx> {
   readonly name = "sqlite";
   readonly specVersion = SPEC_VERSION;
   readonly capabilities = {
@@ -51,6 +51,7 @@ export class SqliteStorage implements Storage {
     maxElementBytes: 256 * MIB,
     maxElementTasks: 100_000,
     maxValueBytes: 64 * MIB,
+    synchronousTransactions: true,
   };
   readonly #settings: SqliteSettings;
   #opening: Promise<void> | undefined;
@@ -94,6 +95,18 @@ export class SqliteStorage implements Storage {
 
   commit(writes: readonly RunWrite[]): Promise<CommitResult[]> {
     return this.#elements(writes, ({ committer }) => committer);
+  }
+
+  commitWith(work: (tx: Tx) => RunWrite | Promise<RunWrite>): Promise<CommitResult> {
+    return new Promise((resolve, reject) => {
+      const session = this.#writable();
+      const within = (handle: object) => work(handle as Tx);
+      session.queue.add(session.users.batch(within, { resolve, reject }));
+    });
+  }
+
+  createRunsIn(tx: Tx, element: CreateElement): CreateResult {
+    return this.#writable().users.createRuns(tx, element);
   }
 
   getRuns(ids: readonly string[]): Promise<(RunRecord | undefined)[]> {

@@ -10,6 +10,8 @@ import type { Transaction } from "./transaction.js";
  */
 export interface Batch {
   readonly size: number;
+  /** It has a transaction to itself. */
+  readonly goesAlone?: boolean;
   /** Answers the batch without the write lock, if it has nothing to write. */
   settleByReading?(): boolean;
   /** Writes a batch of one element without a transaction, if that is possible. */
@@ -144,10 +146,12 @@ export class WriteQueue {
     const group: GroupPart[] = [];
     let room = this.#alone > 0 ? 1 : MOST_IN_GROUP;
     for (const pending of this.#waiting) {
+      const { goesAlone = false } = pending.batch;
+      if (goesAlone && group.length > 0) break;
       const to = Math.min(pending.batch.size, pending.next + room);
       room -= to - pending.next;
       group.push({ pending, to });
-      if (room === 0) break;
+      if (room === 0 || goesAlone) break;
     }
     return group;
   }

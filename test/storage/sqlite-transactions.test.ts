@@ -1,0 +1,212 @@
+import { createClient, type Io, invokeTrigger, type Run } from "pawl";
+import { type SqliteTransaction, sqlite } from "pawl/sqlite";
+import { FakeClock } from "pawl/testing";
+import { describe, expect, onTestFinished, test } from "vitest";
+import type { Connection } from "../../src/storage/sqlite/driver.js";
+import { connected, newPath } from "./sqlite-fixture.js";
+
+const transaction = { transaction: true } as const;
+
+/** One run on a file that has a table of the application's. */
+async function runOn(
+  path: string,
+  program: (io: Io<SqliteTransaction>) => unknown,
+  codec?: { encode(value: unknown): Promise<string>; decode(text: string): unknown },
+): Promise<Run> {
+  const client = createClient({
+    storage: sqlite({ path, driver: "libsql" }),
+    clock: new FakeClock(),
+    ...(codec === undefined ? undefined : { codec }),
+  });
+  onTestFinished(() => client.stop());
+  client.on("runFailed", () => {});
+  const job = client.defineJob({
+    id: "job",
+    trigger: invokeTrigger(),
+    run: (_, io) => program(io),
+  });
+  const { id } = await client.invoke(job, undefined);
+  await client.drain();
+  const run = await client.getRun(id, { tasks: true });
+  if (run === undefined) throw new Error("the run is gone");
+  return run;
+}
+
+function shop(): { readonly path: string; readonly file: Connection; orders(): unknown[] } {
+  const path = newPath();
+  const file = connected(path);
+  file.exec("create table customers (id text primary key)");
+  file.exec(
+    "create table orders (id text primary key, customer text references customers deferrable initially deferred)",
+  );
+  return {
+    path,
+    file,
+    orders: () => file.prepare("select id from orders order by id").all([]).flat(),
+  };
+}
+
+function insert(tx: SqliteTransaction, id: string, customer: string | null = null): void {
+  tx.prepare("insert into orders (id, customer) values (?, ?)").run(id, customer);
+}
+
+describe("transactional tasks on SQLite", () => {
+  test("G9: the callback writes its tables in the same file, together with the record", async () => {
+    const { path, orders } = shop();
+    const run = await runOn(path, async (io) => {
+      const first = await io.runTask(
+        "book",
+        (task, _io, tx) => {
+          insert(tx, "a");
+          insert(tx, "b");
+          return task.idempotencyKey.length > 0;
+        },
+        transaction,
+      );
+      return { first, second: await io.runTask("plain", () => 2) };
+    });
+    expect(run).toMatchObject({ status: "COMPLETED", output: { first: true, second: 2 } });
+    expect(orders()).toEqual(["a", "b"]);
+  });
+
+  test("a callback that throws leaves nothing, whatever it threw", async () => {
+    const { path, orders } = shop();
+    const run = await runOn(path, async (io) => {
+      await io.runTask("first", (_task, _io, tx) => insert(tx, "a"), transaction);
+      await io.runTask(
+        "second",
+        (_task, _io, tx) => {
+          insert(tx, "b");
+          insert(tx, "a");
+        },
+        transaction,
+      );
+    });
+    expect(run).toMatchObject({
+      status: "FAILED",
+      tasks: [{ status: "COMPLETED" }, { key: "second", status: "FAILED" }],
+      error: { message: expect.stringContaining("UNIQUE constraint failed") },
+    });
+    expect(orders()).toEqual(["a"]);
+  });
+
+  test("what is asynchronous is refused, and an async callback is not even called", async () => {
+    const { path, orders } = shop();
+    let calls = 0;
+    for (const callback of [
+      async (_task: unknown, _io: unknown, tx: SqliteTransaction) => {
+        calls++;
+        insert(tx, "async");
+      },
+      (_task: unknown, _io: unknown, tx: SqliteTransaction) => {
+        insert(tx, "promise");
+        return Promise.reject(new Error("nobody hears of this"));
+      },
+    ]) {
+      const run = await runOn(path, (io) =>
+        io.runTask<unknown>("book", callback, { ...transaction, retry: { limit: 3 } }),
+      );
+      expect(run).toMatchObject({ status: "FAILED", error: { code: "TRANSACTION_ASYNC" } });
+      expect(run.error?.message).toContain("The callback of task");
+    }
+    expect(calls).toBe(0);
+    expect(orders()).toEqual([]);
+  });
+
+  test("so is a codec that is", async () => {
+    const { path, orders } = shop();
+    const codec = {
+      encode: async (value: unknown) => JSON.stringify(value ?? null),
+      decode: (text: string) => JSON.parse(text) as unknown,
+    };
+    const run = await runOn(
+      path,
+      (io) => io.runTask("book", (_task, _io, tx) => insert(tx, "a"), transaction),
+      codec,
+    );
+    expect(run).toMatchObject({ status: "FAILED", error: { code: "TRANSACTION_ASYNC" } });
+    expect(run.error?.message).toContain("The codec of task");
+    expect(orders()).toEqual([]);
+  });
+
+  test.each([["commit"], ["rollback"]])(
+    "a callback that ends the transaction by itself (%s) is told so",
+    async (statement) => {
+      const { path } = shop();
+      const run = await runOn(path, async (io) => {
+        const ended = io.runTask(
+          "book",
+          (_task, _io, tx) => {
+            insert(tx, "a");
+            tx.exec(statement);
+          },
+          transaction,
+        );
+        const error = await ended.catch((thrown: unknown) => thrown);
+        return [(error as { code: string }).code, await io.runTask("next", () => "works")];
+      });
+      expect(run).toMatchObject({ status: "COMPLETED", output: ["TRANSACTION_FAILED", "works"] });
+    },
+  );
+
+  test("what SQLite refuses at the commit is the task's failure", async () => {
+    const { path, orders } = shop();
+    const run = await runOn(path, (io) =>
+      io.runTask(
+        "book",
+        (_task, _io, tx) => {
+          tx.exec("pragma defer_foreign_keys = on");
+          insert(tx, "a", "nobody");
+        },
+        transaction,
+      ),
+    );
+    expect(run).toMatchObject({ status: "FAILED", error: { code: "TRANSACTION_FAILED" } });
+    expect(orders()).toEqual([]);
+  });
+
+  test("a statement that a callback leaves open does not keep the adapter from going on", async () => {
+    const { path, orders } = shop();
+    const run = await runOn(path, async (io) => {
+      await io.runTask("first", (_task, _io, tx) => insert(tx, "a"), transaction);
+      await io
+        .runTask(
+          "second",
+          (_task, _io, tx) => {
+            insert(tx, "b");
+            const rows = tx.prepare("select id from orders") as unknown as {
+              iterate(): Iterator<unknown>;
+            };
+            rows.iterate().next();
+            throw new Error("left open");
+          },
+          transaction,
+        )
+        .catch(() => {});
+      await io.runTask("third", (_task, _io, tx) => insert(tx, "c"), transaction);
+    });
+    expect(run.status).toBe("COMPLETED");
+    expect(orders()).toEqual(["a", "c"]);
+  });
+
+  test("many at a time, with other tasks beside them, are each whole", async () => {
+    const { path, orders } = shop();
+    const client = createClient({ storage: sqlite({ path, driver: "libsql" }) });
+    onTestFinished(() => client.stop());
+    const job = client.defineJob({
+      id: "job",
+      trigger: invokeTrigger(),
+      run: async (_, io, { run }) => {
+        await Promise.all([
+          io.runTask("plain", () => 1),
+          io.runTask("book", (_task, _io, tx) => insert(tx, run.id), transaction),
+        ]);
+      },
+    });
+    const ids = await Promise.all(
+      Array.from({ length: 30 }, async () => (await client.invoke(job, undefined)).id),
+    );
+    await client.drain();
+    expect(orders()).toEqual(ids.sort());
+  });
+});

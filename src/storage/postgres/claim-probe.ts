@@ -3,7 +3,7 @@ import { type ClaimRequest, NEVER } from "../../core/storage.js";
 import { arrayText } from "./array.js";
 import type { Context } from "./context.js";
 import type { Session } from "./driver.js";
-import { ranks } from "./rank.js";
+import { isDue, nextDue, ranks } from "./rank.js";
 import { RowReader } from "./row-reader.js";
 
 /** What one statement tells a worker that looks for work. */
@@ -23,15 +23,12 @@ export async function probe(
   session: Session,
   { claimId, jobIds }: Pick<ClaimRequest, "claimId" | "jobIds">,
 ): Promise<ClaimProbe> {
-  const dueOfRank = (when: string) =>
-    `(select r.due_at from ${schema}.runs r where r.rank = ranks.rank and r.due_at ${when} clock.now ` +
-    "and r.job_id = any($2::text[]) order by r.due_at, r.rk limit 1)";
   const [row] = await session.query(
     `with recursive clock as materialized (select ${clock.reading("$3")} as now), ${ranks(schema)} ` +
       "select clock.now::text, " +
       `(exists (select from ${schema}.runs r where r.claim_id = $1) or ` +
-      `exists (select from ranks where ${dueOfRank("<=")} is not null))::text, ` +
-      `(select min(${dueOfRank(">")}) from ranks)::text, ` +
+      `${isDue(schema, "clock.now")})::text, ` +
+      `${nextDue(schema, "clock.now")}::text, ` +
       `array_to_json(array(select r.id from ${schema}.runs r where r.deadline_at <= clock.now order by r.deadline_at limit ${OVERDUE_LIMIT}))::text, ` +
       `(select min(r.deadline_at) from ${schema}.runs r)::text, ` +
       "(select count(pg_notify($5, $4)) where $4::text is not null)::text from clock",

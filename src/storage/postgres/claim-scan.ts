@@ -4,7 +4,7 @@ import { type ClaimRequest, NEVER, type RunRecord } from "../../core/storage.js"
 import { arrayText } from "./array.js";
 import type { Context } from "./context.js";
 import type { Row, Session } from "./driver.js";
-import { ranks } from "./rank.js";
+import { nextDue, PATIENCE, ranks } from "./rank.js";
 import { RowReader } from "./row-reader.js";
 import { runColumns, type StoredRow, storedRowOf } from "./run-row.js";
 
@@ -53,7 +53,7 @@ export class ClaimScan {
     const chosen: StoredRow[] = [];
     while (chosen.length < limit) {
       const wanted = limit - chosen.length;
-      const rows = await this.#select(runColumns, wanted, "for no key update skip locked");
+      const rows = await this.#select(runColumns, wanted, "no key update");
       const found = rows.map(storedRowOf);
       await this.#countSlots(found.map(({ stored }) => stored.run));
       for (const row of found) {
@@ -84,8 +84,7 @@ export class ClaimScan {
   async nextDue(): Promise<number | null> {
     const { schema } = this.#context;
     const [due] = await this.#session.query(
-      `with recursive ${ranks(schema)} select min((select r.due_at from ${schema}.runs r ` +
-        "where r.rank = ranks.rank and r.due_at > $1::bigint and r.job_id = any($2::text[]) order by r.due_at, r.rk limit 1))::text from ranks",
+      `with recursive ${ranks(schema)} select ${nextDue(schema, "$1::bigint")}::text`,
       [String(this.#now), arrayText(this.#request.jobIds)],
     );
     const released =
@@ -106,14 +105,32 @@ export class ClaimScan {
       : this.#selectNamed(only, columns, limit, lock);
   }
 
-  #selectDue(columns: string, limit: number, lock: string): Promise<readonly Row[]> {
+  /** First among the runs that are due the longest, of whatever job; behind a backlog of others by way of the jobs. */
+  async #selectDue(columns: string, limit: number, lock: string): Promise<readonly Row[]> {
     const { schema } = this.#context;
-    return this.#session.query(
-      `with recursive ${ranks(schema)} select found.* from ranks cross join lateral (select ${columns} from ${schema}.runs r ` +
-        `where r.rank = ranks.rank and r.due_at <= $1::bigint and ${this.#mayPass} ` +
-        `order by r.due_at, r.rk limit $6::bigint ${lock}) as found limit $6::bigint`,
-      [...this.#filter, String(limit)],
+    const looked = limit + PATIENCE + this.#seen.size;
+    const due = "x.rank = ranks.rank and x.due_at <= $1::bigint";
+    const longest = `select x.rk, x.due_at from ${schema}.runs x where ${due} order by x.due_at, x.rk limit $7::bigint`;
+    const beyond = `(select from ${schema}.runs x where ${due} order by x.due_at, x.rk offset $7::bigint limit 1) as beyond`;
+    const ofJobs =
+      `select x.rk, x.due_at from unnest($2::text[]) as j(id) cross join lateral (select x.rk, x.due_at from ${schema}.runs x ` +
+      `where x.job_id = j.id and ${due} and ${mayPass("x")} order by x.due_at, x.rk limit $6::bigint) as x ` +
+      "order by x.due_at, x.rk limit $6::bigint";
+    const taken = (head: string) =>
+      `cross join lateral (select ${columns} from (${head}) as head join ${schema}.runs r on r.rk = head.rk ` +
+      `where r.due_at <= $1::bigint and ${mayPass("r")} order by head.due_at, head.rk ` +
+      `limit $6::bigint ${lock === "" ? "" : `for ${lock} of r skip locked`}) as found limit $6::bigint`;
+    const parameters = [...this.#filter, String(limit), String(looked)];
+    const rows = await this.#session.query(
+      `with recursive ${ranks(schema)} select found.* from ranks ${taken(longest)}`,
+      parameters,
     );
+    if (rows.length === limit) return rows;
+    const others = await this.#session.query(
+      `with recursive ${ranks(schema)} select found.* from ranks cross join lateral ${beyond} ${taken(ofJobs)}`,
+      parameters,
+    );
+    return others.length > rows.length ? others : rows;
   }
 
   #selectNamed(
@@ -125,14 +142,11 @@ export class ClaimScan {
     const { schema } = this.#context;
     return this.#session.query(
       `select ${columns} from ${schema}.runs r where r.due_at is not null and (r.lease_until is null or r.lease_until <= $1::bigint) ` +
-        `and r.id = any($7::text[]) and ${this.#mayPass} order by r.rank, r.due_at, r.rk limit $6::bigint ${lock}`,
+        `and r.id = any($7::text[]) and ${mayPass("r")} order by r.rank, r.due_at, r.rk limit $6::bigint ` +
+        (lock === "" ? "" : `for ${lock} skip locked`),
       [...this.#filter, String(limit), arrayText(only)],
     );
   }
-
-  readonly #mayPass =
-    "r.job_id = any($2::text[]) and r.stalls < $3::bigint and not (r.rk = any($4::bigint[])) " +
-    "and not coalesce(r.limit_keys && $5::text[], false)";
 
   get #filter() {
     return [
@@ -176,6 +190,14 @@ export class ClaimScan {
     if (isSuspect(run)) this.#suspects -= 1;
     for (const key of run.limitKeys) this.#used.set(key, (this.#used.get(key) ?? 0) + 1);
   }
+}
+
+/** Whether the run of this alias is of a known job, and was not passed over. */
+function mayPass(run: string): string {
+  return (
+    `${run}.job_id = any($2::text[]) and ${run}.stalls < $3::bigint and not (${run}.rk = any($4::bigint[])) ` +
+    `and not coalesce(${run}.limit_keys && $5::text[], false)`
+  );
 }
 
 function candidateOf(row: Row): { readonly rk: string; readonly run: Candidate } {

@@ -25,3 +25,34 @@ export function ranks(schema: string): string {
     `select ${next("and r.rank > ranks.rank")} from ranks where ranks.rank is not null)`
   );
 }
+
+/** So many runs of other jobs a claim looks at one by one, then it goes another way. */
+export const PATIENCE = 256;
+
+/**
+ * Whether one of these jobs has a due run, after {@link ranks} and with jobs as `$2`. Behind very many runs of other
+ * jobs a look at each job costs less than one at each run.
+ */
+export function isDue(schema: string, now: string): string {
+  const due = `r.rank = ranks.rank and r.due_at <= ${now}`;
+  const inOrder = "order by r.due_at, r.rk";
+  return (
+    `(exists (select from ranks cross join lateral (select r.job_id from ${schema}.runs r where ${due} ${inOrder} limit ${PATIENCE}) as head ` +
+    "where head.job_id = any($2::text[])) " +
+    `or exists (select from ranks cross join lateral (select from ${schema}.runs r where ${due} ${inOrder} offset ${PATIENCE} limit 1) as beyond ` +
+    `cross join unnest($2::text[]) as j(id) cross join lateral (select from ${schema}.runs r where r.job_id = j.id and ${due} limit 1) as found))`
+  );
+}
+
+/**
+ * Earliest instant after now at which one of these jobs has a due run. Behind very many runs of others it is an
+ * earlier one, at which the caller looks again.
+ */
+export function nextDue(schema: string, now: string): string {
+  const later = `${schema}.runs r where r.rank = ranks.rank and r.due_at > ${now} order by r.due_at, r.rk`;
+  return (
+    `(select min(coalesce((select head.due_at from (select r.due_at, r.job_id from ${later} limit ${PATIENCE}) as head ` +
+    "where head.job_id = any($2::text[]) order by head.due_at limit 1), " +
+    `(select r.due_at from ${later} offset ${PATIENCE - 1} limit 1))) from ranks)`
+  );
+}

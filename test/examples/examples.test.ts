@@ -1,8 +1,10 @@
 import { once } from "node:events";
 import { readdirSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { expect, test } from "vitest";
+import { expect, inject, test } from "vitest";
 import { runProgram, startProgram } from "./run-program.js";
+
+process.env.DATABASE_URL = inject("postgresUrl");
 
 const outputs: Record<string, string | readonly RegExp[]> = {
   "hello.mjs": "COMPLETED Hello, world!",
@@ -70,6 +72,8 @@ cats: 200
     /^onSuccess with fine$/m,
     /^onFailure: not good$/m,
   ],
+  "postgres-fleet.ts": `one of three workers was killed
+30 labels for 30 orders { COMPLETED: 30 }`,
   "testing-a-job.ts": [/^# pass 1$/m, /^# fail 0$/m],
 };
 

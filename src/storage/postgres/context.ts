@@ -6,13 +6,20 @@ export class Context {
   readonly driver: Driver;
   /** Quoted. */
   readonly schema: string;
+  readonly #name: string;
   readonly #clock: Pick<Clock, "now"> | undefined;
 
   /** @param clock for tests; otherwise the server's */
   constructor(driver: Driver, schema: string, clock: Pick<Clock, "now"> | undefined) {
     this.driver = driver;
+    this.#name = schema;
     this.schema = `"${schema}"`;
     this.#clock = clock;
+  }
+
+  /** The same schema through something else. */
+  on(driver: Driver): Context {
+    return new Context(driver, this.#name, this.#clock);
   }
 
   async now(session: Session = this.driver): Promise<number> {

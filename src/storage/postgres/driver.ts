@@ -14,15 +14,24 @@ export interface Session {
   script(text: string): Promise<void>;
 }
 
+/** Transactions as users write into them. */
+export interface UserTransactions {
+  /**
+   * On one connection. What `work` throws rolls it back.
+   * @param work is called with what users of this client know a transaction as, too
+   */
+  transaction<T>(work: (session: Session, tx: unknown) => Promise<T>): Promise<T>;
+  /** A transaction that the application has open. undefined if it cannot be one. */
+  within(tx: unknown): Session | undefined;
+}
+
 /**
  * What the adapter needs of a client, whichever it is. All of them hand text
  * back and forth, so one set of readers serves them all.
  */
-export interface Driver extends Session {
+export interface Driver extends Session, UserTransactions {
   /** For messages. */
   readonly name: string;
-  /** On one connection. What `work` throws rolls it back. */
-  transaction<T>(work: (session: Session) => Promise<T>): Promise<T>;
   /** Ends connections of the adapter's own; those of the application stay open. */
   close(): Promise<void>;
 }

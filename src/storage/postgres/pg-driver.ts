@@ -63,19 +63,14 @@ export class PgDriver implements Driver {
     return this.#ask(this.#pool, text, parameters);
   }
 
-  async transaction<T>(work: (session: Session) => Promise<T>): Promise<T> {
+  async transaction<T>(work: (session: Session, tx: unknown) => Promise<T>): Promise<T> {
     const connection = await this.#pool.connect();
     // The pool does not listen while somebody has it.
     connection.on("error", ignore);
     let failure: Error | undefined;
-    const session = {
-      query: (text: string, parameters: readonly Parameter[] = []) =>
-        this.#ask(connection, text, parameters),
-      script: (text: string) => this.#command(connection, text),
-    };
     try {
       await this.#command(connection, "begin");
-      const answer = await work(session);
+      const answer = await work(this.#session(connection), connection);
       await this.#command(connection, "commit");
       return answer;
     } catch (error) {
@@ -86,6 +81,19 @@ export class PgDriver implements Driver {
       connection.off("error", ignore);
       connection.release(failure);
     }
+  }
+
+  within(tx: unknown): Session | undefined {
+    const isClient = typeof tx === "object" && tx !== null && "query" in tx;
+    // A statement of a pool goes to any of its connections.
+    return isClient && !("totalCount" in tx) ? this.#session(tx as PgConnection) : undefined;
+  }
+
+  #session(connection: Pick<PgPool, "query">): Session {
+    return {
+      query: (text, parameters = []) => this.#ask(connection, text, parameters),
+      script: (text) => this.#command(connection, text),
+    };
   }
 
   async script(text: string): Promise<void> {

@@ -30,14 +30,16 @@ export class PGliteDriver implements Driver {
     return ask(this.#database, text, parameters);
   }
 
-  async transaction<T>(work: (session: Session) => Promise<T>): Promise<T> {
+  async transaction<T>(work: (session: Session, tx: unknown) => Promise<T>): Promise<T> {
     const answer = await this.#database.transaction(async (inner) => ({
-      value: await work({
-        query: (text, parameters = []) => ask(inner, text, parameters),
-        script: (text) => run(inner, text),
-      }),
+      value: await work(sessionOf(inner), inner),
     }));
     return (answer as { value: T }).value;
+  }
+
+  within(tx: unknown): Session | undefined {
+    const isTransaction = typeof tx === "object" && tx !== null && "exec" in tx;
+    return isTransaction && !("transaction" in tx) ? sessionOf(tx as PGliteSession) : undefined;
   }
 
   script(text: string): Promise<void> {
@@ -46,6 +48,13 @@ export class PGliteDriver implements Driver {
 
   /** An instance of PGlite is always the application's. */
   async close(): Promise<void> {}
+}
+
+function sessionOf(inner: PGliteSession): Session {
+  return {
+    query: (text, parameters = []) => ask(inner, text, parameters),
+    script: (text) => run(inner, text),
+  };
 }
 
 async function ask(

@@ -39,14 +39,23 @@ export class PostgresJsDriver implements Driver {
     return this.#ask(this.#sql, text, parameters);
   }
 
-  async transaction<T>(work: (session: Session) => Promise<T>): Promise<T> {
+  async transaction<T>(work: (session: Session, tx: unknown) => Promise<T>): Promise<T> {
     const answer = await this.#sql.begin(async (inner) => ({
-      value: await work({
-        query: (text, parameters = []) => this.#ask(inner, text, parameters),
-        script: (text) => run(inner, text),
-      }),
+      value: await work(this.#session(inner), inner),
     }));
     return (answer as { value: T }).value;
+  }
+
+  within(tx: unknown): Session | undefined {
+    const isTransaction = typeof tx === "function" && "unsafe" in tx && "savepoint" in tx;
+    return isTransaction ? this.#session(tx as unknown as PostgresJsSession) : undefined;
+  }
+
+  #session(inner: PostgresJsSession): Session {
+    return {
+      query: (text, parameters = []) => this.#ask(inner, text, parameters),
+      script: (text) => run(inner, text),
+    };
   }
 
   script(text: string): Promise<void> {

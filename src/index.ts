@@ -156,4 +156,5 @@ export type { PurgeOptions } from "./engine/purge.js";
 export type { GetRunOptions, RunFilter, RunList } from "./engine/reads.js";
 export type { RunStatuses } from "./engine/run-statuses.js";
 export type { ScheduleView } from "./engine/schedules.js";
+export type { TransactionClient } from "./engine/transaction-client.js";
 export type { WaitForRunOptions } from "./engine/wait-for-run.js";

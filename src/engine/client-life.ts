@@ -44,6 +44,7 @@ export class ClientLife {
     this.engine = engineOf(options, storage);
     this.worker = new Worker(this.engine, options.concurrency ?? 100);
     this.engine.onEndedFromOutside = (runId, reason) => this.worker.endedFromOutside(runId, reason);
+    this.engine.onRunsMade = () => this.worker.claimSoon();
     this.#readiness = new Readiness(this.engine, () => {
       if (options.storage === undefined) this.engine.warnOnce("memory", MEMORY_WARNING);
     });

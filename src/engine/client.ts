@@ -41,6 +41,7 @@ import { refuseInRun } from "./replay-guard.js";
 import { getSchedules, pauseSchedule, resumeSchedule, type ScheduleView } from "./schedules.js";
 import { sendEvents } from "./send-events.js";
 import { completeToken, createToken } from "./tokens.js";
+import { TransactionClient } from "./transaction-client.js";
 
 /** Sends events, starts and manages runs and, once started, executes them. Made by `createClient`. */
 export class Client<Tx = unknown> extends ClientRuns {
@@ -259,6 +260,23 @@ export class Client<Tx = unknown> extends ClientRuns {
     const opening = this.#life.ready();
     if (opening !== undefined) await opening;
     return { id: await invokeRun(this.#life.engine, this.#life.worker, job, payload, options) };
+  }
+
+  /**
+   * Sends and invokes as part of a transaction of yours: they are there when it commits, and never if it rolls back. On
+   * PostgreSQL any transaction of the client that the storage was given; on SQLite the third argument of a task's
+   * callback with `transaction: true`. Workers find the runs when they next look.
+   *
+   * @example
+   * await db.transaction(async (tx) => {
+   *   await tx.insert(orders).values(order);
+   *   await client.withTransaction(tx).sendEvent({ name: "order.created", payload: order });
+   * });
+   * @throws ConfigError TRANSACTION_UNSUPPORTED
+   */
+  withTransaction(tx: Tx): TransactionClient {
+    refuseInRun("withTransaction");
+    return new TransactionClient(this.#life, tx);
   }
 
   /**

@@ -135,6 +135,10 @@ export class Engine {
     this.output = options.output;
   }
 
+  /** Transactions of tasks in which runs were made. They are there, and due, when it commits. */
+  readonly madeRunsIn = new WeakSet<object>();
+  /** Tells the worker that runs have become due without it. */
+  onRunsMade: () => void = () => {};
   readonly #warned = new Set<string>();
   readonly #endListeners = new Map<string, Set<() => void>>();
   /** Tells the worker of this client that somebody ended a run it may hold. */

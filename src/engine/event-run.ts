@@ -5,6 +5,7 @@ import { eventTopics } from "../core/event-topic.js";
 import { assertText } from "../core/key.js";
 import { assertOptions, describe } from "../core/options.js";
 import type { NewRun, RunRecord } from "../core/storage.js";
+import { whenAtHand } from "./at-hand.js";
 import { encodeValue } from "./encode.js";
 import type { Engine } from "./engine.js";
 import { newId } from "./ids.js";
@@ -47,13 +48,13 @@ export function deliveredRunId(eventId: string): string {
   return `$delivered/${eventId}`;
 }
 
-/** Checks an event and encodes it. Nothing is stored if this throws. */
-export async function prepareEvent(
+/** Checks an event and encodes it. Nothing is stored if this throws. At once, if the codec is. */
+export function prepareEvent(
   engine: Engine,
   event: SendEvent,
   options: SendEventOptions,
   sender?: string,
-): Promise<PreparedEvent> {
+): PreparedEvent | Promise<PreparedEvent> {
   if (typeof event !== "object" || event === null) {
     throw new PayloadError(
       "EVENT_INVALID",
@@ -65,24 +66,26 @@ export async function prepareEvent(
   const now = engine.storeClock.now();
   if (event.id !== undefined) assertText(event.id, "event id", { maxBytes: 512 });
   if (event.source !== undefined) assertText(event.source, "event source");
-  const payload = encodeValue(engine, event.payload, `payload of event "${name}"`);
-  return {
-    id: event.id ?? newId(now),
-    name,
-    source: event.source ?? DEFAULT_SOURCE,
-    payload: typeof payload === "string" ? payload : await payload,
-    meta: await metaOf(engine, event, { name, now, options }),
-    now,
-    deliverAt: deliveryTime(options, now),
-    sender,
-  };
+  const encoding = encodeValue(engine, event.payload, `payload of event "${name}"`);
+  return whenAtHand(encoding, (payload) =>
+    whenAtHand(metaOf(engine, event, { name, now, options }), (meta) => ({
+      id: event.id ?? newId(now),
+      name,
+      source: event.source ?? DEFAULT_SOURCE,
+      payload,
+      meta,
+      now,
+      deliverAt: deliveryTime(options, now),
+      sender,
+    })),
+  );
 }
 
-async function metaOf(
+function metaOf(
   engine: Engine,
   { context, source, timestamp }: SendEvent,
   { name, now, options }: { name: string; now: number; options: SendEventOptions },
-): Promise<string> {
+): string | Promise<string> {
   const { accountId } = options;
   if (accountId !== undefined) assertText(accountId, "accountId of sendEvent");
   const eventTimestamp = timestamp === undefined ? now : instantOf(timestamp);
@@ -91,16 +94,15 @@ async function metaOf(
       "EVENT_INVALID",
       `The timestamp of event "${name}" is ${describe(timestamp)}; pass a valid Date.`,
     );
-  const meta = encodeMeta({
+  const meta = {
     eventName: name,
     eventTimestamp,
     ...(source === undefined || source === DEFAULT_SOURCE ? undefined : { eventSource: source }),
-    ...(context === undefined
-      ? undefined
-      : { eventContext: await encodeValue(engine, context, "event context") }),
     ...(accountId === undefined ? undefined : { accountId }),
-  });
-  return meta ?? "";
+  };
+  if (context === undefined) return encodeMeta(meta) ?? "";
+  const encoding = encodeValue(engine, context, "event context");
+  return whenAtHand(encoding, (eventContext) => encodeMeta({ ...meta, eventContext }) ?? "");
 }
 
 function deliveryTime(

@@ -13,6 +13,7 @@ import {
   checkedTags,
   maxDurationMsOf,
 } from "./admission.js";
+import { whenAtHand } from "./at-hand.js";
 import { encodeValue } from "./encode.js";
 import type { Engine } from "./engine.js";
 import { invokeTimes, keyExpiry } from "./invoke-times.js";
@@ -39,29 +40,49 @@ export interface RunIdentity {
 
 /**
  * A run to be made by an invoke. Everything that can be wrong is found here,
- * before anything is stored.
+ * before anything is stored. Nearly always all that it needs is at hand, and
+ * then so is the answer: an `await` of what is no promise would cost a turn,
+ * and a synchronous transaction cannot wait.
  */
-export async function newInvokedRun(
+export function newInvokedRun(
   engine: Engine,
   target: AnyJob | string,
   payload: unknown,
   options: InvokeOptions,
   identity: RunIdentity,
-): Promise<NewRun> {
+): NewRun | Promise<NewRun> {
   assertOptions(options, invokeOptionNames, "invoke");
-  // Nearly always all of this is at hand: an `await` of what is no promise would still cost a turn.
-  const job = knownJob(engine, target) ?? (await registeredJob(engine, target));
-  const now = engine.storeClock.now();
-  const encoding = encodeValue(engine, payload, `payload of job "${job.id}"`);
-  const text = typeof encoding === "string" ? encoding : await encoding;
-  const admitting =
-    job.definition === undefined ? notAdmitted : admitInvoke(engine, job.definition, text);
-  const admission = admitting instanceof Promise ? await admitting : admitting;
+  const resolving = knownJob(engine, target) ?? registeredJob(engine, target);
+  return whenAtHand(resolving, (job) => {
+    const now = engine.storeClock.now();
+    const encoding = encodeValue(engine, payload, `payload of job "${job.id}"`);
+    return whenAtHand(encoding, (text) =>
+      whenAtHand(
+        job.definition === undefined ? notAdmitted : admitInvoke(engine, job.definition, text),
+        (admission) => invokedRun(engine, options, { job, text, admission, now, identity }),
+      ),
+    );
+  });
+}
+
+interface InvokeParts {
+  readonly job: ResolvedJob;
+  readonly text: string;
+  readonly admission: Pick<Admitted, "admitted" | "tags" | "limitKeys"> | typeof notAdmitted;
+  readonly now: number;
+  readonly identity: RunIdentity;
+}
+
+function invokedRun(
+  engine: Engine,
+  options: InvokeOptions,
+  { job, text, admission, now, identity }: InvokeParts,
+): NewRun | Promise<NewRun> {
   if (options.priority !== undefined) assertPriority(options.priority, "invoke");
   if (options.isTest !== undefined) assertBoolean(options.isTest, "isTest of invoke");
   const { wakeAt, deadlineAt } = invokeTimes(options, now);
   const key = idempotency(options, text, now);
-  return {
+  const run: NewRun = {
     id: identity.id,
     jobId: job.id,
     version: job.version,
@@ -83,8 +104,10 @@ export async function newInvokedRun(
     idempotencyExpiresAt: key.idempotencyExpiresAt,
     fingerprint: key.fingerprint,
     isTest: options.isTest ?? false,
-    meta: hasMeta(options) ? await metaOf(engine, options, deadlineAt) : null,
+    meta: null,
   };
+  if (!hasMeta(options)) return run;
+  return whenAtHand(metaOf(engine, options, deadlineAt), (meta) => ({ ...run, meta }));
 }
 
 /** The first claimer that has the job's code decides. */
@@ -190,20 +213,19 @@ function hasMeta({ accountId, context, ttl }: InvokeOptions): boolean {
   return accountId !== undefined || context !== undefined || ttl !== undefined;
 }
 
-async function metaOf(
+function metaOf(
   engine: Engine,
-  options: InvokeOptions,
+  { accountId, context }: InvokeOptions,
   expiresAt: number | null,
-): Promise<string | null> {
-  if (options.accountId !== undefined) assertText(options.accountId, "accountId of invoke");
+): string | null | Promise<string | null> {
+  if (accountId !== undefined) assertText(accountId, "accountId of invoke");
   const meta: RunMeta = {
     ...(expiresAt === null ? undefined : { expiresAt }),
-    ...(options.accountId === undefined ? undefined : { accountId: options.accountId }),
-    ...(options.context === undefined
-      ? undefined
-      : { eventContext: await encodeValue(engine, options.context, "context of invoke") }),
+    ...(accountId === undefined ? undefined : { accountId }),
   };
-  return encodeMeta(meta);
+  if (context === undefined) return encodeMeta(meta);
+  const encoding = encodeValue(engine, context, "context of invoke");
+  return whenAtHand(encoding, (eventContext) => encodeMeta({ ...meta, eventContext }));
 }
 
 type Idempotency = Pick<NewRun, "idempotencyKey" | "idempotencyExpiresAt" | "fingerprint">;
@@ -247,7 +269,8 @@ async function create(engine: Engine, run: NewRun, values: readonly ValueWrite[]
   return { result, made };
 }
 
-function assertSamePayload(run: NewRun, { created, id, fingerprint }: CreatedRun): void {
+/** @throws RunError IDEMPOTENCY_CONFLICT */
+export function assertSamePayload(run: NewRun, { created, id, fingerprint }: CreatedRun): void {
   if (created || typeof run.fingerprint !== "string" || fingerprint === run.fingerprint) return;
   throw new RunError(
     "IDEMPOTENCY_CONFLICT",

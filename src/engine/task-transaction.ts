@@ -52,7 +52,8 @@ export class TaskTransaction implements AttemptOwner {
   /** Of the latest try: what it is going to commit, or why it does not. */
   #write: TaskWrite | undefined;
   #thrown: Exclude<Ending, { readonly result: CommitResult }> | undefined;
-  #failedCommits: unknown[] = [];
+  #tx: unknown;
+  readonly #failedCommits: unknown[] = [];
   #isOver = false;
 
   constructor(op: Op, callback: TaskCallback, task: Transacting) {
@@ -141,6 +142,7 @@ export class TaskTransaction implements AttemptOwner {
     if (!this.#mayTry) throw this.#gaveWay();
     const attempt = this.#task.newAttempt(this);
     this.#attempt = attempt;
+    this.#tx = tx;
     const callback = (task: Task, io: Io) => this.#callback(task, io, tx);
     if (!this.#isSynchronous) {
       return attempt.runToEnd(callback).then((outcome) => this.#writeOf(outcome, attempt));
@@ -232,6 +234,8 @@ export class TaskTransaction implements AttemptOwner {
 
   #adopt(record: TaskRecord): void {
     const execution = this.#execution;
+    const { engine } = execution;
+    if (engine.madeRunsIn.delete(this.#tx as object)) engine.onRunsMade();
     adoptRecord(execution, this.#op, record);
     taskEnded(execution, this.#op);
     this.#attempt?.leave();

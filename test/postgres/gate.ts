@@ -60,17 +60,26 @@ export class GateDriver implements Driver {
 
   transaction<T>(work: (session: Transaction) => Promise<T>): Promise<T> {
     return this.#inner.transaction(async (session) => {
-      const answer = await work({
+      const gated = {
         withCommit: (text) => session.withCommit(text),
         script: (text) => session.script(text),
         query: async (text, parameters) => {
           await this.#pass(text);
           return session.query(text, parameters);
         },
-      } satisfies Session & Transaction);
+      } satisfies Session & Transaction;
+      const answer = await work(gated);
       await this.#pass("commit");
       return answer;
     });
+  }
+
+  begin<T>(work: (session: Session, tx: unknown) => Promise<T>): Promise<T> {
+    return this.#inner.begin(work);
+  }
+
+  within(tx: unknown): Session | undefined {
+    return this.#inner.within(tx);
   }
 
   listen(channel: string, heard: Heard): Promise<() => Promise<void>> {

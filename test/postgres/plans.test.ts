@@ -39,12 +39,12 @@ class Explainer {
       ...this.#session(inner, (work) => inner.transaction(work)),
       name: inner.name,
       transaction: (work) =>
-        inner.transaction((session) =>
-          work({
-            ...this.#session(session, (explain) => explain(session)),
-            withCommit: (text) => session.withCommit(text),
-          }),
-        ),
+        inner.transaction((session) => {
+          const explained = this.#session(session, (explain) => explain(session));
+          return work({ ...explained, withCommit: (text) => session.withCommit(text) });
+        }),
+      begin: (work) => inner.begin(work),
+      within: (tx) => inner.within(tx),
       listen: (channel, heard) => inner.listen(channel, heard),
       close: () => inner.close(),
     };
@@ -91,7 +91,7 @@ function isOfHotPath(text: string): boolean {
 }
 
 const explainer = new Explainer();
-let storage: PostgresStorage;
+let storage: PostgresStorage<unknown>;
 
 beforeAll(async () => {
   pool = new pg.Pool({ connectionString: inject("postgresUrl"), max: 4 });

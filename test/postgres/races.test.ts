@@ -33,7 +33,10 @@ afterAll(async () => {
   await Promise.all(pools.map((pool) => pool.end()));
 });
 
-async function made(storage: PostgresStorage, more: Partial<NewRun> = {}): Promise<string> {
+async function made(
+  storage: PostgresStorage<unknown>,
+  more: Partial<NewRun> = {},
+): Promise<string> {
   const run = { id: id("run"), jobId: "job", version: "1.0.0", status: "PENDING", payload: "{}" };
   const first = { ...run, wakeAt: 1, ...more } as NewRun;
   await storage.createRuns([{ createId: id("create"), groups: [{ first }] }]);
@@ -302,7 +305,7 @@ describe("creations at one moment", () => {
       payload: "{}",
       wakeAt: 1,
     };
-    const create = (storage: PostgresStorage) =>
+    const create = (storage: PostgresStorage<unknown>) =>
       storage.createRuns([{ createId: id("create"), groups: [{ first }] }]);
     const answers = (await Promise.all([create(one.storage), create(other.storage)])).flat();
     const created = answers.map(

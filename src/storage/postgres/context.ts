@@ -2,6 +2,15 @@ import type { Driver, Session, Transaction } from "./driver.js";
 import type { Hints } from "./hints.js";
 import type { ServerClock } from "./server-clock.js";
 
+interface Parts {
+  readonly driver: Driver;
+  readonly schema: string;
+  readonly clock: ServerClock;
+  readonly hints: Hints | undefined;
+  /** Also itself. */
+  readonly tellsAll?: boolean;
+}
+
 /** What all parts of one adapter share. */
 export class Context {
   readonly driver: Driver;
@@ -10,24 +19,28 @@ export class Context {
   readonly clock: ServerClock;
   /** Undefined if nobody is told. */
   readonly hints: Hints | undefined;
+  readonly #parts: Parts;
 
-  constructor(parts: {
-    readonly driver: Driver;
-    readonly schema: string;
-    readonly clock: ServerClock;
-    readonly hints: Hints | undefined;
-  }) {
+  constructor(parts: Parts) {
+    this.#parts = parts;
     this.driver = parts.driver;
     this.schema = `"${parts.schema}"`;
     this.clock = parts.clock;
     this.hints = parts.hints;
   }
 
+  /** The same schema in a transaction of the application's: when that commits nobody knows, this process neither. */
+  within(driver: Driver): Context {
+    return new Context({ ...this.#parts, driver, tellsAll: true });
+  }
+
   /** With the commit, one for all that it made due. */
   tell(session: Transaction, dueAt: number | undefined): void {
     if (this.hints === undefined || dueAt === undefined) return;
+    const { channel } = this.hints;
+    const payload = this.hints.payload(dueAt, this.#parts.tellsAll === true ? "all" : "others");
     // Neither has a quote in it.
-    session.withCommit(`notify "${this.hints.channel}", '${this.hints.payload(dueAt)}'`);
+    session.withCommit(`notify "${channel}", '${payload}'`);
   }
 
   /**

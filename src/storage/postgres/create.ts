@@ -58,7 +58,7 @@ function hintOfNew(runs: readonly StoredRun[], now: number): number | undefined 
 }
 
 /** In one transaction. */
-function createInGeneral(
+export function createInGeneral(
   context: Context,
   elements: readonly CreateElement[],
 ): Promise<CreateResult[]> {

@@ -27,14 +27,25 @@ export interface Transaction extends Session {
   withCommit(text: string): void;
 }
 
+/** Transactions as users write into them. */
+export interface UserTransactions {
+  /**
+   * On one connection. What `work` throws rolls it back.
+   * @param work is called with what users of this client know a transaction as, too
+   */
+  begin<T>(work: (session: Session, tx: unknown) => Promise<T>): Promise<T>;
+  /** A transaction that the application has open. undefined if it cannot be one. */
+  within(tx: unknown): Session | undefined;
+}
+
 /**
  * What the adapter needs of a client, whichever it is. All of them hand text
  * back and forth, so one set of readers serves them all.
  */
-export interface Driver extends Session {
+export interface Driver extends Session, UserTransactions {
   /** For messages. */
   readonly name: string;
-  /** On one connection. What `work` throws rolls it back. */
+  /** One of the adapter's own, planned with indexes. What `work` throws rolls it back. */
   transaction<T>(work: (session: Transaction) => Promise<T>): Promise<T>;
   /** On a connection of its own. Answers how to end that. */
   listen(channel: string, heard: Heard): Promise<() => Promise<void>>;

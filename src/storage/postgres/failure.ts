@@ -10,6 +10,17 @@ export function isUniqueViolation(error: unknown): boolean {
   return sqlState(error) === "23505";
 }
 
+/** Libraries on top of a client put errors of their own around the server's. Prisma has codes that look alike. */
+export function causedState(error: unknown): string {
+  for (let at = error, depth = 0; at instanceof Object && depth < 5; depth++) {
+    const { cause, originalCode } = at as { readonly cause?: unknown; originalCode?: unknown };
+    const state = sqlState({ code: originalCode }) || sqlState(at);
+    if (state !== "" && !/^P[1-9]/.test(state)) return state;
+    at = cause;
+  }
+  return "";
+}
+
 export function reasonOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }

@@ -38,8 +38,8 @@ export class Hints {
   }
 
   /** What a notification says of runs that are due at this instant. */
-  payload(dueAt: number): string {
-    return `${this.#sender} ${dueAt}`;
+  payload(dueAt: number, to: "all" | "others" = "others"): string {
+    return `${to === "all" ? "-" : this.#sender} ${dueAt}`;
   }
 
   /** What a poll should send to learn whether the subscription is alive; null if that is known. */

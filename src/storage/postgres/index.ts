@@ -10,15 +10,28 @@ import { type PostgresJs, PostgresJsDriver } from "./postgres-js-driver.js";
 import { migrationScript } from "./schema.js";
 import { checkedSchemaName } from "./schema-name.js";
 import { PostgresStorage } from "./storage.js";
+import {
+  givenTransactions,
+  type PGliteOf,
+  type PoolOf,
+  type PostgresJsOf,
+  type PostgresTransactions,
+} from "./user-transactions.js";
 
 export type { PgPool } from "./pg-driver.js";
 export type { PGliteLike } from "./pglite-driver.js";
 export type { PostgresJs } from "./postgres-js-driver.js";
+export type {
+  PGliteOf,
+  PoolOf,
+  PostgresJsOf,
+  PostgresTransactions,
+} from "./user-transactions.js";
 
 /** A client that the application has made, and ends itself. */
 export type PostgresClient = PgPool | PostgresJs | PGliteLike;
 
-export interface PostgresOptions {
+export interface PostgresOptions<Tx = unknown> {
   /**
    * A connection string. The adapter makes a pool of its own with the package `pg` or, if that is not installed,
    * `postgres`, and ends it with `client.stop()`. Either this or `client`.
@@ -44,11 +57,26 @@ export interface PostgresOptions {
   readonly notify?: boolean;
   /** Most connections of the pool that `url` makes. Default 6: four for writes, and two. */
   readonly maxConnections?: number;
+  /**
+   * How a task with `transaction: true` opens its transaction, and `client.withTransaction` reaches one, if the
+   * application writes through a library of its own. Default: as `client` does. Its connections may be others than
+   * the adapter's, but must lead to the same database, with a role that may use the schema.
+   */
+  readonly transactions?: PostgresTransactions<Tx>;
   /** For tests. Default: the server's clock. */
   readonly clock?: Pick<Clock, "now">;
 }
 
-const optionNames = ["url", "client", "schema", "prepare", "notify", "maxConnections", "clock"];
+const optionNames = [
+  "url",
+  "client",
+  "schema",
+  "prepare",
+  "notify",
+  "maxConnections",
+  "transactions",
+  "clock",
+];
 
 /**
  * Keeps everything in one schema of a PostgreSQL database (13 or later), which any number of processes on any number
@@ -58,6 +86,19 @@ const optionNames = ["url", "client", "schema", "prepare", "notify", "maxConnect
  * @example createClient({ id: "shop", storage: postgres(process.env.DATABASE_URL) })
  * @example createClient({ id: "shop", storage: postgres({ client: new pg.Pool() }) })
  */
+export function postgres<Tx>(
+  options: PostgresOptions<Tx> & { readonly transactions: PostgresTransactions<Tx> },
+): Storage<Tx>;
+export function postgres<Tx>(
+  options: PostgresOptions & { readonly client: PoolOf<Tx> },
+): Storage<Tx>;
+export function postgres<Tx>(
+  options: PostgresOptions & { readonly client: PostgresJsOf<Tx> },
+): Storage<Tx>;
+export function postgres<Tx>(
+  options: PostgresOptions & { readonly client: PGliteOf<Tx> },
+): Storage<Tx>;
+export function postgres(urlOrOptions: string | PostgresOptions): Storage;
 export function postgres(urlOrOptions: string | PostgresOptions): Storage {
   const options = typeof urlOrOptions === "string" ? { url: urlOrOptions } : urlOrOptions;
   assertOptions(options, optionNames, "postgres");
@@ -65,7 +106,14 @@ export function postgres(urlOrOptions: string | PostgresOptions): Storage {
   const schema = checkedSchemaName(options.schema);
   if (typeof prepare !== "boolean") throw invalid("prepare", "true or false", prepare);
   if (typeof notify !== "boolean") throw invalid("notify", "true or false", notify);
-  return new PostgresStorage({ open: opener(options, prepare), schema, clock, notify });
+  const transactions = checkedTransactions(options.transactions);
+  return new PostgresStorage({
+    open: opener(options, prepare),
+    schema,
+    clock,
+    notify,
+    transactions,
+  });
 }
 
 /**
@@ -79,6 +127,13 @@ postgres.migrations = (options: Pick<PostgresOptions, "schema"> = {}): string =>
   assertOptions(options, ["schema"], "postgres.migrations");
   return migrationScript(checkedSchemaName(options.schema));
 };
+
+function checkedTransactions(given: PostgresTransactions<unknown> | undefined) {
+  if (given === undefined) return undefined;
+  if (!has<PostgresTransactions<unknown>>(given, "begin", "query"))
+    throw invalid("transactions", "an object with the functions begin and query", given);
+  return givenTransactions(given);
+}
 
 function opener(options: PostgresOptions, prepare: boolean): () => Driver {
   const { url, client, maxConnections = 6 } = options;

@@ -5,6 +5,7 @@ import {
   type Parameter,
   planByIndexes,
   type Row,
+  type Session,
   type Transaction,
 } from "./driver.js";
 import { sqlState } from "./failure.js";
@@ -36,6 +37,8 @@ interface PgConnection extends Failing {
 
 /** The part of a `Pool` of `pg` that the adapter uses. */
 export interface PgPool extends Failing {
+  on(event: "error", listener: (error: Error) => void): unknown;
+  on(event: "connect", listener: (connection: Failing) => void): unknown;
   /** Tells a pool from a single client. */
   readonly totalCount: number;
   readonly options: object;
@@ -90,27 +93,40 @@ export class PgDriver implements Driver {
     this.#pool = pool;
     this.#options = options;
     if (pool.listenerCount("error") === 0) pool.on("error", ignore);
+    // From its first moment: between the pool and whoever gets it nobody listens.
+    pool.on("connect", (connection) => connection.on("error", ignore));
   }
 
   query(text: string, parameters: readonly Parameter[] = []): Promise<readonly Row[]> {
     return this.#ask(this.#pool, text, parameters);
   }
 
-  async transaction<T>(work: (session: Transaction) => Promise<T>): Promise<T> {
+  transaction<T>(work: (session: Transaction) => Promise<T>): Promise<T> {
+    return this.#transaction(`begin; ${planByIndexes}`, work);
+  }
+
+  begin<T>(work: (session: Session, tx: unknown) => Promise<T>): Promise<T> {
+    return this.#transaction("begin", work);
+  }
+
+  async #transaction<T>(
+    begin: string,
+    work: (session: Transaction, tx: unknown) => Promise<T>,
+  ): Promise<T> {
     const connection = await this.#pool.connect();
     // The pool does not listen while somebody has it.
     connection.on("error", ignore);
     let failure: Error | undefined;
     const last: string[] = [];
     const session = {
-      withCommit: (text: string) => last.push(text),
-      query: (text: string, parameters: readonly Parameter[] = []) =>
-        this.#ask(connection, text, parameters),
-      script: (text: string) => this.#command(connection, text, NO_LIMIT),
+      ...this.#session(connection),
+      withCommit: (text: string) => {
+        last.push(text);
+      },
     };
     try {
-      await this.#command(connection, `begin; ${planByIndexes}`);
-      const answer = await work(session);
+      await this.#command(connection, begin);
+      const answer = await work(session, connection);
       await this.#command(connection, [...last, "commit"].join("; "));
       return answer;
     } catch (error) {
@@ -145,8 +161,23 @@ export class PgDriver implements Driver {
       connectionTimeoutMillis: ANSWER_WITHIN_MS,
       keepAlive: true,
     });
+    // Also if it cannot be made: after the answer that says so there may be more.
+    connection.on("error", ignore);
     await connection.connect();
     return connection;
+  }
+
+  within(tx: unknown): Session | undefined {
+    const isClient = typeof tx === "object" && tx !== null && "query" in tx;
+    // A statement of a pool goes to any of its connections.
+    return isClient && !("totalCount" in tx) ? this.#session(tx as PgConnection) : undefined;
+  }
+
+  #session(connection: Pick<PgPool, "query">): Session {
+    return {
+      query: (text, parameters = []) => this.#ask(connection, text, parameters),
+      script: (text) => this.#command(connection, text, NO_LIMIT),
+    };
   }
 
   async script(text: string): Promise<void> {

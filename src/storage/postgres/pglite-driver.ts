@@ -3,6 +3,7 @@ import {
   type Parameter,
   planByIndexes,
   type Row,
+  type Session,
   type Transaction,
   textRow,
 } from "./driver.js";
@@ -43,19 +44,30 @@ export class PGliteDriver implements Driver {
     const answer = await this.#database.transaction(async (inner) => {
       await run(inner, planByIndexes);
       const last: string[] = [];
-      const value = await work({
-        withCommit: (text) => last.push(text),
-        query: (text, parameters = []) => ask(inner, text, parameters),
-        script: (text) => run(inner, text),
-      });
+      const withCommit = (text: string) => {
+        last.push(text);
+      };
+      const value = await work({ ...sessionOf(inner), withCommit });
       for (const text of last) await run(inner, text);
       return { value };
     });
     return (answer as { value: T }).value;
   }
 
+  async begin<T>(work: (session: Session, tx: unknown) => Promise<T>): Promise<T> {
+    const answer = await this.#database.transaction(async (inner) => ({
+      value: await work(sessionOf(inner), inner),
+    }));
+    return (answer as { value: T }).value;
+  }
+
   listen(channel: string, heard: Heard): Promise<() => Promise<void>> {
     return this.#database.listen(channel, (payload) => heard.notified(payload));
+  }
+
+  within(tx: unknown): Session | undefined {
+    const isTransaction = typeof tx === "object" && tx !== null && "exec" in tx;
+    return isTransaction && !("transaction" in tx) ? sessionOf(tx as PGliteSession) : undefined;
   }
 
   script(text: string): Promise<void> {
@@ -64,6 +76,13 @@ export class PGliteDriver implements Driver {
 
   /** An instance of PGlite is always the application's. */
   async close(): Promise<void> {}
+}
+
+function sessionOf(inner: PGliteSession): Session {
+  return {
+    query: (text, parameters = []) => ask(inner, text, parameters),
+    script: (text) => run(inner, text),
+  };
 }
 
 async function ask(

@@ -3,6 +3,7 @@ import {
   type Parameter,
   planByIndexes,
   type Row,
+  type Session,
   type Transaction,
   textRow,
 } from "./driver.js";
@@ -57,15 +58,21 @@ export class PostgresJsDriver implements Driver {
       // Not waited for: it goes out with the first statement.
       const planned = run(inner, planByIndexes);
       const last: string[] = [];
-      const value = await work({
-        withCommit: (text) => last.push(text),
-        query: (text, parameters = []) => this.#ask(inner, text, parameters),
-        script: (text) => run(inner, text),
-      });
+      const withCommit = (text: string) => {
+        last.push(text);
+      };
+      const value = await work({ ...this.#session(inner), withCommit });
       for (const text of last) await run(inner, text);
       await planned;
       return { value };
     });
+    return (answer as { value: T }).value;
+  }
+
+  async begin<T>(work: (session: Session, tx: unknown) => Promise<T>): Promise<T> {
+    const answer = await this.#sql.begin(async (inner) => ({
+      value: await work(this.#session(inner), inner),
+    }));
     return (answer as { value: T }).value;
   }
 
@@ -82,6 +89,18 @@ export class PostgresJsDriver implements Driver {
       },
     );
     return unlisten;
+  }
+
+  within(tx: unknown): Session | undefined {
+    const isTransaction = typeof tx === "function" && "unsafe" in tx && "savepoint" in tx;
+    return isTransaction ? this.#session(tx as unknown as PostgresJsSession) : undefined;
+  }
+
+  #session(inner: PostgresJsSession): Session {
+    return {
+      query: (text, parameters = []) => this.#ask(inner, text, parameters),
+      script: (text) => run(inner, text),
+    };
   }
 
   script(text: string): Promise<void> {

@@ -17,7 +17,7 @@ import { claim } from "./claim.js";
 import { commitElements } from "./commit.js";
 import { Context } from "./context.js";
 import { createElements } from "./create.js";
-import type { Driver } from "./driver.js";
+import type { Driver, UserTransactions } from "./driver.js";
 import { storageErrorOf } from "./failure.js";
 import { Hints } from "./hints.js";
 import { isolated } from "./isolate.js";
@@ -26,6 +26,7 @@ import { purge } from "./purge.js";
 import { getRuns, listLogs, listSignals, listTasks, listWaiting } from "./read.js";
 import { migrate } from "./schema.js";
 import { ServerClock } from "./server-clock.js";
+import { commitWith, createRunsIn } from "./transaction.js";
 import { getValue, listValues, writeValue } from "./values.js";
 
 const MIB = 2 ** 20;
@@ -33,6 +34,8 @@ const MIB = 2 ** 20;
 export interface PostgresStorageOptions {
   /** Called once, by the first `init`. */
   open(): Driver;
+  /** How users' code writes in transactions. Default: as the driver's does. */
+  readonly transactions?: UserTransactions | undefined;
   readonly schema: string;
   readonly clock: Pick<Clock, "now"> | undefined;
   /** Workers tell each other what has become due. */
@@ -40,7 +43,7 @@ export interface PostgresStorageOptions {
 }
 
 /** See the contract in core/storage.ts; this only passes each call to where it is done. */
-export class PostgresStorage implements Storage {
+export class PostgresStorage<Tx> implements Storage<Tx> {
   readonly name = "postgres";
   readonly specVersion = SPEC_VERSION;
   readonly capabilities = {
@@ -123,6 +126,20 @@ export class PostgresStorage implements Storage {
     );
   }
 
+  async commitWith(work: (tx: Tx) => RunWrite | Promise<RunWrite>): Promise<CommitResult> {
+    const context = this.#ready();
+    const within = (tx: unknown) => work(tx as Tx);
+    return commitWith(context, this.#users(context), within, (error) => this.#failed(error));
+  }
+
+  createRunsIn(tx: Tx, element: CreateElement): Promise<CreateResult> {
+    return this.#call((context) => createRunsIn(context, this.#users(context), tx, element));
+  }
+
+  #users({ driver }: Context): UserTransactions {
+    return this.#options.transactions ?? driver;
+  }
+
   getRuns(ids: readonly string[]) {
     return this.#call((context) => getRuns(context, ids));
   }
@@ -175,9 +192,14 @@ export class PostgresStorage implements Storage {
     return this.#call(async ({ hints }) => (await hints?.subscribe(onHint)) ?? (async () => {}));
   }
 
-  async #call<T>(work: (context: Context) => Promise<T>): Promise<T> {
+  #ready(): Context {
     const context = this.#context;
     if (context === undefined || !this.#isOpen || this.#closing !== undefined) throw this.#closed();
+    return context;
+  }
+
+  async #call<T>(work: (context: Context) => Promise<T>): Promise<T> {
+    const context = this.#ready();
     try {
       return await work(context);
     } catch (error) {

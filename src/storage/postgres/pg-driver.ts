@@ -1,3 +1,4 @@
+import { fingerprintOf } from "../../core/derived-id.js";
 import type { Driver, Parameter, Row, Session } from "./driver.js";
 
 interface PgQuery {
@@ -132,11 +133,11 @@ export class PgDriver implements Driver {
     return rows as readonly Row[];
   }
 
-  /** Short and the same for a statement as long as the process runs. */
+  /** Made of the statement: several adapters may share a pool, whose connections know a name once. */
   #nameOf(text: string): string {
     let name = this.#names.get(text);
     if (name === undefined) {
-      name = `pawl_${this.#names.size}`;
+      name = `pawl_${fingerprintOf(text)}`;
       this.#names.set(text, name);
     }
     return name;

@@ -63,12 +63,11 @@ export function assertSchema(schema: unknown, where: string): asserts schema is 
   );
 }
 
-export async function parseWith(schema: Schema, value: unknown): Promise<ParseResult> {
+/** At once, unless the schema itself is asynchronous. */
+export function parseWith(schema: Schema, value: unknown): ParseResult | Promise<ParseResult> {
   if (isStandard(schema)) {
-    const result = await schema["~standard"].validate(value);
-    return result.issues === undefined
-      ? { ok: true, value: result.value }
-      : { ok: false, issues: result.issues.map(standardIssue) };
+    const result = schema["~standard"].validate(value);
+    return "then" in result ? Promise.resolve(result).then(standardParsed) : standardParsed(result);
   }
   const result = schema.safeParse(value);
   return result.success
@@ -80,6 +79,12 @@ export async function parseWith(schema: Schema, value: unknown): Promise<ParseRe
           message,
         })),
       };
+}
+
+function standardParsed(result: StandardResult<unknown>): ParseResult {
+  return result.issues === undefined
+    ? { ok: true, value: result.value }
+    : { ok: false, issues: result.issues.map(standardIssue) };
 }
 
 function standardIssue(issue: StandardIssue): PayloadIssue {

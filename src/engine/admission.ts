@@ -3,11 +3,11 @@ import type { PayloadIssue } from "../core/errors.js";
 import { ConfigError } from "../core/errors.js";
 import type { AnyJob } from "../core/job.js";
 import { assertText } from "../core/key.js";
-import { parseWith } from "../core/schema.js";
+import { type ParseResult, parseWith } from "../core/schema.js";
 import type { Storage } from "../core/storage.js";
+import { whenAtHand } from "./at-hand.js";
 import { encodeValue } from "./encode.js";
 import { admittedText, type Engine, SAME_AS_PAYLOAD } from "./engine.js";
-import { isThenable } from "./thenable.js";
 
 /** What a job makes of a payload, decided once per run (contract E1). */
 export type Admission = Admitted | { readonly ok: false; readonly issues: readonly PayloadIssue[] };
@@ -26,10 +26,7 @@ export function admitText(
   text: string,
 ): Admission | Promise<Admission> {
   if (!looksAtPayload(job)) return admittedAs(SAME_AS_PAYLOAD, job, undefined);
-  const payload = engine.codec.decode(text);
-  return isThenable(payload)
-    ? Promise.resolve(payload).then((decoded) => admit(engine, job, decoded))
-    : admit(engine, job, payload);
+  return whenAtHand(engine.codec.decode(text), (payload) => admit(engine, job, payload));
 }
 
 function looksAtPayload({ trigger, options }: AnyJob): boolean {
@@ -41,13 +38,14 @@ function looksAtPayload({ trigger, options }: AnyJob): boolean {
   );
 }
 
-async function admit(engine: Engine, job: AnyJob, payload: unknown): Promise<Admission> {
+function admit(engine: Engine, job: AnyJob, payload: unknown): Admission | Promise<Admission> {
   const { schema } = job.trigger;
   if (schema === undefined) return admittedAs(SAME_AS_PAYLOAD, job, payload);
-  const parsed = await parseWith(schema, payload);
-  if (!parsed.ok) return { ok: false, issues: parsed.issues };
-  const admitted = admittedText(await encodeValue(engine, parsed.value, "parsed payload"));
-  return admittedAs(admitted, job, parsed.value);
+  return whenAtHand<ParseResult, Admission>(parseWith(schema, payload), (parsed) => {
+    if (!parsed.ok) return { ok: false, issues: parsed.issues };
+    const encoding = encodeValue(engine, parsed.value, "parsed payload");
+    return whenAtHand(encoding, (text) => admittedAs(admittedText(text), job, parsed.value));
+  });
 }
 
 function admittedAs(admitted: string, job: AnyJob, payload: unknown): Admitted {

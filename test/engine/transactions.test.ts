@@ -299,7 +299,7 @@ describeEngine("transactional tasks", (world) => {
     expect(database.rows).toEqual(["call 2"]);
   });
 
-  test("a branch that lost leaves no rows, and holds nobody up", async () => {
+  test("other branches wait while it runs, so it wins, in a replay as well", async () => {
     const database = new Database();
     const inside = gate();
     const never = gate();
@@ -331,6 +331,38 @@ describeEngine("transactional tasks", (world) => {
     await draining;
     expect(await started.finish()).toMatchObject({ status: "COMPLETED", output: "slow" });
     expect(database.rows).toEqual(["slow"]);
+  });
+
+  test("of a parent that is tried again only the later one leaves rows", async () => {
+    const database = new Database();
+    const late = gate();
+    let calls = 0;
+    const started = await start(
+      world(),
+      (io) =>
+        io.runTask<unknown>(
+          "outer",
+          (_task, inner) =>
+            book(inner, async (rows) => {
+              const name = `call ${++calls}`;
+              rows.insert(name);
+              if (calls === 1) await late.opened;
+              return name;
+            }),
+          { timeout: "5s", retry: { limit: 2 } },
+        ),
+      on(world(), database),
+    );
+    const draining = started.client.drain();
+    await expect.poll(() => calls).toBe(1);
+    world().clock.advance("5s");
+    await draining;
+    // The run is parked until the next attempt, or waits for it: either way the first one is late.
+    late.open();
+    await turns();
+    expect(database.rows).toEqual([]);
+    expect(await started.finish()).toMatchObject({ status: "COMPLETED", output: "call 2" });
+    expect(database.rows).toEqual(["call 2"]);
   });
 
   test("a run that ends without waiting for it rolls it back", async () => {

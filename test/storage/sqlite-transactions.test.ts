@@ -1,7 +1,9 @@
-import { createClient, type Io, invokeTrigger, type Run } from "pawl";
+import { createClient, eventTrigger, type Io, invokeTrigger, type Run } from "pawl";
+import { memory } from "pawl/memory";
 import { type SqliteTransaction, sqlite } from "pawl/sqlite";
 import { FakeClock } from "pawl/testing";
 import { describe, expect, onTestFinished, test } from "vitest";
+import { z } from "zod";
 import type { Connection } from "../../src/storage/sqlite/driver.js";
 import { connected, newPath } from "./sqlite-fixture.js";
 
@@ -208,5 +210,119 @@ describe("transactional tasks on SQLite", () => {
     );
     await client.drain();
     expect(orders()).toEqual(ids.sort());
+  });
+});
+
+describe("client.withTransaction on SQLite", () => {
+  function started(path: string, program: (io: Io<SqliteTransaction>) => unknown) {
+    const client = createClient({
+      storage: sqlite({ path, driver: "libsql" }),
+      clock: new FakeClock(),
+    });
+    onTestFinished(() => client.stop());
+    client.on("runFailed", () => {});
+    const children: unknown[] = [];
+    client.defineJob({
+      id: "child",
+      trigger: invokeTrigger({ schema: z.object({ n: z.number() }) }),
+      run: (payload) => void children.push(payload),
+    });
+    client.defineJob({
+      id: "hears",
+      trigger: eventTrigger({ name: "ordered" }),
+      run: (payload) => void children.push(payload),
+    });
+    client.defineJob({ id: "job", trigger: invokeTrigger(), run: (_, io) => program(io) });
+    return { client, children };
+  }
+
+  test("what a task starts goes with its rows, and is executed at once", async () => {
+    const { path, orders } = shop();
+    const { client, children } = started(path, async (io) => {
+      for (const fails of [true, false]) {
+        const booked = io.runTask(
+          `book ${fails}`,
+          (_task, _io, tx) => {
+            insert(tx, `a ${fails}`);
+            const inside = client.withTransaction(tx);
+            void inside.invoke("child", { n: 1 });
+            void inside.sendEvent({ name: "ordered", payload: { n: 2 } });
+            if (fails) throw new Error("no");
+          },
+          transaction,
+        );
+        await booked.catch(() => {});
+      }
+    });
+    await client.invoke("job", undefined);
+    await client.drain();
+    expect(orders()).toEqual(["a false"]);
+    expect(children).toEqual([{ n: 1 }, { n: 2 }]);
+  });
+
+  test("a bad payload is thrown at once, so it rolls back", async () => {
+    const { path, orders } = shop();
+    const { client, children } = started(path, (io) =>
+      io.runTask(
+        "book",
+        (_task, _io, tx) => {
+          insert(tx, "a");
+          void client.withTransaction(tx).invoke("child", { n: "one" });
+        },
+        transaction,
+      ),
+    );
+    const { id } = await client.invoke("job", undefined);
+    await client.drain();
+    expect(await client.getRun(id)).toMatchObject({ error: { code: "PAYLOAD_INVALID" } });
+    expect(orders()).toEqual([]);
+    expect(children).toEqual([]);
+  });
+
+  test("so is what it would have to wait for", async () => {
+    const { path } = shop();
+    const { client } = started(path, (io) =>
+      io.runTask(
+        "book",
+        (_task, _io, tx) => void client.withTransaction(tx).invoke("unknown", 1),
+        transaction,
+      ),
+    );
+    const { id } = await client.invoke("job", undefined);
+    await client.drain();
+    expect(await client.getRun(id)).toMatchObject({ error: { code: "TRANSACTION_ASYNC" } });
+  });
+
+  test("outside of such a task, or with another handle, it is refused", async () => {
+    const { path } = shop();
+    let left: SqliteTransaction | undefined;
+    const { client } = started(path, async (io) => {
+      await io.runTask(
+        "book",
+        (_task, _io, tx) => {
+          left = tx;
+        },
+        transaction,
+      );
+      try {
+        return client.withTransaction({} as SqliteTransaction);
+      } catch (error) {
+        return (error as { code: string }).code;
+      }
+    });
+    const { id } = await client.invoke("job", undefined);
+    await client.drain();
+    expect(await client.getRun(id)).toMatchObject({ output: "KEY_REQUIRED" });
+    for (const tx of [left, {}] as SqliteTransaction[])
+      expect(() => client.withTransaction(tx).invoke("child", { n: 1 })).toThrow(
+        expect.objectContaining({ code: "TRANSACTION_NOT_OPEN" }),
+      );
+  });
+
+  test("a storage without transactions says so at once", () => {
+    const client = createClient({ storage: memory(), clock: new FakeClock() });
+    expect(() => client.withTransaction({})).toThrow(
+      expect.objectContaining({ code: "TRANSACTION_UNSUPPORTED" }),
+    );
   });
 });

@@ -296,6 +296,10 @@ describe("client.withTransaction on SQLite", () => {
 
   test("what a task starts goes with its rows, and is executed at once", async () => {
     const { path, orders } = shop();
+    let see = () => {};
+    const seen = new Promise<void>((resolve) => {
+      see = resolve;
+    });
     const { client, children } = started(path, async (io) => {
       for (const fails of [true, false]) {
         const booked = io.runTask(
@@ -311,11 +315,13 @@ describe("client.withTransaction on SQLite", () => {
         );
         await booked.catch(() => {});
       }
+      await io.runTask("long", () => seen);
     });
     await client.start();
     await client.invoke("job", undefined);
-    // No time passes, so no poll finds them.
+    // No time passes, so no poll finds them, and the run that started them goes on.
     await expect.poll(() => children).toEqual([{ n: 1 }, { n: 2 }]);
+    see();
     expect(orders()).toEqual(["a false"]);
   });
 

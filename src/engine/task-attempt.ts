@@ -33,7 +33,7 @@ export class TaskAttempt {
   #disarm: (() => void) | undefined;
   #ended = false;
   #timedOut = false;
-  #onReturn: ((outcome: Outcome | undefined) => void) | undefined;
+  #onReturn: ((outcome: Outcome) => void) | undefined;
 
   constructor(
     op: Op,
@@ -72,8 +72,8 @@ export class TaskAttempt {
     );
   }
 
-  /** As {@link run}; resolves when the callback is through, with its outcome if that counts: after a timeout it does not. */
-  runToEnd(callback: TaskCallback): Promise<Outcome | undefined> {
+  /** As {@link run}; resolves when the callback itself is through, which may be long after the attempt's timeout. */
+  runToEnd(callback: TaskCallback): Promise<Outcome> {
     return new Promise((resolve) => {
       this.#onReturn = resolve;
       this.run(callback);
@@ -99,9 +99,8 @@ export class TaskAttempt {
   }
 
   #returned(outcome: Outcome): void {
-    const counts = !this.#ended;
     this.#end(outcome);
-    this.#onReturn?.(counts ? outcome : undefined);
+    this.#onReturn?.(outcome);
   }
 
   /** Makes no promise where the callback answers one: each costs, the more with an async context. */

@@ -156,8 +156,7 @@ export class TaskTransaction implements AttemptOwner {
     return this.#execution.engine.rawStorage.capabilities.synchronousTransactions === true;
   }
 
-  #writeOf(outcome: Outcome | undefined, attempt: TaskAttempt): RunWrite | Promise<RunWrite> {
-    if (outcome === undefined) throw this.#gaveWay();
+  #writeOf(outcome: Outcome, attempt: TaskAttempt): RunWrite | Promise<RunWrite> {
     if ("error" in outcome) throw this.#throws(outcome.error);
     const isRefused = this.#isSynchronous && isThenable(outcome.value);
     if (isRefused) throw this.#throws(this.#asynchronous(outcome.value, "callback"));

@@ -125,6 +125,22 @@ describe("hints by NOTIFY", () => {
     expect(hints).toEqual([at]);
   });
 
+  test("what is made in a transaction of the application's is announced when that commits, to its own process as well", async () => {
+    const one = await storage();
+    const hints: (number | undefined)[] = [];
+    await one.subscribe?.((dueAt) => hints.push(dueAt));
+    const all = await listener();
+    hints.splice(0);
+    const at = Date.now() + 60_000;
+    const tx = await pool.connect();
+    await tx.query("begin");
+    await one.createRunsIn?.(tx as never, element({ wakeAt: at }));
+    expect(await all.settled()).toEqual([]);
+    await tx.query("commit");
+    tx.release();
+    await eventually(() => hints.includes(at));
+  });
+
   test("notify: false listens to nothing and sends nothing", async () => {
     const quiet = postgres({ client: newPool(), schema, notify: false });
     await quiet.init({ clock: { now: Date.now } as never });

@@ -11,6 +11,7 @@ export class Shop {
   readonly tables = `${this.schema}_shop`;
   readonly #pool = new pg.Pool({ connectionString: inject("postgresUrl"), max: 2 });
   readonly #stops: (() => Promise<unknown>)[] = [];
+  readonly #ends: (() => Promise<unknown>)[] = [];
 
   async open(): Promise<this> {
     await this.#pool.query(`create schema "${this.tables}"`);
@@ -28,12 +29,13 @@ export class Shop {
 
   /** To be ended with the shop. */
   using<T>(client: T, end: (client: T) => Promise<unknown>): T {
-    this.#stops.unshift(() => end(client));
+    this.#ends.push(() => end(client));
     return client;
   }
 
   pool(options: pg.PoolConfig = {}): pg.Pool {
-    const pool = new pg.Pool({ connectionString: this.url, max: 4, ...options });
+    const shared = { connectionString: this.url, max: 4, application_name: this.schema };
+    const pool = new pg.Pool({ ...shared, ...options });
     pool.on("error", () => {});
     return this.using(pool, (each) => each.end());
   }
@@ -63,7 +65,7 @@ export class Shop {
       onError: (error) => troubles.push(error),
       ...options,
     });
-    this.#stops.unshift(() => client.stop({ timeout: "1s" }));
+    this.#stops.push(() => client.stop({ timeout: "1s" }));
     client.on("runFailed", () => {});
     const job = client.defineJob({
       id: "job",
@@ -84,7 +86,13 @@ export class Shop {
   }
 
   async close(): Promise<void> {
-    for (const stop of this.#stops) await stop();
+    await Promise.all(this.#stops.map((stop) => stop()));
+    // A test that fails may leave a transaction open, which the rest would wait for.
+    await this.#pool.query(
+      "select pg_terminate_backend(pid) from pg_stat_activity where application_name = $1",
+      [this.schema],
+    );
+    for (const end of this.#ends) await end();
     await this.#pool.query(`drop schema if exists "${this.schema}" cascade`);
     await this.#pool.query(`drop schema if exists "${this.tables}" cascade`);
     await this.#pool.end();

@@ -1,3 +1,4 @@
+import { createRequire } from "node:module";
 import { createClient, eventTrigger, type Io, invokeTrigger, type Run } from "pawl";
 import { memory } from "pawl/memory";
 import { type SqliteTransaction, sqlite } from "pawl/sqlite";
@@ -191,6 +192,63 @@ describe("transactional tasks on SQLite", () => {
     expect(orders()).toEqual(["a", "c"]);
   });
 
+  test("a connection that cannot roll back is given up, and what was written on it is gone", async () => {
+    const { path, orders } = shop();
+    const Libsql = createRequire(import.meta.url)("libsql") as new (
+      path: string,
+    ) => SqliteTransaction;
+    let opened = 0;
+    let failing = 0;
+    class Stubborn extends Libsql {
+      constructor(file: string) {
+        super(file);
+        opened++;
+      }
+      override exec(sql: string): unknown {
+        if (sql === "rollback" && failing-- > 0)
+          throw new TypeError("This database connection is busy executing a query");
+        return super.exec(sql);
+      }
+    }
+    const storage = sqlite({ path, driver: Stubborn });
+    onTestFinished(() => storage.close());
+    await storage.init({ clock: new FakeClock() });
+    const insertOne = (id: string, fails: boolean) =>
+      storage.commitWith?.((tx) => {
+        insert(tx, id);
+        if (fails) throw new Error("no");
+        return { runId: "nobody", writeId: "w", guard: { epoch: 1 }, tasks: [] };
+      });
+    failing = 1;
+    await expect(insertOne("a", true)).rejects.toThrow("no");
+    expect(await insertOne("b", false)).toMatchObject({ result: "missing" });
+    expect(opened).toBe(2);
+    expect(orders()).toEqual([]);
+  });
+
+  test("a callback that throws is not called again for the sake of those beside it", async () => {
+    const { path } = shop();
+    const storage = sqlite({ path, driver: "libsql" });
+    onTestFinished(() => storage.close());
+    await storage.init({ clock: new FakeClock() });
+    let calls = 0;
+    const failing = storage.commitWith?.(() => {
+      calls++;
+      throw new Error("no");
+    });
+    const values = ["a", "b", "c"].map((key) => storage.setValue(key, "1"));
+    await expect(failing).rejects.toThrow("no");
+    expect(await Promise.all(values)).toHaveLength(3);
+    const before = storage.setValue("d", "1");
+    const again = storage.commitWith?.(() => {
+      calls++;
+      throw new Error("no");
+    });
+    await expect(again).rejects.toThrow("no");
+    expect(await before).toMatchObject({ ok: true });
+    expect(calls).toBe(2);
+  });
+
   test("many at a time, with other tasks beside them, are each whole", async () => {
     const { path, orders } = shop();
     const client = createClient({ storage: sqlite({ path, driver: "libsql" }) });
@@ -238,6 +296,10 @@ describe("client.withTransaction on SQLite", () => {
 
   test("what a task starts goes with its rows, and is executed at once", async () => {
     const { path, orders } = shop();
+    let see = () => {};
+    const seen = new Promise<void>((resolve) => {
+      see = resolve;
+    });
     const { client, children } = started(path, async (io) => {
       for (const fails of [true, false]) {
         const booked = io.runTask(
@@ -253,11 +315,14 @@ describe("client.withTransaction on SQLite", () => {
         );
         await booked.catch(() => {});
       }
+      await io.runTask("long", () => seen);
     });
+    await client.start();
     await client.invoke("job", undefined);
-    await client.drain();
+    // No time passes, so no poll finds them, and the run that started them goes on.
+    await expect.poll(() => children).toEqual([{ n: 1 }, { n: 2 }]);
+    see();
     expect(orders()).toEqual(["a false"]);
-    expect(children).toEqual([{ n: 1 }, { n: 2 }]);
   });
 
   test("a bad payload is thrown at once, so it rolls back", async () => {

@@ -5,12 +5,14 @@ import { flowScenarios } from "./scenarios-flow.js";
 import { lifecycleScenarios } from "./scenarios-lifecycle.js";
 import { storeScenarios } from "./scenarios-stores.js";
 import { taskScenarios } from "./scenarios-tasks.js";
+import { transactionScenarios } from "./scenarios-transactions.js";
 import { sqliteStores } from "./stores.js";
 import { sweep } from "./sweep.js";
 
 /** One of each kind: the engine is the same, what differs is where a call is cut. */
 const subset = [
   "one task",
+  "transactional tasks",
   "wait",
   "invokeAndWait",
   "sendEvent twice with one id",
@@ -27,6 +29,7 @@ sweep({
   title: "SQLite",
   scenarios: [
     ...taskScenarios,
+    ...transactionScenarios,
     ...childScenarios,
     ...clientScenarios,
     ...lifecycleScenarios,
@@ -36,5 +39,5 @@ sweep({
     .filter(({ name }) => subset.includes(name))
     .map((scenario) => ({ ...scenario, maxParked: [1_000] })),
   makeStore: stores.make,
-  methods: ["claimRuns", "commit", "createRuns", "getRuns", "init"],
+  methods: ["claimRuns", "commit", "commitWith", "createRuns", "getRuns", "init"],
 });

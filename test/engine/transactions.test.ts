@@ -5,6 +5,8 @@ import { gate, jobOf, Machine, runToEnd, start, turns } from "./drive.js";
 import { passingTime } from "./support.js";
 import { Database, type Rows } from "./transaction-double.js";
 import { describeEngine, type World } from "./world.js";
+// Loaded by the engine at its first failure: that takes real time, in which no turns are counted.
+import "p-retry";
 
 const transaction = { transaction: true } as const;
 

@@ -1,9 +1,9 @@
 import { isPawlError, StorageError } from "../../core/errors.js";
 
-/** The SQLSTATE of a server's error, "" if it is none. */
+/** The SQLSTATE of a server's error, "" if it is none: all have a digit, unlike EPIPE. */
 export function sqlState(error: unknown): string {
   const code = (error as { readonly code?: unknown } | null)?.code;
-  return typeof code === "string" && /^[0-9A-Z]{5}$/.test(code) ? code : "";
+  return typeof code === "string" && /^(?=.*\d)[0-9A-Z]{5}$/.test(code) ? code : "";
 }
 
 export function isUniqueViolation(error: unknown): boolean {

@@ -77,3 +77,14 @@ export async function eventually(condition: () => boolean | Promise<boolean>): P
     await pause(2);
   }
 }
+
+/** Until a statement on this schema waits for somebody's lock. */
+export async function waitingForLock(pool: pg.Pool, schema: string): Promise<void> {
+  await eventually(async () => {
+    const { rowCount } = await pool.query(
+      "select from pg_stat_activity where wait_event_type = 'Lock' and (position($1 in query) > 0 or position('pg_advisory' in query) > 0)",
+      [schema],
+    );
+    return (rowCount ?? 0) > 0;
+  });
+}

@@ -79,6 +79,16 @@ describe("postgres()", () => {
     expect(await Promise.all(both.map(hello))).toEqual(["hello world", "hello world"]);
   });
 
+  test("many adapters on one pool, one after the other, leave no more listeners there than one", () => {
+    const shared = new pg.Pool({ connectionString: url });
+    const listeners = () =>
+      ["error", "connect"].map((event) => shared.listenerCount(event as "error" | "connect"));
+    postgres({ client: shared });
+    const before = listeners();
+    for (let n = 0; n < 20; n++) postgres({ client: shared });
+    expect(listeners()).toEqual(before);
+  });
+
   test.each([
     ["neither", {}],
     ["both", { url, client: pool }],

@@ -3,7 +3,7 @@ import { afterAll, afterEach, describe, expect, inject, test } from "vitest";
 import type { ClaimRequest, NewRun, RunWrite, TaskWrite } from "../../src/core/storage.js";
 import { PgDriver } from "../../src/storage/postgres/pg-driver.js";
 import { PostgresStorage } from "../../src/storage/postgres/storage.js";
-import { eventually, schemaName } from "./clients.js";
+import { schemaName, waitingForLock } from "./clients.js";
 import { GateDriver } from "./gate.js";
 
 /** What two processes do at the same moment, on a real server under READ COMMITTED, in an order that the test gives. */
@@ -178,7 +178,7 @@ describe("S7: slots are decided under their lock", () => {
     const first = one.storage.claimRuns(claimOf({ limits }));
     await held.reached;
     const second = other.storage.claimRuns(claimOf({ limits }));
-    await waitingForLocks(other.pool, 1);
+    await waitingForLock(other.pool, schema);
     held.goOn();
     expect([...(await first).runs, ...(await second).runs]).toHaveLength(1);
   });
@@ -194,7 +194,7 @@ describe("S7: slots are decided under their lock", () => {
     await held.reached;
     const longer = { ...record(run, 1), leaseUntil: now + 30_000 };
     const extended = holder.storage.commit([longer]);
-    await waitingForLocks(holder.pool, 1);
+    await waitingForLock(holder.pool, schema);
     held.goOn();
     expect((await claim).runs).toHaveLength(1);
     expect(await extended).toMatchObject([{ result: "ok", leaseRefused: true }]);
@@ -211,7 +211,7 @@ describe("S7: slots are decided under their lock", () => {
     await held.reached;
     now += 2;
     const claim = other.storage.claimRuns(claimOf({ limits }));
-    await waitingForLocks(other.pool, 1);
+    await waitingForLock(other.pool, schema);
     held.goOn();
     expect(await extended).toMatchObject([{ result: "ok" }]);
     expect((await claim).runs).toEqual([]);
@@ -288,7 +288,7 @@ describe("creations at one moment", () => {
     const first = one.storage.createRuns([mine]);
     await held.reached;
     const second = other.storage.createRuns([theirs]);
-    await waitingForLocks(other.pool, 1);
+    await waitingForLock(other.pool, schema);
     held.goOn();
     const made = mine.groups[0]?.first.id;
     expect(await first).toMatchObject([{ groups: [{ first: { id: made, created: true } }] }]);
@@ -314,14 +314,3 @@ describe("creations at one moment", () => {
     expect(created.sort()).toEqual([false, true]);
   });
 });
-
-/** Until so many statements of other sessions on this schema wait for somebody's lock. */
-async function waitingForLocks(pool: pg.Pool, count: number): Promise<void> {
-  await eventually(async () => {
-    const { rows } = await pool.query(
-      "select count(*)::int as n from pg_stat_activity where wait_event_type = 'Lock' and position($1 in query) + position('pg_advisory' in query) > 0",
-      [schema],
-    );
-    return (rows[0]?.n ?? 0) >= count;
-  });
-}

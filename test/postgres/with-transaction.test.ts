@@ -1,6 +1,7 @@
 import { postgres } from "pawl/postgres";
 import type pg from "pg";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { waitingForLock } from "./clients.js";
 import { Shop, transaction } from "./transaction-shop.js";
 
 let shop: Shop;
@@ -43,8 +44,7 @@ describe("client.withTransaction on PostgreSQL", () => {
     await client.getRuns();
     const tx = await begun();
     const handle = await client.withTransaction(tx).invoke(job, undefined);
-    // The worker has looked many times by then.
-    await shop.query("select pg_sleep(0.3)");
+    await worker.client.drain();
     expect(await client.getRun(handle)).toBeUndefined();
     await ends(tx, "commit");
     const run = await client.waitForRun(handle, { timeout: "20s" });
@@ -94,7 +94,7 @@ describe("client.withTransaction on PostgreSQL", () => {
         .finally(() => {
           isAnswered = true;
         });
-      await shop.query("select pg_sleep(0.1)");
+      await waitingForLock(pool, shop.schema);
       expect(isAnswered).toBe(false);
       await ends(one, how);
       const { id } = await second;

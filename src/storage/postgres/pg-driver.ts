@@ -81,6 +81,17 @@ const LONGEST_QUERY_MS = 15_000;
 /** A migration of large tables takes its time. */
 const NO_LIMIT = 0;
 
+/** A pool may outlive many adapters, as after each hot reload. */
+const listenedTo = new WeakSet<PgPool>();
+
+function listenTo(pool: PgPool): void {
+  if (listenedTo.has(pool)) return;
+  listenedTo.add(pool);
+  if (pool.listenerCount("error") === 0) pool.on("error", ignore);
+  // From its first moment: between the pool and whoever gets it nobody listens.
+  pool.on("connect", (connection) => connection.on("error", ignore));
+}
+
 const asText = { getTypeParser: () => (value: string) => value };
 
 export class PgDriver implements Driver {
@@ -92,9 +103,7 @@ export class PgDriver implements Driver {
   constructor(pool: PgPool, options: PgDriverOptions) {
     this.#pool = pool;
     this.#options = options;
-    if (pool.listenerCount("error") === 0) pool.on("error", ignore);
-    // From its first moment: between the pool and whoever gets it nobody listens.
-    pool.on("connect", (connection) => connection.on("error", ignore));
+    listenTo(pool);
   }
 
   query(text: string, parameters: readonly Parameter[] = []): Promise<readonly Row[]> {

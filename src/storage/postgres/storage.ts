@@ -5,11 +5,13 @@ import {
   type CommitResult,
   type CreateElement,
   type CreateResult,
+  type ItemQuery,
   type PurgeQuery,
   type RunQuery,
   type RunWrite,
   SPEC_VERSION,
   type Storage,
+  type StoredItem,
   type WaitingPage,
 } from "../../core/storage.js";
 import { commitResult } from "../../core/write-verdict.js";
@@ -18,8 +20,10 @@ import { commitElements } from "./commit.js";
 import { Context } from "./context.js";
 import { createElements } from "./create.js";
 import type { Driver, UserTransactions } from "./driver.js";
+import { exportItems } from "./export.js";
 import { storageErrorOf } from "./failure.js";
 import { Hints } from "./hints.js";
+import { importItems } from "./import.js";
 import { isolated } from "./isolate.js";
 import { countRuns, listRuns } from "./list.js";
 import { purge } from "./purge.js";
@@ -186,6 +190,14 @@ export class PostgresStorage<Tx> implements Storage<Tx> {
 
   purge(query: PurgeQuery) {
     return this.#call((context) => purge(context, query));
+  }
+
+  exportRuns(query: ItemQuery) {
+    return this.#call((context) => exportItems(context, query));
+  }
+
+  importRuns(items: readonly StoredItem[]) {
+    return this.#call((context) => importItems(context, items));
   }
 
   #subscribe(onHint: (dueAt?: number) => void): Promise<() => Promise<void>> {

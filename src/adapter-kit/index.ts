@@ -104,11 +104,11 @@ export {
 // What exportRuns answers, and what importRuns makes of it:
 
 export {
+  assertOwners,
   type HeldItems,
   importedRun,
   importedTombstone,
   itemPage,
-  ownerMissing,
   tombstoneWithKey,
 } from "../core/items.js";
 

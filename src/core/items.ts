@@ -66,6 +66,25 @@ export function tombstoneWithKey(tombstone: Identity, key: KeyItem): Identity {
   return { ...tombstone, run, keyExpiresAt: expiresAt };
 }
 
+/** Who may have items. */
+interface KnownOwners {
+  hasRun(id: string): boolean;
+  hasTombstone(id: string): boolean;
+}
+
+/** Before the first of them is imported: a call is done whole or not at all. @throws StorageError STORAGE_INVALID */
+export function assertOwners(items: readonly StoredItem[], known: KnownOwners): void {
+  const coming = new Set<string>();
+  for (const item of items) {
+    if (item.kind === "run") coming.add(item.run.id);
+    else if (item.kind === "tombstone") coming.add(item.id);
+    else if (item.kind !== "value" && !coming.has(item.runId)) {
+      const isThere = item.kind === "key" ? known.hasTombstone : known.hasRun;
+      if (!isThere(item.runId)) throw ownerMissing(item.kind, item.runId);
+    }
+  }
+}
+
 /** An item belongs to a run, or a key to a tombstone, that is not there. */
 export function ownerMissing(kind: StoredItem["kind"], id: string): StorageError {
   return new StorageError(

@@ -238,6 +238,7 @@ export class MovingApp {
     await client.drain();
     this.clock.advance("2h");
     await client.drain();
+    this.clock.advance("1m");
     await client.purge({ olderThan: 0, dedupeRetention: "30d" });
     await client.store.env.set("setting", { of: "the app" });
     await client.store.env.delete("setting");
@@ -321,9 +322,8 @@ export class MovingApp {
       purgedKey: await client
         .invoke("steps", "other", { idempotencyKey: "purged" })
         .catch((error: unknown) => isPawlError(error) && error.code),
-      sameEvent: (
-        await client.sendEvent({ name: "order", id: "order-1", payload: { n: 1 } })
-      ).runIds.length,
+      sameEvent: (await client.sendEvent({ name: "order", id: "order-1", payload: { n: 1 } }))
+        .runIds.length,
       rationed: await client
         .invoke("rationed")
         .catch((error: unknown) => isPawlError(error) && error.code),

@@ -1,4 +1,4 @@
-import { importedRun, importedTombstone, itemPage, ownerMissing } from "../../core/items.js";
+import { assertOwners, importedRun, importedTombstone, itemPage } from "../../core/items.js";
 import { isFinal } from "../../core/run-status.js";
 import { Inbox, RunLog, storedTask, TaskTable } from "../../core/run-tables.js";
 import type {
@@ -26,21 +26,12 @@ export function exportItems(data: MemoryData, query: ItemQuery): ItemPage {
 
 /** All or none: what may be refused is looked for first. */
 export function importItems(data: MemoryData, items: readonly StoredItem[], now: number): void {
-  assertOwners(data, items);
+  const { identities } = data;
+  assertOwners(items, {
+    hasRun: (id) => identities.run(id) !== undefined,
+    hasTombstone: (id) => identities.isBuried(id),
+  });
   for (const item of items) importItem(data, item, now);
-}
-
-function assertOwners({ identities }: MemoryData, items: readonly StoredItem[]): void {
-  const coming = new Set<string>();
-  for (const item of items) {
-    if (item.kind === "run") coming.add(item.run.id);
-    else if (item.kind === "tombstone") coming.add(item.id);
-    else if (item.kind !== "value") {
-      const { runId } = item;
-      const isThere = item.kind === "key" ? identities.isBuried(runId) : identities.run(runId);
-      if (!isThere && !coming.has(runId)) throw ownerMissing(item.kind, runId);
-    }
-  }
 }
 
 function importItem(data: MemoryData, item: StoredItem, now: number): void {

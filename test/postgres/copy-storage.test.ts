@@ -47,7 +47,7 @@ describe("an app with runs in every state", () => {
     ["Postgres", "SQLite"],
     ["memory", "Postgres"],
     ["Postgres", "Postgres"],
-  ])("goes on from %s in %s as if nothing had happened", async (source, target) => {
+  ])("N13: goes on from %s in %s as if nothing had happened", async (source, target) => {
     const unmoved = await new MovingApp().play(opener(source), async (open) => open);
     const app = new MovingApp();
     const moved = await app.play(opener(source), async (open) => {

@@ -7,8 +7,9 @@ import { postgres } from "pawl/postgres";
 import { sqlite } from "pawl/sqlite";
 import pg from "pg";
 import { afterAll, describe, expect, inject, onTestFinished, test } from "vitest";
+import { PostgresStorage } from "../../src/storage/postgres/storage.js";
 import { MovingApp, type Opener } from "../storage/moving-app.js";
-import { schemaName } from "./clients.js";
+import { describeClients, schemaName } from "./clients.js";
 
 const pool = new pg.Pool({ connectionString: inject("postgresUrl"), max: 10 });
 const schemas: string[] = [];
@@ -71,6 +72,22 @@ describe("an app with runs in every state", () => {
         await copyStorage(last(app.clock), next(app.clock));
         last = next;
       }
+      return last;
+    });
+    expect(moved).toEqual(unmoved);
+  });
+});
+
+describeClients("a copy", (driver, schema) => {
+  test("into the schema and out of it again changes nothing", async () => {
+    const unmoved = await new MovingApp().play(opener("memory"), async (open) => open);
+    const app = new MovingApp();
+    const moved = await app.play(opener("memory"), async (open) => {
+      const within = () =>
+        new PostgresStorage({ open: driver, schema, clock: app.clock, notify: false });
+      await copyStorage(open(app.clock), within());
+      const last = opener("memory");
+      await copyStorage(within(), last(app.clock));
       return last;
     });
     expect(moved).toEqual(unmoved);

@@ -2,7 +2,12 @@ import { describe, expect, test } from "vitest";
 import { defineEvent, nameOf } from "../../src/core/event.js";
 import { endSignals } from "../../src/core/final.js";
 import { assertJob, compareVersions } from "../../src/core/job-options.js";
-import { assertInteger, assertOptions, describe as textOf } from "../../src/core/options.js";
+import {
+  assertGivenOptions,
+  assertInteger,
+  assertOptions,
+  describe as textOf,
+} from "../../src/core/options.js";
 import { assertSchema, parseWith, type StandardIssue } from "../../src/core/schema.js";
 import { type Signal, WATCH_TOPIC } from "../../src/core/storage.js";
 import { eventTrigger } from "../../src/core/trigger.js";
@@ -60,6 +65,17 @@ describe("events and triggers", () => {
     expect(() => nameOf(name as never)).toThrow(/An event needs a name/);
   });
 
+  test("a trigger without a name, or with one that is none, says what it got", () => {
+    for (const [options, shown] of [
+      [{}, "undefined"],
+      [{ name: ["paid", 7] }, "7"],
+      [{ name: { name: 7 } }, "an object"],
+    ] as const)
+      expect(() => eventTrigger(options as never)).toThrow(
+        `eventTrigger needs a name: a string or a defineEvent() result, got ${shown}.`,
+      );
+  });
+
   test("a trigger whose schema nobody knows names its events", () => {
     const name = ["paid", defineEvent({ name: "sent" })];
     expect(() => eventTrigger({ name, schema: {} as never })).toThrow(/eventTrigger "paid, sent"/);
@@ -81,6 +97,7 @@ describe("options", () => {
     expect(() => assertOptions(null, ["a"], "f")).toThrow(/takes an options object, got null/);
     expect(() => assertOptions([], ["a"], "f")).toThrow(/got an array/);
     expect(() => assertOptions("a", ["a"], "f")).toThrow(/got "a"/);
+    expect(() => assertGivenOptions(undefined, ["a"], "f")).toThrow(/got undefined/);
   });
 
   test("a number out of range is told its bounds, an open one without an end", () => {

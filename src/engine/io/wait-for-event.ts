@@ -1,4 +1,4 @@
-import { type Duration, durationMs } from "../../core/duration.js";
+import { type Duration, durationMs, instantOf } from "../../core/duration.js";
 import { ConfigError, WaitTimeoutError } from "../../core/errors.js";
 import {
   assertEventOptions,
@@ -91,8 +91,8 @@ function checkedWait(wait: EventWait, options: { readonly timeout?: Duration }):
 
 function checkedSince(since: EventWait["since"], where: string): "now" | number | undefined {
   if (since === undefined || since === "now") return since;
-  const instant = since instanceof Date ? since.getTime() : Number.NaN;
-  if (!Number.isNaN(instant)) return instant;
+  const instant = instantOf(since);
+  if (instant !== undefined) return instant;
   throw new ConfigError(
     "OPTION_INVALID",
     `since of ${where} is ${describe(since)}; pass "now" or a valid Date.`,

@@ -55,6 +55,32 @@ describe("schemas", () => {
   });
 });
 
+describe("answers of schemas that are none", () => {
+  test.for([
+    ["nothing", undefined, "undefined"],
+    ["null", null, "null"],
+    ["a text", "fine", '"fine"'],
+    ["a promise", Promise.resolve({ success: true, data: 1 }), "a promise"],
+    ["neither success nor issues", {}, "an object"],
+    ["an error without issues", { success: false, error: new Error("no") }, "an object"],
+  ])("%s of safeParse", ([, answer, shown]) => {
+    expect(() => parseWith({ safeParse: () => answer as never }, 1)).toThrow(
+      expect.objectContaining({
+        code: "SCHEMA_UNRECOGNIZED",
+        message: expect.stringContaining(`safeParse of a schema answered ${shown}, which`),
+      }),
+    );
+  });
+
+  test("nothing of a Standard Schema, at once or later", async () => {
+    const answering = (answer: unknown) => ({
+      "~standard": { version: 1 as const, vendor: "test", validate: () => answer as never },
+    });
+    expect(() => parseWith(answering(undefined), 1)).toThrow(/validate of a schema answered/);
+    await expect(parseWith(answering(Promise.resolve(7)), 1)).rejects.toThrow(/answered 7, which/);
+  });
+});
+
 describe("events and triggers", () => {
   test.for([
     ["undefined", undefined],

@@ -249,9 +249,9 @@ class OpenEventWait {
   async #received(event: RunRecord): Promise<ReceivedEvent> {
     const { engine } = this.#op.scope.execution;
     const { id, name, source, payload } = storedEvent(event);
-    const { context, timestamp } = eventOf(engine, event);
+    const { context, timestamp } = await eventOf(engine, event);
     const value = await engine.codec.decode(payload);
-    const common = { id, name, source, context: await context, timestamp };
+    const common = { id, name, source, context, timestamp };
     const { schema } = this.#wanted;
     if (schema === undefined) return { ...common, payload: value };
     const parsed = await parseWith(schema, value);

@@ -61,7 +61,10 @@ async function take(
     );
     for (const [rk, seq] of found) highest.set(rk ?? "", Number(seq));
   }
-  for (const row of rows)
-    row.stored = afterClaim(row.stored, request, highest.get(row.rk) ?? 0, now);
-  await session.query(updateRuns(schema), updateParameters(rows));
+  const updates = rows.map((row) => {
+    const before = row.stored;
+    row.stored = afterClaim(before, request, highest.get(row.rk) ?? 0, now);
+    return { rk: row.rk, before, stored: row.stored };
+  });
+  await session.query(updateRuns(schema), updateParameters(updates));
 }

@@ -146,6 +146,7 @@ export class Identities {
     runs: readonly NewRun[],
   ): Promise<Identities> {
     const identities = new Identities();
+    if (runs.length === 0) return identities;
     const keyed = runs.filter(({ idempotencyKey }) => typeof idempotencyKey === "string");
     const keys = [
       arrayText(keyed.map(({ jobId }) => jobId)),

@@ -9,9 +9,10 @@ import { runItem, taskItem } from "../../core/items.js";
 import type { ItemPage, ItemQuery, StoredItem } from "../../core/storage.js";
 import type { Context } from "./context.js";
 import type { Row } from "./driver.js";
+import { logColumns, logLineOf } from "./logs.js";
 import { RowReader } from "./row-reader.js";
 import { runColumns, storedRowOf } from "./run-row.js";
-import { logColumns, logLineOf, taskColumns, taskOf } from "./task-row.js";
+import { taskColumns, taskOf } from "./task-row.js";
 
 /** Most rows of a page. */
 const LARGEST_PAGE = 1_000;

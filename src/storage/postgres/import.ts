@@ -10,7 +10,8 @@ import type {
   TombstoneItem,
   ValueItem,
 } from "../../core/storage.js";
-import { arrayText, columnText } from "./array.js";
+import { arrayText } from "./array.js";
+import { arrayParametersOf, arraysOf, type Column, cellsOf, namesOf } from "./column.js";
 import type { Context } from "./context.js";
 import type { Session } from "./driver.js";
 import { Logs } from "./logs.js";
@@ -37,6 +38,44 @@ export function importItems(context: Context, items: readonly StoredItem[]): Pro
   });
 }
 
+const valueColumns: readonly Column<ValueItem>[] = [
+  { name: "key", type: "text", cell: ({ key }) => key },
+  { name: "version", type: "bigint", cell: ({ version }) => version },
+  { name: "value", type: "text", cell: ({ value }) => value },
+];
+
+const tombstoneColumns: readonly Column<TombstoneItem>[] = [
+  { name: "id", type: "text", cell: ({ id }) => id },
+  { name: "create_id", type: "text", cell: ({ createId }) => createId },
+  { name: "fingerprint", type: "text", cell: ({ fingerprint }) => fingerprint },
+  { name: "created_at", type: "bigint", cell: ({ createdAt }) => createdAt },
+  { name: "until", type: "bigint", cell: ({ until }) => until },
+  // It comes with the key, and is of use with that alone.
+  { name: "job_id", type: "text", cell: () => "" },
+];
+
+type Keyed = Pick<KeyItem, "runId" | "jobId" | "idempotencyKey">;
+
+const keyColumns: readonly Column<Keyed>[] = [
+  { name: "run_id", type: "text", cell: ({ runId }) => runId },
+  { name: "job_id", type: "text", cell: ({ jobId }) => jobId },
+  { name: "key", type: "text", cell: ({ idempotencyKey }) => idempotencyKey },
+];
+
+/** What a key adds to its tombstone. */
+const keyOfTombstone: readonly Column<KeyItem>[] = [
+  ...keyColumns,
+  { name: "expires_at", type: "bigint", cell: ({ expiresAt }) => expiresAt },
+];
+
+const signalColumns = (rows: Rows): readonly Column<SignalItem>[] => [
+  { name: "rk", type: "bigint", cell: ({ runId }) => rows.get(runId) ?? null },
+  { name: "id", type: "text", cell: ({ signal }) => signal.id },
+  { name: "unread", type: "boolean", cell: ({ isRead }) => String(!isRead) },
+  { name: "topic", type: "text", cell: ({ signal }) => signal.topic },
+  { name: "ref", type: "text", cell: ({ signal }) => signal.ref },
+];
+
 /** By run id. */
 type Rows = ReadonlyMap<string, string>;
 
@@ -52,61 +91,33 @@ class Importing {
   }
 
   async values(items: readonly ValueItem[]): Promise<void> {
-    await this.#insert(items, "values (key, version, value)", [
-      ["text", ({ key }) => key],
-      ["bigint", ({ version }) => version],
-      ["text", ({ value }) => value],
-    ]);
+    await this.#insert("values", valueColumns, items);
   }
 
   async tombstones(items: readonly TombstoneItem[]): Promise<void> {
-    await this.#insert(
-      items,
-      "tombstones (id, create_id, fingerprint, created_at, until, job_id)",
-      [
-        ["text", ({ id }) => id],
-        ["text", ({ createId }) => createId],
-        ["text", ({ fingerprint }) => fingerprint],
-        ["bigint", ({ createdAt }) => createdAt],
-        ["bigint", ({ until }) => until],
-        // It comes with the key, and is of use with that alone.
-        ["text", () => ""],
-      ],
-    );
+    await this.#insert("tombstones", tombstoneColumns, items);
   }
 
   async keys(items: readonly KeyItem[]): Promise<void> {
     if (items.length === 0) return;
-    const columns = [
-      arrayText(items.map(({ runId }) => runId)),
-      arrayText(items.map(({ jobId }) => jobId)),
-      arrayText(items.map(({ idempotencyKey }) => idempotencyKey)),
-      columnText(items.map(({ expiresAt }) => expiresAt)),
-    ];
     const found = await this.#session.query(
       `update ${this.#schema}.tombstones x set job_id = u.job_id, idempotency_key = u.key, key_expires_at = u.expires_at ` +
-        "from unnest($1::text[], $2::text[], $3::text[], $4::bigint[]) as u(id, job_id, key, expires_at) where x.id = u.id returning x.id",
-      columns,
+        `from unnest(${arraysOf(keyOfTombstone, 1).join(", ")}) as u(${namesOf(keyOfTombstone)}) where x.id = u.run_id returning x.id`,
+      arrayParametersOf(keyOfTombstone, items),
     );
     const known = new Set(found.map(([id]) => id));
     const missing = items.find(({ runId }) => !known.has(runId));
     if (missing !== undefined) throw ownerMissing("key", missing.runId);
-    await this.#insert(items, "keys (run_id, job_id, key)", [
-      ["text", ({ runId }) => runId],
-      ["text", ({ jobId }) => jobId],
-      ["text", ({ idempotencyKey }) => idempotencyKey],
-    ]);
+    await this.#insert("keys", keyColumns, items);
   }
 
   async runs(items: readonly RunItem[]): Promise<void> {
     if (items.length === 0) return;
     await this.#session.query(insertRuns(this.#schema), insertParameters(items.map(importedRun)));
-    const keyed = items.filter(({ key, run }) => key !== null && run.idempotencyKey !== null);
-    await this.#insert(keyed, "keys (run_id, job_id, key)", [
-      ["text", ({ run }) => run.id],
-      ["text", ({ run }) => run.jobId],
-      ["text", ({ run }) => run.idempotencyKey],
-    ]);
+    const keyed = items.flatMap(({ key, run: { id: runId, jobId, idempotencyKey } }) =>
+      key === null || idempotencyKey === null ? [] : [{ runId, jobId, idempotencyKey }],
+    );
+    await this.#insert("keys", keyColumns, keyed);
   }
 
   async rowsOf(items: readonly (TaskItem | SignalItem | LogItem)[]): Promise<Rows> {
@@ -135,13 +146,7 @@ class Importing {
   }
 
   async signals(items: readonly SignalItem[], rows: Rows): Promise<void> {
-    await this.#insert(items, "signals (rk, id, unread, topic, ref)", [
-      ["bigint", ({ runId }) => rows.get(runId) ?? null],
-      ["text", ({ signal }) => signal.id],
-      ["boolean", ({ isRead }) => String(!isRead)],
-      ["text", ({ signal }) => signal.topic],
-      ["text", ({ signal }) => signal.ref],
-    ]);
+    await this.#insert("signals", signalColumns(rows), items);
   }
 
   async logs(items: readonly LogItem[], rows: Rows): Promise<void> {
@@ -151,23 +156,13 @@ class Importing {
   }
 
   /** In the given order, which gives those their positions that have one. */
-  async #insert<T>(
-    items: readonly T[],
-    into: string,
-    columns: readonly (readonly [type: string, cell: (item: T) => string | number | null])[],
-  ): Promise<void> {
+  async #insert<T>(table: string, columns: readonly Column<T>[], items: readonly T[]) {
     if (items.length === 0) return;
-    const names = columns.map((_, index) => `c${index}`);
-    const arrays = columns.map(
-      ([type], index) => `$${index + 1}::${type === "boolean" ? "text" : type}[]`,
-    );
-    const cells = columns.map(([type], index) =>
-      type === "boolean" ? `u.c${index}::boolean` : `u.c${index}`,
-    );
     await this.#session.query(
-      `insert into ${this.#schema}.${into} select ${cells.join(", ")} from unnest(${arrays.join(", ")}) ` +
-        `with ordinality as u(${names.join(", ")}, place) order by u.place on conflict do nothing`,
-      columns.map(([, cell]) => columnText(items.map(cell))),
+      `insert into ${this.#schema}.${table} (${namesOf(columns)}) select ${cellsOf(columns, "u").join(", ")} ` +
+        `from unnest(${arraysOf(columns, 1).join(", ")}) with ordinality as u(${namesOf(columns)}, place) ` +
+        "order by u.place on conflict do nothing",
+      arrayParametersOf(columns, items),
     );
   }
 }

@@ -24,7 +24,7 @@ async function claimDue(
   request: ClaimRequest,
   known: ClaimProbe,
 ): Promise<ClaimResult> {
-  const { clock } = context;
+  const { clock, held } = context;
   const isLimited = Object.keys(request.limits).length > 0;
   // Slots are counted under it: nobody else takes one meanwhile (contract S7).
   if (isLimited) await context.lock(session, ["claims"]);
@@ -36,6 +36,7 @@ async function claimDue(
     [...again, ...chosen].filter(({ stored }) => stored.run.startedAt !== null),
   );
   await take(context, session, request, chosen, now);
+  for (const { stored } of [...again, ...chosen]) held.learn(stored.run.id, stored.run);
   const runs = await claimedRuns(context, session, [...again, ...chosen], {
     budget: request.taskBudget,
     mayHaveRecords: (row) => wasStarted.has(row),

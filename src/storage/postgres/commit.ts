@@ -28,7 +28,11 @@ export async function commitElements(
   await both(shortWay(context, records, known), generalWay(context, others, known));
   const left = writes.filter((write) => !known.has(write));
   await generalWay(context, left, known);
-  return writes.map((write) => known.get(write) ?? commitResult("busy"));
+  return writes.map((write) => {
+    const answer = known.get(write) ?? commitResult("busy");
+    context.held.learnFrom(write.runId, answer);
+    return answer;
+  });
 }
 
 /** Of two writes of one run the first decides about the second. */
@@ -52,7 +56,7 @@ async function shortWay(
   known: Known,
 ): Promise<void> {
   try {
-    await storeRecords(context, context.driver, records, known);
+    await storeRecords(context, records, known);
   } catch (error) {
     if (!isUniqueViolation(error)) throw error;
   }

@@ -4,7 +4,7 @@ import { commitResult, hasRecordsOnly } from "../../core/write-verdict.js";
 import { arrayText } from "./array.js";
 import { isJoinable, joinedAt, joinedTexts } from "./column.js";
 import type { Context } from "./context.js";
-import type { Row, Session } from "./driver.js";
+import type { Lease } from "./held-runs.js";
 import { insertLinesOfHeld, isJoinableLine, parametersOfHeld } from "./logs.js";
 import { formOf, isJoinableTask } from "./task-row.js";
 
@@ -36,57 +36,54 @@ export function isRecordWrite(write: RunWrite): write is RecordWrite {
   );
 }
 
+type Known = Map<RunWrite, CommitResult>;
+
 /**
  * Answers into `known`. Nothing is written of a write whose guard does not hold or whose run somebody else has locked,
  * and it gets no answer.
  */
 export async function storeRecords(
   context: Context,
-  session: Session,
   writes: readonly RecordWrite[],
-  known: Map<RunWrite, CommitResult>,
+  known: Known,
 ): Promise<void> {
   const [only, ...others] = writes;
   if (only === undefined) return;
   const isLone = others.length === 0 && only.tasks.length === 1 && only.logs === undefined;
-  const [row] = await (isLone
-    ? storeOne(context, session, only)
-    : storeMany(context, session, [only, ...others]));
-  // One row: what a client makes of each costs more than its text.
-  for (const answer of row?.[0]?.split(",") ?? []) {
-    const [place = 0, inbox = 0, leaseUntil = 0] = answer.split(" ").map(Number);
-    const write = writes[place - 1];
-    if (write === undefined) continue;
-    const { epoch } = write.guard;
-    known.set(write, commitResult("ok", { epoch, status: "EXECUTING", inbox, leaseUntil }));
-  }
+  const lease = isLone ? context.held.of(only.runId, only.guard.epoch) : undefined;
+  if (lease === undefined) await storeMany(context, [only, ...others], known);
+  else await storeOne(context, only, lease, known);
 }
 
 /** Nobody else writes records alone; the general way would know what to make of it. */
 const held = "r.status = 'EXECUTING' and r.lease_until is not null";
 
-/** The form with arrays takes half as long again for one record. */
-function storeOne(
-  { schema }: Context,
-  session: Session,
+/**
+ * The form with arrays takes half as long again for one record, and so does one
+ * that answers: instead it has no effect unless the answer would be the known one.
+ */
+async function storeOne(
+  { driver, schema }: Context,
   write: RecordWrite,
-): Promise<readonly Row[]> {
+  lease: Lease,
+  known: Known,
+): Promise<void> {
+  const { epoch } = write.guard;
   const task = storedTask(write.tasks[0], write.writeId);
   const form = formOf([task]);
-  return session.query(
-    `with held as (select r.rk, r.inbox, r.lease_until from ${schema}.runs r ` +
-      `where r.id = $1 and r.epoch = $2::integer and ${held} for share skip locked), ` +
-      `added as (insert into ${schema}.tasks (rk, ${form.columns}) select h.rk, ${form.values(3)} from held h) ` +
-      "select '1 ' || h.inbox || ' ' || h.lease_until from held h",
-    [write.runId, String(write.guard.epoch), ...form.parameters(task)],
+  const inserted = await driver.insert(
+    `insert into ${schema}.tasks (rk, ${form.columns}) select r.rk, ${form.values(4)} from ${schema}.runs r ` +
+      `where r.id = $1 and r.epoch = $2::integer and r.inbox = $3::integer and ${held} for share skip locked`,
+    [write.runId, String(epoch), String(lease.inbox), ...form.parameters(task)],
   );
+  if (inserted === 1) known.set(write, commitResult("ok", { ...lease, status: "EXECUTING" }));
 }
 
-function storeMany(
-  { schema }: Context,
-  session: Session,
+async function storeMany(
+  { driver, schema }: Context,
   writes: readonly RecordWrite[],
-): Promise<readonly Row[]> {
+  known: Known,
+): Promise<void> {
   const places: number[] = [];
   const [first, ...others] = writes.flatMap((write, index) =>
     write.tasks.map((task) => {
@@ -94,14 +91,14 @@ function storeMany(
       return storedTask(task, write.writeId);
     }),
   );
-  if (first === undefined) return Promise.resolve([]);
+  if (first === undefined) return;
   const lines = writes.flatMap(({ logs = [] }, index) =>
     logs.map((line) => ({ place: index + 1, line })),
   );
   const form = formOf([first, ...others]);
   const logged =
     lines.length === 0 ? "" : `, logged as (${insertLinesOfHeld(schema, 4 + form.width)})`;
-  return session.query(
+  const [row] = await driver.query(
     "with held as materialized (select w.place, w.epoch, r.rk, r.inbox, r.lease_until " +
       `from unnest(${joinedAt(1)}, $2::integer[]) with ordinality as w(id, epoch, place) ` +
       // One by one: a join might read the whole table, see planByIndexes.
@@ -118,4 +115,12 @@ function storeMany(
       ...(lines.length === 0 ? [] : parametersOfHeld(lines)),
     ],
   );
+  // One row: what a client makes of each costs more than its text.
+  for (const answer of row?.[0]?.split(",") ?? []) {
+    const [place = 0, inbox = 0, leaseUntil = 0] = answer.split(" ").map(Number);
+    const write = writes[place - 1];
+    if (write === undefined) continue;
+    const { epoch } = write.guard;
+    known.set(write, commitResult("ok", { epoch, status: "EXECUTING", inbox, leaseUntil }));
+  }
 }

@@ -3,6 +3,7 @@ import { increments, POOL, TOTAL } from "./jobs.js";
 import type { Line } from "./ledger.js";
 
 interface Hold {
+  readonly key: string;
   readonly pid: string;
   readonly at: number;
 }
@@ -41,8 +42,7 @@ export class SharedChecker {
         if (this.#alone?.runId === id) this.#alone.isLeaving = true;
         break;
       case "hold":
-        this.#held.set(id, { pid, at });
-        if (this.#held.size > POOL) this.#exceeded.push([...this.#held.values()]);
+        this.#holds(id, { key: third, pid, at });
         break;
       case "free":
         if (this.#held.get(id)?.pid === pid) this.#held.delete(id);
@@ -59,6 +59,12 @@ export class SharedChecker {
       case "answer":
         this.#same(this.#answers, id, third, "the answer of token");
     }
+  }
+
+  #holds(runId: string, hold: Hold): void {
+    this.#held.set(runId, hold);
+    const together = [...this.#held.values()].filter(({ key }) => key === hold.key);
+    if (together.length > POOL) this.#exceeded.push(together);
   }
 
   #same(known: Map<string, string>, id: string, value: string, what: string): void {

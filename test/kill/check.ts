@@ -1,4 +1,5 @@
 import type { Client, Run, TaskView } from "pawl";
+import { HolderChecker } from "./check-holders.js";
 import { SharedChecker } from "./check-shared.js";
 import { expectedTasks } from "./jobs.js";
 import type { Line } from "./ledger.js";
@@ -25,6 +26,7 @@ export async function check(
   const checker = new Checker();
   for (const [index, line] of lines.entries()) checker.take(line, index);
   checker.checkRepeats();
+  checker.checkHolders();
   await checker.compareWith(client, askedFor);
   return checker.verdict;
 }
@@ -46,6 +48,7 @@ class Checker {
   readonly #standstills: number[] = [];
   readonly #acknowledged: string[] = [];
   readonly #shared = new SharedChecker();
+  readonly #holders = new HolderChecker();
   #kills = 0;
   #killsInFlight = 0;
   #stalls = 0;
@@ -69,6 +72,7 @@ class Checker {
 
   take(line: Line, at: number): void {
     this.#shared.take(line, at);
+    this.#holders.take(line, at);
     const [what, pid, id = "", third = "", nonce = ""] = line;
     const open = this.#open.get(pid) ?? new Set();
     this.#open.set(pid, open);
@@ -119,6 +123,11 @@ class Checker {
           this.#problem(`${id} was repeated although ${pid} was not disturbed`);
       }
     }
+  }
+
+  checkHolders(): void {
+    for (const problem of this.#holders.problems((pid, since) => this.#hasLost(pid, since)))
+      this.#problem(problem);
   }
 
   #hasLost(pid: string, since: number): boolean {

@@ -27,13 +27,19 @@ const tasksOf: Readonly<Record<JobId, number>> = {
 };
 const incrementsOf: Readonly<Record<string, number>> = { alone: 1, token: 1, counting: 4 };
 
-/** Most runs of "pooled" at a time. */
+/** Most runs of "pooled" at a time with one key. */
 export const POOL = 2;
+const POOLS = 2;
 /** What all runs count in. */
 export const TOTAL = "total";
 
 export function jobOf(n: number): JobId {
   return jobIds[n % jobIds.length] ?? "chain";
+}
+
+export function payloadOf(n: number): { readonly pool: string } {
+  // Of ten requests three are of "pooled".
+  return { pool: `pool-${Math.floor((n * 3) / jobIds.length) % POOLS}` };
 }
 
 export function expectedTasks(jobId: string): number {
@@ -144,9 +150,9 @@ export function rigJobs(ledger: LedgerWriter): AnyJob[] {
   const pooled = defineJob({
     id: "pooled",
     trigger: invokeTrigger(),
-    concurrencyLimit: POOL,
-    run: async (_, io, { run }) => {
-      ledger.write("hold", process.pid, run.id);
+    concurrencyLimit: { limit: POOL, key: ({ pool }) => pool },
+    run: async ({ pool }: { pool: string }, io, { run }) => {
+      ledger.write("hold", process.pid, run.id, pool);
       await step(io, "one");
       await step(io, "two");
       ledger.write("free", process.pid, run.id);

@@ -6,23 +6,27 @@ import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { type Client, createClient, finalStatuses } from "pawl";
-import { sqlite } from "pawl/sqlite";
+import { inject } from "vitest";
 import { LedgerReader, LedgerWriter } from "./ledger.js";
+import { openStore, postgresAddress, removeStore, type StoreName } from "./store.js";
 
 const here = (file: string): string => fileURLToPath(new URL(file, import.meta.url));
 const COMPLETE_EVERY_MS = 20;
 
 const typescript = ["--import", new URL("../../scripts/ts.mjs", import.meta.url).href];
 
-/** Several workers and a sender on one SQLite file, and the ledger they write. */
+let rigs = 0;
+
+/** Several workers and a sender on one store, and the ledger they write. */
 export class Rig {
   readonly folder = mkdtempSync(join(tmpdir(), "pawl-kill-"));
-  readonly database = join(this.folder, "rig.db");
+  /** Of the store. */
+  readonly address: string;
   readonly ledgerPath = join(this.folder, "ledger.txt");
   readonly ledger = new LedgerReader(this.ledgerPath);
   readonly notes = new LedgerWriter(this.ledgerPath);
   /** Looks, and completes tokens; it executes nothing. */
-  readonly client: Client = createClient({ storage: sqlite(this.database) });
+  readonly client: Client;
   workers: ChildProcess[] = [];
   #sender: ChildProcess | undefined;
   #target = 0;
@@ -30,6 +34,14 @@ export class Rig {
   #seen = 0;
   #completing: Promise<void> | undefined;
   #isOver = false;
+
+  constructor(store: StoreName) {
+    this.address =
+      store === "sqlite"
+        ? join(this.folder, "rig.db")
+        : postgresAddress(inject("postgresUrl"), `pawl_kill_${process.pid}_${rigs++}`);
+    this.client = createClient({ storage: openStore(this.address, "little") });
+  }
 
   get target(): number {
     return this.#target;
@@ -61,7 +73,7 @@ export class Rig {
   }
 
   #fork(file: string, argument: string): ChildProcess {
-    const child = fork(here(file), [this.database, this.ledgerPath, argument], {
+    const child = fork(here(file), [this.address, this.ledgerPath, argument], {
       execArgv: typescript,
     });
     child.once("message", () => ready.add(child));
@@ -130,6 +142,7 @@ export class Rig {
     this.#isOver = true;
     await this.#completing;
     await this.client.stop();
+    await removeStore(this.address);
     this.ledger.close();
     rmSync(this.folder, { recursive: true, force: true });
   }

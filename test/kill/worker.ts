@@ -1,16 +1,16 @@
 // A process of the rig that executes jobs until it is killed.
 import { createClient } from "pawl";
-import { sqlite } from "pawl/sqlite";
 import { rigJobs } from "./jobs.js";
 import { LedgerWriter } from "./ledger.js";
+import { openStore } from "./store.js";
 
 const leaseMs = 500;
 const TICK_MS = 20;
 
-const [database = "", ledgerPath = "", maxParked = "1000"] = process.argv.slice(2);
+const [address = "", ledgerPath = "", maxParked = "1000"] = process.argv.slice(2);
 const ledger = new LedgerWriter(ledgerPath);
 const client = createClient({
-  storage: sqlite(database),
+  storage: openStore(address),
   jobs: rigJobs(ledger),
   leaseMs,
   pollMs: 100,

@@ -6,6 +6,9 @@ interface Start {
   readonly at: number;
 }
 
+/** Whether a process may have lost, between two lines, what it was about at the first. */
+export type HasLost = (pid: string, since: number, until: number) => boolean;
+
 /** Whether two processes executed one run at a time, by the tasks they had begun and not ended. */
 export class HolderChecker {
   readonly #open = new Map<string, Start>();
@@ -27,9 +30,9 @@ export class HolderChecker {
   }
 
   /** A process that stood still may not know that it has lost its run. */
-  problems(hasLost: (pid: string, since: number) => boolean): string[] {
+  problems(hasLost: HasLost): string[] {
     return this.#shared
-      .filter(({ first }) => !hasLost(first.pid, first.at))
+      .filter(({ first, second }) => !hasLost(first.pid, first.at, second.at))
       .map(({ first, second }) => `${first.runId} was held by ${first.pid} and by ${second.pid}`);
   }
 }

@@ -1,4 +1,5 @@
 import type { Client, Run } from "pawl";
+import type { HasLost } from "./check-holders.js";
 import { increments, POOL, TOTAL } from "./jobs.js";
 import type { Line } from "./ledger.js";
 
@@ -82,9 +83,10 @@ export class SharedChecker {
   }
 
   /** A process that stood still may not know that it has lost its place. */
-  checkLimit(hasLost: (pid: string, since: number) => boolean): void {
+  checkLimit(hasLost: HasLost): void {
     for (const holds of this.#exceeded) {
-      if (holds.some(({ pid, at }) => hasLost(pid, at))) continue;
+      const until = Math.max(...holds.map(({ at }) => at));
+      if (holds.some(({ pid, at }) => hasLost(pid, at, until))) continue;
       this.#problems.push(`${holds.length} runs at a time, by ${holds.map(({ pid }) => pid)}`);
     }
   }

@@ -14,6 +14,7 @@ import { closeSync, openSync, readSync, writeSync } from "node:fs";
  * - `token` pid runId tokenId: a run waits for this token
  * - `answer` pid tokenId value: the rig had completed it with this
  * - `stall` pid ms: the worker's event loop had stood still for that long
+ * - `slow` pid ms: the store had taken that long for a commit
  * - `kill`, `stop`, `cont` pid: what the rig did to a worker
  * - `standstill` pid: the worker was stopped while it held the file's lock
  */

@@ -1,6 +1,6 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
+import { copyFileSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
@@ -135,6 +135,13 @@ export class Rig {
     const children = [...this.workers, ...(this.#sender === undefined ? [] : [this.#sender])];
     for (const child of children) child.kill("SIGTERM");
     await Promise.all(children.map((child) => child.exitCode ?? once(child, "exit")));
+  }
+
+  /** For whoever looks into what went wrong. */
+  keepLedger(): void {
+    const kept = `${this.folder}-ledger.txt`;
+    copyFileSync(this.ledgerPath, kept);
+    console.log(`The ledger: ${kept}`);
   }
 
   async remove(): Promise<void> {

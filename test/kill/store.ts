@@ -32,6 +32,14 @@ export function openStore(address: string, load: "little" | "usual" = "usual"): 
   return postgres({ ...parts, ...(load === "little" && { maxConnections: FEW_CONNECTIONS }) });
 }
 
+/**
+ * As short as others take over quickly, and as long as commits under load do not make it run out: those of a server wait
+ * for each other's flushes, and each run for its own one before.
+ */
+export function leaseMsOf(address: string): number {
+  return partsOf(address) === undefined ? 500 : 1_000;
+}
+
 /** A SQLite file goes with its folder. */
 export async function removeStore(address: string): Promise<void> {
   const parts = partsOf(address);

@@ -15,7 +15,13 @@ const COMPLETE_EVERY_MS = 20;
 
 const typescript = ["--import", new URL("../../scripts/ts.mjs", import.meta.url).href];
 
-let rigs = 0;
+let addresses = 0;
+
+/** Of a store that nobody has used. It is for {@link removeStore} to remove it. */
+export function newAddress(store: StoreName, folder: string): string {
+  if (store === "sqlite") return join(folder, "rig.db");
+  return postgresAddress(inject("postgresUrl"), `pawl_kill_${process.pid}_${addresses++}`);
+}
 
 /** Several workers and a sender on one store, and the ledger they write. */
 export class Rig {
@@ -36,10 +42,7 @@ export class Rig {
   #isOver = false;
 
   constructor(store: StoreName) {
-    this.address =
-      store === "sqlite"
-        ? join(this.folder, "rig.db")
-        : postgresAddress(inject("postgresUrl"), `pawl_kill_${process.pid}_${rigs++}`);
+    this.address = newAddress(store, this.folder);
     this.client = createClient({ storage: openStore(this.address, "little") });
   }
 

@@ -108,7 +108,7 @@ describe("the server", () => {
       const work = await workload();
       let terminated = 0;
       let atWork = 0;
-      while (terminated < terminations) {
+      while (terminated < terminations || atWork < terminations / 10) {
         await work.refill(400);
         await pause(Math.random() * 20);
         for (const { state } of await terminateOne()) {
@@ -118,7 +118,6 @@ describe("the server", () => {
       }
       await allIsWell(work);
       report(`${terminated} connections terminated`, work, { inTheMiddleOfSomething: atWork });
-      expect(atWork).toBeGreaterThan(terminated / 10);
     },
     timeoutFor(terminations),
   );

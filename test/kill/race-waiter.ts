@@ -1,8 +1,8 @@
 // A process of the races that executes the runs that wait.
 import { createClient } from "pawl";
 import { LedgerWriter } from "./ledger.js";
-import { isRegistration, waitingJobs, withNotes } from "./race-jobs.js";
-import { openStore } from "./store.js";
+import { isRegistration, waiterApartMs, waitingJobs, withNotes } from "./race-jobs.js";
+import { isServer, openStore } from "./store.js";
 
 const [address = "", ledgerPath = "", maxParked = "1000"] = process.argv.slice(2);
 const ledger = new LedgerWriter(ledgerPath);
@@ -16,6 +16,7 @@ const client = createClient({
   jobs: waitingJobs(
     (n) => process.send?.({ meet: n }),
     (runId, n) => races.set(runId, n),
+    waiterApartMs(isServer(address)),
   ),
   pollMs: 100,
   maxParked: Number(maxParked),

@@ -32,12 +32,17 @@ export function openStore(address: string, load: "little" | "usual" = "usual"): 
   return postgres({ ...parts, ...(load === "little" && { maxConnections: FEW_CONNECTIONS }) });
 }
 
+/** Whether a commit goes to a server, which takes longer, most of all under load. */
+export function isServer(address: string): boolean {
+  return partsOf(address) !== undefined;
+}
+
 /**
  * As short as others take over quickly, and as long as commits under load do not make it run out: those of a server wait
  * for each other's flushes, and each run for its own one before.
  */
 export function leaseMsOf(address: string): number {
-  return partsOf(address) === undefined ? 500 : 1_000;
+  return isServer(address) ? 1_000 : 500;
 }
 
 /** A SQLite file goes with its folder. */

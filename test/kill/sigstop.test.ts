@@ -6,6 +6,8 @@ import { Rig, until } from "./rig.js";
 import { leaseMsOf, storeNames } from "./store.js";
 
 const WORKERS = 3;
+/** From the stop until others have recorded all that the process was about. */
+const takeOversMs: number[] = [];
 const stops = Math.max(10, Math.ceil(cycles / 10));
 
 let rig: Rig | undefined;
@@ -26,6 +28,7 @@ test.each(storeNames)(
     rig = current;
     const started = performance.now();
     let heldTheLock = 0;
+    takeOversMs.length = 0;
     await current.start(WORKERS);
     await until("they start", 3_000, () => current.workers.every((one) => current.isReady(one)));
     for (let cycle = 0; cycle < stops; ) {
@@ -40,7 +43,12 @@ test.each(storeNames)(
     const verdict = await check(current.client, current.ledger.read(), current.target);
     const { problems, ...figures } = verdict;
     const seconds = Math.round((performance.now() - started) / 1000);
-    console.log(`SIGSTOP on ${store}: ${seconds} s`, { ...figures, stops, heldTheLock });
+    console.log(`SIGSTOP on ${store}: ${seconds} s`, {
+      ...figures,
+      stops,
+      heldTheLock,
+      longestTakeOverMs: Math.round(Math.max(...takeOversMs)),
+    });
     if (problems.length > 0) current.keepLedger();
     expect(problems).toEqual([]);
     expect(verdict.lateEnds).toBeGreaterThanOrEqual(stops);
@@ -76,6 +84,7 @@ async function isTakenOver(current: Rig, worker: ChildProcess): Promise<boolean>
     locked = seen.size === 0 && performance.now() - waitedSince > 4 * leaseMsOf(current.address);
     return locked || [...open].every((id) => seen.has(id));
   });
+  takeOversMs.push(performance.now() - waitedSince);
   if (locked) current.notes.write("standstill", pid);
   worker.kill("SIGCONT");
   current.notes.write("cont", pid);

@@ -190,8 +190,9 @@ describe("the way to the server", () => {
         return { in: side, share: Math.random() };
       });
       while (all() < cuts) {
+        const before = all();
         await work.refill(400);
-        await pause(5);
+        await eventually(() => all() > before);
       }
       await allIsWell(work);
       report(`${all()} cuts at a commit`, work, { ...made, commits });

@@ -3,7 +3,7 @@ import { ConfigError } from "./errors.js";
 import type { ConnectionAuth, Integration } from "./integration.js";
 import type { Io, OnError, Task, TaskOptions } from "./io.js";
 import { assertText, type Key } from "./key.js";
-import { assertFunction, assertOptions, describe } from "./options.js";
+import { assertFunction, assertGivenOptions, describe } from "./options.js";
 import { retry as presets, type RetryOptions, resolveRetry } from "./retry.js";
 
 /** One call of an SDK as a task; made by {@link task}. */
@@ -137,7 +137,7 @@ const optionNames = [
 ];
 
 function check(options: IntegrationOptions<unknown, unknown>): void {
-  assertOptions(options, optionNames, "createIntegration");
+  assertGivenOptions(options, optionNames, "createIntegration");
   const { id, client, forTask, tasks, authSource, retry, timeout, onError } = options;
   assertText(id, "id of createIntegration");
   const where = `integration "${id}"`;

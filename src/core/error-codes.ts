@@ -137,7 +137,7 @@ export const errorCodes = {
   },
   NESTED_CALL_FORBIDDEN: {
     concern: "task",
-    help: "An `io` call was made where it cannot be remembered, such as after its task or execution ended; await it inside.",
+    help: 'An `io` call was made inside a task with `mode: "at-most-once"` or `transaction: true`, which may make none; make it before or after that task.',
   },
   WAIT_TIMEOUT: {
     concern: "task",

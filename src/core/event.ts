@@ -2,7 +2,7 @@ import type { Duration } from "./duration.js";
 import { ConfigError, PayloadError } from "./errors.js";
 import type { FilterFor } from "./filter-types.js";
 import { assertText } from "./key.js";
-import { assertOptions } from "./options.js";
+import { assertGivenOptions, describe } from "./options.js";
 import type { RunStatus } from "./run-status.js";
 import { assertSchema, type Schema, type SchemaInput, type SchemaOutput } from "./schema.js";
 
@@ -26,6 +26,7 @@ export function defineEvent<S extends Schema | undefined = undefined>(options: {
   name: string;
   schema?: S;
 }): EventDefinition<S> {
+  assertGivenOptions(options, ["name", "schema"], "defineEvent");
   assertText(options.name, "event name");
   if (options.schema !== undefined) assertSchema(options.schema, `event "${options.name}"`);
   return Object.freeze({
@@ -41,7 +42,7 @@ const definitionFields = ["kind", "name", "schema"];
 /** Options that name an event, or its definition itself. */
 export function assertEventOptions(options: object, known: readonly string[], where: string): void {
   const isDefinition = (options as { kind?: unknown })?.kind === "event-definition";
-  assertOptions(options, isDefinition ? definitionFields : known, where);
+  assertGivenOptions(options, isDefinition ? definitionFields : known, where);
 }
 
 export type EventName = string | EventDefinition;
@@ -151,8 +152,12 @@ export type ReceivedPayload<S> = S extends Schema ? SchemaOutput<S> : unknown;
 
 export const DEFAULT_SOURCE = "pawl";
 
+function nameText(name: EventName): unknown {
+  return typeof name === "string" ? name : name?.name;
+}
+
 export function nameOf(name: EventName): string {
-  const text: unknown = typeof name === "string" ? name : name?.name;
+  const text = nameText(name);
   if (typeof text !== "string") {
     throw new PayloadError(
       "EVENT_INVALID",
@@ -172,8 +177,16 @@ export function namesOf(
   code: "TRIGGER_INVALID" | "OPTION_INVALID",
 ): string[] {
   const list: readonly EventName[] = isList(given) ? given : [given];
-  if (list.length > 0) return list.map(nameOf);
-  throw new ConfigError(code, `${where} got an empty list of names. Name at least one event.`);
+  if (list.length === 0)
+    throw new ConfigError(code, `${where} got an empty list of names. Name at least one event.`);
+  for (const name of list) {
+    if (typeof nameText(name) === "string") continue;
+    throw new ConfigError(
+      code,
+      `${where} needs a name: a string or a defineEvent() result, got ${describe(name)}.`,
+    );
+  }
+  return list.map(nameOf);
 }
 
 /** One payload is parsed with one schema, whichever of the events comes. */

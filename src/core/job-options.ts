@@ -1,9 +1,9 @@
-import { durationMs } from "./duration.js";
+import { durationOfAtLeast } from "./duration.js";
 import { ConfigError } from "./errors.js";
 import { checkFlow, flowRules } from "./flow.js";
 import { ioKeys } from "./io.js";
 import { assertText } from "./key.js";
-import { assertInteger, assertOptions, describe } from "./options.js";
+import { assertGivenOptions, assertInteger, describe } from "./options.js";
 import { type RetryOptions, resolveRetry } from "./retry.js";
 
 const jobOptionNames = [
@@ -55,7 +55,7 @@ interface UncheckedJob {
 
 /** Throws at the definition what would otherwise be found out by a run. */
 export function checkJobOptions(options: UncheckedJob): void {
-  assertOptions(options, jobOptionNames, "defineJob");
+  assertGivenOptions(options, jobOptionNames, "defineJob");
   assertJobId(options.id);
   const where = `Job "${options.id}"`;
   if (typeof options.run !== "function") {
@@ -71,7 +71,7 @@ export function checkJobOptions(options: UncheckedJob): void {
   checkFlow(options, where);
   if (options.retry !== undefined) resolveRetry(options.retry);
   if (options.maxDuration !== undefined) {
-    durationMs(options.maxDuration as number, `maxDuration of ${where}`);
+    durationOfAtLeast(1, options.maxDuration as number, `maxDuration of ${where}`);
   }
   if (options.maxExecutionsWithoutProgress !== undefined) {
     assertInteger(
@@ -184,11 +184,18 @@ function checkLimit(limit: unknown, where: string): void {
 }
 
 function checkIntegrations(integrations: object, where: string): void {
-  for (const key of Object.keys(integrations)) {
-    if (!(ioKeys as readonly string[]).includes(key)) continue;
+  for (const [key, integration] of Object.entries<unknown>({ ...integrations })) {
+    if ((ioKeys as readonly string[]).includes(key)) {
+      throw new ConfigError(
+        "INTEGRATION_KEY_RESERVED",
+        `${where} has an integration under the key "${key}", which io has already. Choose another key.`,
+      );
+    }
+    if (typeof (integration as { cloneForRun?: unknown } | null)?.cloneForRun === "function")
+      continue;
     throw new ConfigError(
-      "INTEGRATION_KEY_RESERVED",
-      `${where} has an integration under the key "${key}", which io has already. Choose another key.`,
+      "OPTION_INVALID",
+      `integrations.${key} of ${where} is ${describe(integration)}, which is no integration. Pass what createIntegration gives, or an object with cloneForRun.`,
     );
   }
 }

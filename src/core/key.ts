@@ -54,15 +54,18 @@ export function assertText(
 ): void {
   const problem = textProblem(value, options?.maxBytes ?? maxTextBytes);
   if (problem !== undefined) {
-    throw new ConfigError("OPTION_INVALID", `${what} is ${describeValue(value)}, ${problem}.`);
+    throw new ConfigError(
+      "OPTION_INVALID",
+      `${what} is ${describeValue(value)}, which ${problem}.`,
+    );
   }
 }
 
 function textProblem(value: unknown, maxBytes: number): string | undefined {
-  if (typeof value !== "string") return "which is not a string; pass a string";
-  if (value === "") return "which is empty; pass at least one character";
-  if (unstorable.test(value)) return "which holds U+0000 or half of a surrogate pair; remove it";
-  if (exceeds(value, maxBytes)) return `which is longer than ${maxBytes} bytes; shorten or hash it`;
+  if (typeof value !== "string") return "is not a string; pass a string";
+  if (value === "") return "is empty; pass at least one character";
+  if (unstorable.test(value)) return "holds U+0000 or half of a surrogate pair; remove it";
+  if (exceeds(value, maxBytes)) return `is longer than ${maxBytes} bytes; shorten or hash it`;
   return undefined;
 }
 
@@ -121,7 +124,7 @@ function assertElement(element: unknown, index: number): void {
 
 function checkedSegment(segment: string, shown: string): string {
   const problem = textProblem(segment, maxKeyBytes);
-  if (problem !== undefined) throw invalidKey(describeValue(shown), problem);
+  if (problem !== undefined) throw invalidKey(describeValue(shown), `it ${problem}`);
   return segment;
 }
 

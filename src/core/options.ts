@@ -2,7 +2,15 @@ import { ConfigError } from "./errors.js";
 
 /** A misspelt option must not be ignored: throws OPTION_UNKNOWN naming it. */
 export function assertOptions(options: unknown, known: readonly string[], where: string): void {
-  if (options === undefined) return;
+  if (options !== undefined) assertGivenOptions(options, known, where);
+}
+
+/** The same for options that nothing can be done without. */
+export function assertGivenOptions(
+  options: unknown,
+  known: readonly string[],
+  where: string,
+): void {
   if (typeof options !== "object" || options === null || Array.isArray(options)) {
     throw new ConfigError(
       "OPTION_INVALID",

@@ -1,4 +1,5 @@
 import { ConfigError, type PayloadIssue } from "./errors.js";
+import { describe } from "./options.js";
 
 /** The part of Standard Schema v1 (standardschema.dev) that is used here. */
 export interface StandardSchema<Input = unknown, Output = Input> {
@@ -63,13 +64,20 @@ export function assertSchema(schema: unknown, where: string): asserts schema is 
   );
 }
 
-/** At once, unless the schema itself is asynchronous. */
+/**
+ * At once, unless the schema itself is asynchronous.
+ * @throws ConfigError SCHEMA_UNRECOGNIZED if the schema answers nothing that a schema answers
+ */
 export function parseWith(schema: Schema, value: unknown): ParseResult | Promise<ParseResult> {
   if (isStandard(schema)) {
-    const result = schema["~standard"].validate(value);
-    return "then" in result ? Promise.resolve(result).then(standardParsed) : standardParsed(result);
+    const result = answerOf(schema["~standard"].validate(value), "validate");
+    return "then" in result
+      ? Promise.resolve(result).then((done) => standardParsed(answerOf(done, "validate")))
+      : standardParsed(result);
   }
-  const result = schema.safeParse(value);
+  const result = answerOf(schema.safeParse(value), "safeParse");
+  if (!result.success && !Array.isArray(result.error?.issues))
+    throw strange("then" in result ? "a promise" : "an object", "safeParse");
   return result.success
     ? { ok: true, value: result.data }
     : {
@@ -79,6 +87,18 @@ export function parseWith(schema: Schema, value: unknown): ParseResult | Promise
           message,
         })),
       };
+}
+
+function answerOf<T>(answer: T, method: string): T & object {
+  if (typeof answer === "object" && answer !== null) return answer;
+  throw strange(describe(answer), method);
+}
+
+function strange(answer: string, method: string): ConfigError {
+  return new ConfigError(
+    "SCHEMA_UNRECOGNIZED",
+    `The ${method} of a schema answered ${answer}, which says neither that the value fits nor that it does not. Correct the schema; one that is asynchronous must follow Standard Schema.`,
+  );
 }
 
 function standardParsed(result: StandardResult<unknown>): ParseResult {

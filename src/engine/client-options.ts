@@ -88,6 +88,7 @@ export function checkClientOptions(options: ClientOptions): void {
   assertOptions(options, optionNames, "createClient");
   if (options.id !== undefined) assertText(options.id, "id of createClient");
   if (options.storage !== undefined) checkStorage(options.storage);
+  if (options.reload !== undefined) assertBoolean(options.reload, "reload of createClient");
   if (options.reload === true && options.id === undefined) {
     throw new ConfigError(
       "OPTION_INVALID",
@@ -105,7 +106,11 @@ export function checkClientOptions(options: ClientOptions): void {
   if (options.logLevel !== undefined) assertLogLevel(options.logLevel, "createClient");
   if (options.retry !== undefined) resolveRetry(options.retry);
   checkedTokenUrls(options.publicUrl, options.secrets, "createClient");
-  if (options.fetch !== undefined) assertFunction(options.fetch, "fetch of createClient");
+  checkSurroundings(options);
+  for (const name of ["fetch", "onError"] as const)
+    if (options[name] !== undefined) assertFunction(options[name], `${name} of createClient`);
+  checkMethods(options.codec, "codec", ["encode", "decode"]);
+  checkMethods(options.clock, "clock", ["now", "monotonic", "setTimer"]);
   assertOptions(
     options.caps,
     ["taskOutputBytes", "storeValueBytes", "tasksPerRun", "errorMessageBytes", "errorStackBytes"],
@@ -119,6 +124,34 @@ export function checkClientOptions(options: ClientOptions): void {
       `jobs of createClient must be an array, got ${describe(options.jobs)}.`,
     );
   }
+}
+
+const surroundings = {
+  environment: ["id", "slug", "type"],
+  organization: ["id", "slug", "title"],
+  project: ["id", "slug", "name"],
+} as const;
+
+function checkSurroundings(options: ClientOptions): void {
+  for (const name of ["environment", "organization", "project"] as const) {
+    const given: Readonly<Record<string, unknown>> | undefined = options[name] as undefined;
+    if (given === undefined) continue;
+    const fields = surroundings[name];
+    assertOptions(given, fields, `${name} of createClient`);
+    for (const field of fields)
+      assertText(given[field] as string, `${name}.${field} of createClient`);
+  }
+}
+
+function checkMethods(given: unknown, option: string, methods: readonly string[]): void {
+  if (given === undefined) return;
+  const has = (method: string) =>
+    typeof (given as Readonly<Record<string, unknown>> | null)?.[method] === "function";
+  if (methods.every(has)) return;
+  throw new ConfigError(
+    "OPTION_INVALID",
+    `${option} of createClient needs the functions ${methods.join(", ")}, got ${describe(given)}.`,
+  );
 }
 
 function checkStorage(storage: unknown): void {

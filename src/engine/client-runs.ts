@@ -1,4 +1,7 @@
-import { assertOptions } from "../core/options.js";
+import { ConfigError } from "../core/errors.js";
+import { assertJobId } from "../core/job-options.js";
+import { assertText } from "../core/key.js";
+import { assertOptions, describe } from "../core/options.js";
 import type { Run, RunHandle } from "../core/run.js";
 import type { RunStatus } from "../core/run-status.js";
 import type { Storage } from "../core/storage.js";
@@ -80,12 +83,15 @@ export class ClientRuns {
 
   async cancelRunsForJob(jobId: string): Promise<CancelManyResult> {
     refuseInRun("cancelRunsForJob");
+    // What is undefined would be no filter at all, and every run of the storage would be cancelled.
+    assertJobId(jobId);
     await this.#life.ready();
     return cancelRunsOf(this.#life.engine, { jobId });
   }
 
   async cancelRunsForEvent(eventId: string): Promise<CancelManyResult> {
     refuseInRun("cancelRunsForEvent");
+    assertText(eventId, "eventId of cancelRunsForEvent");
     await this.#life.ready();
     return cancelRunsOf(this.#life.engine, { eventId });
   }
@@ -126,5 +132,10 @@ export class ClientRuns {
 }
 
 function idOf(run: RunRef): string {
-  return typeof run === "string" ? run : run.id;
+  const id: unknown = typeof run === "string" ? run : run?.id;
+  if (typeof id === "string") return id;
+  throw new ConfigError(
+    "OPTION_INVALID",
+    `A run is named by its id or its handle, got ${describe(run)}. Pass what invoke gave, or an id of getRuns or sendEvent.`,
+  );
 }

@@ -19,7 +19,7 @@ import {
   type JobOutput,
 } from "../core/job.js";
 import { assertText } from "../core/key.js";
-import { assertInteger, assertOptions } from "../core/options.js";
+import { assertGivenOptions, assertInteger, assertOptions } from "../core/options.js";
 import type { RunHandle } from "../core/run.js";
 import type { Storage } from "../core/storage.js";
 import type { EnvStore } from "../core/store.js";
@@ -80,7 +80,7 @@ export class Client<Tx = unknown> extends ClientRuns {
 
   /** A limit on executions at a time that several jobs share. */
   defineConcurrencyLimit(options: ConcurrencyLimit): ConcurrencyLimit {
-    assertOptions(options, ["id", "limit"], "defineConcurrencyLimit");
+    assertGivenOptions(options, ["id", "limit"], "defineConcurrencyLimit");
     assertText(options.id, "id of defineConcurrencyLimit");
     assertInteger(options.limit, `limit of "${options.id}"`, { min: 1 });
     return Object.freeze({ ...options });

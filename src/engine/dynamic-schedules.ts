@@ -1,6 +1,6 @@
 import { assertJobId } from "../core/job-options.js";
 import { assertText, type Key } from "../core/key.js";
-import { assertOptions } from "../core/options.js";
+import { assertGivenOptions, assertOptions } from "../core/options.js";
 import { isFinal } from "../core/run-status.js";
 import {
   type CronOptions,
@@ -78,7 +78,7 @@ export class DynamicSchedule implements Trigger<ScheduledPayload> {
   readonly #host: ScheduleHost;
 
   constructor(host: ScheduleHost, options: { readonly id: string }) {
-    assertOptions(options, ["id"], "defineDynamicSchedule");
+    assertGivenOptions(options, ["id"], "defineDynamicSchedule");
     assertJobId(options.id);
     this.id = options.id;
     this.data = { type: "dynamic", id: options.id };

@@ -1,4 +1,5 @@
 import { ConfigError } from "../core/errors.js";
+import { assertFunction } from "../core/options.js";
 import type { RunNotification } from "../core/run.js";
 import { runOutsideScope } from "./async-context.js";
 
@@ -56,6 +57,7 @@ export class Emitter {
         `There is no client event "${name}". Use one of ${clientEventNames.join(", ")}.`,
       );
     }
+    assertFunction(listener, `The listener of "${name}"`);
     const listeners = this.#listeners.get(name) ?? new Set();
     listeners.add(listener);
     this.#listeners.set(name, listeners);

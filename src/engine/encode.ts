@@ -1,5 +1,7 @@
 import { encodedBytes } from "../core/codec.js";
-import { PayloadError } from "../core/errors.js";
+import { ConfigError, PayloadError } from "../core/errors.js";
+import { describe } from "../core/options.js";
+import { whenAtHand } from "./at-hand.js";
 import type { Caps, Engine } from "./engine.js";
 
 type ValueCap = Extract<keyof Caps, "taskOutputBytes" | "storeValueBytes">;
@@ -12,9 +14,16 @@ export function encodeValue(
   capName: ValueCap = "taskOutputBytes",
 ): string | Promise<string> {
   const text = engine.codec.encode(value, what);
-  return typeof text === "string"
-    ? withinCap(engine, text, what, capName)
-    : text.then((done) => withinCap(engine, done, what, capName));
+  if (typeof text === "string") return withinCap(engine, text, what, capName);
+  return whenAtHand(text, (done) => withinCap(engine, checked(done, what), what, capName));
+}
+
+function checked(text: unknown, what: string): string {
+  if (typeof text === "string") return text;
+  throw new ConfigError(
+    "OPTION_INVALID",
+    `codec.encode of createClient gave ${describe(text)} for the ${what}. It must give a string, or a promise of one.`,
+  );
 }
 
 function withinCap(engine: Engine, text: string, what: string, capName: ValueCap): string {

@@ -1,4 +1,5 @@
 import { decodeErrorRecord } from "../core/error-record.js";
+import { isInternal } from "../core/final.js";
 import { displayStatus, isFinal } from "../core/run-status.js";
 import { NEVER, type RunRecord, type TaskRecord } from "../core/storage.js";
 import { decodeTaskData } from "../core/task-data.js";
@@ -11,7 +12,7 @@ import { explainConnections, explainFlow } from "./explain-flow.js";
 /** One sentence: why the run is not moving, and what to do. */
 export async function explainRun(engine: Engine, id: string): Promise<string | undefined> {
   const [run] = await engine.rawStorage.getRuns([id]);
-  if (run === undefined) return undefined;
+  if (run === undefined || isInternal(run.jobId)) return undefined;
   const now = await engine.rawStorage.now();
   if (isFinal(run.status)) return explainEnd(run);
   if (run.blocked !== null) return explainBlock(run, run.blocked);

@@ -3,6 +3,8 @@ import { encodeTime } from "ulid";
 const ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 /** 25 characters of 5 bits: 125 random bits, so that an id cannot be guessed. */
 const RANDOM_LENGTH = 25;
+/** What ten characters of 5 bits hold, as ULIDs count. */
+const LAST_INSTANT = 2 ** 48 - 1;
 
 let pool = new Uint8Array(0);
 let used = 0;
@@ -25,8 +27,8 @@ export function newId(now: number): string {
 
 /** What is made at one time lies together in a store's indexes: a commit then touches few pages of them. */
 export function idAt(instant: number, unique: string): string {
-  // An injected clock may give parts of a millisecond, which encodeTime refuses.
-  return encodeTime(Math.max(0, Math.floor(instant)), 10) + unique;
+  // An injected clock may give parts of a millisecond, or a year after 10889, which encodeTime refuses.
+  return encodeTime(Math.min(Math.max(0, Math.floor(instant)), LAST_INSTANT), 10) + unique;
 }
 
 /** Ids of this process's writes, claims and creations: short, unique, cheap. */

@@ -32,8 +32,11 @@ export function runNotFound(id: string): RunError {
 
 export async function cancelRun(engine: Engine, id: string): Promise<CancelResult> {
   const error = toErrorRecord(new RunError("RUN_CANCELED", `Run ${id} was cancelled.`));
-  const { result } = await finishRun(engine, id, () => ({ status: "CANCELED", error }));
-  if (result === "missing") throw runNotFound(id);
+  // Events and tokens have calls of their own.
+  const { result, run } = await finishRun(engine, id, ({ jobId }) =>
+    isInternal(jobId) ? undefined : { status: "CANCELED", error },
+  );
+  if (run === undefined || isInternal(run.jobId)) throw runNotFound(id);
   return { canceled: result === "ended" };
 }
 

@@ -19,7 +19,7 @@ export async function notificationOf(
     ok: run.status === "COMPLETED",
     status: isFinal(run.status) ? run.status : "EXECUTING",
     job: { id: run.jobId, version: run.version },
-    event: eventOf(engine, run),
+    event: await eventOf(engine, run),
     ...(account === undefined ? undefined : { account }),
     payload: run.payload === null ? undefined : await engine.codec.decode(run.payload),
     ...(run.status === "COMPLETED" && run.output !== null

@@ -30,7 +30,7 @@ export function executionOver(execution: Execution, purpose: "final" | "release"
         finishedAt: engine.storeClock.now(),
       },
       error,
-    ).then((notification) => engine.emitter.emit(event, notification));
+    ).then((notification) => engine.emitter.emit(event, notification), engine.onTrouble);
   } else if (
     error !== undefined &&
     execution.job.options.onFailure === undefined &&

@@ -1,9 +1,11 @@
 import { instantOf } from "../core/duration.js";
-import { ConfigError } from "../core/errors.js";
+import { ConfigError, isPawlError } from "../core/errors.js";
+import { isInternal } from "../core/final.js";
+import { assertText } from "../core/key.js";
 import { assertInteger, assertOptions, describe } from "../core/options.js";
 import type { Run } from "../core/run.js";
 import { type RunStatus, runStatuses } from "../core/run-status.js";
-import type { RunQuery, RunRecord } from "../core/storage.js";
+import type { RunPage, RunQuery, RunRecord } from "../core/storage.js";
 import type { Engine } from "./engine.js";
 import { viewRun, viewTasks } from "./run-view.js";
 
@@ -47,7 +49,7 @@ export async function getRun(
 ): Promise<Run | undefined> {
   assertOptions(options, ["tasks", "taskDetails", "cursor", "take"], "getRun");
   const [run] = await engine.rawStorage.getRuns([id]);
-  if (run === undefined) return undefined;
+  if (run === undefined || isInternal(run.jobId)) return undefined;
   const view = await viewRun(engine, run, await engine.rawStorage.now());
   if (options.tasks !== true && options.taskDetails !== true) return view;
   return { ...view, ...(await taskPage(engine, run, options)) };
@@ -70,10 +72,23 @@ async function taskPage(
 }
 
 export async function getRuns(engine: Engine, filter: RunFilter = {}): Promise<RunList> {
-  const page = await engine.rawStorage.listRuns(queryOf(filter));
+  const page = await listRuns(engine, queryOf(filter));
   const now = await engine.rawStorage.now();
   const runs = await Promise.all(page.runs.map((run) => viewRun(engine, run, now)));
   return page.nextCursor === undefined ? { runs } : { runs, nextCursor: page.nextCursor };
+}
+
+async function listRuns(engine: Engine, query: RunQuery): Promise<RunPage> {
+  try {
+    return await engine.rawStorage.listRuns(query);
+  } catch (cause) {
+    if (query.cursor === undefined || !isPawlError(cause, "STORAGE_INVALID")) throw cause;
+    throw new ConfigError(
+      "OPTION_INVALID",
+      `cursor of getRuns is ${describe(query.cursor)}, which is no nextCursor of this storage. Leave it out for the first page.`,
+      { cause },
+    );
+  }
 }
 
 function queryOf(filter: RunFilter): RunQuery {
@@ -84,11 +99,13 @@ function queryOf(filter: RunFilter): RunQuery {
   );
   const { jobId, status, tag, eventId, parentId, from, to, cursor, take = 20 } = filter;
   assertInteger(take, "take of getRuns", { min: 1, max: 1_000 });
-  const statuses = typeof status === "string" ? [status] : status;
+  const statuses = status === undefined ? undefined : listOf<RunStatus>(status, "status");
   for (const name of statuses ?? []) assertStatus(name);
+  for (const [name, text] of Object.entries({ tag, eventId, parentId, cursor }))
+    if (text !== undefined) assertText(text, `${name} of getRuns`);
   return {
     limit: take,
-    ...(jobId === undefined ? undefined : { jobIds: typeof jobId === "string" ? [jobId] : jobId }),
+    ...(jobId === undefined ? undefined : { jobIds: listOf<string>(jobId, "jobId") }),
     ...(statuses === undefined ? undefined : { statuses }),
     ...(tag === undefined ? undefined : { tag }),
     ...(eventId === undefined ? undefined : { eventId }),
@@ -97,6 +114,19 @@ function queryOf(filter: RunFilter): RunQuery {
     ...(to === undefined ? undefined : { createdTo: boundOf(to, "to") }),
     ...(cursor === undefined ? undefined : { cursor }),
   };
+}
+
+function listOf<T extends string>(given: T | readonly T[], name: string): readonly T[] {
+  const list: readonly T[] = isList(given) ? given : [given];
+  if (list.every((entry: unknown) => typeof entry === "string")) return list;
+  throw new ConfigError(
+    "OPTION_INVALID",
+    `${name} of getRuns must be a string or an array of strings, got ${describe(given)}.`,
+  );
+}
+
+function isList<T>(given: T | readonly T[]): given is readonly T[] {
+  return Array.isArray(given);
 }
 
 function boundOf(date: Date, name: string): number {

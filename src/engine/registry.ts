@@ -44,6 +44,8 @@ export class Registry {
   #version = 0;
   #loadedAt: number | undefined;
   #reloading: Promise<void> | undefined;
+  /** Jobs of this very process: it is there to say that they have not gone, also after a long sleep. */
+  readonly #own = new Set<string>();
   #renewedAt = Number.NEGATIVE_INFINITY;
 
   constructor(storage: Storage) {
@@ -101,7 +103,7 @@ export class Registry {
     const jobs = new Map<string, Registration>();
     for await (const { key, value } of this.#values(JOB_PREFIX)) {
       const id = key.slice(JOB_PREFIX.length);
-      if (now - (seen.get(id) ?? now) < FORGOTTEN_AFTER_MS)
+      if (this.#own.has(id) || now - (seen.get(id) ?? now) < FORGOTTEN_AFTER_MS)
         jobs.set(id, JSON.parse(value) as Registration);
     }
     this.#jobs = jobs;
@@ -113,6 +115,7 @@ export class Registry {
   /** Makes these jobs known to every process. Writes only what differs. */
   async register(jobs: readonly Registration[]): Promise<void> {
     const now = await this.#storage.now();
+    for (const { id } of jobs) this.#own.add(id);
     const changed: Registration[] = [];
     for (const job of jobs) {
       if (await this.#registerOne(job)) changed.push(job);

@@ -5,6 +5,7 @@ import { connect } from "./connections.js";
 import { encodeValue } from "./encode.js";
 import type { Execution } from "./execution.js";
 import { contextOf } from "./run-context.js";
+import { isThenable } from "./thenable.js";
 
 /**
  * Calls the job's `run`. Whatever the user's code does, this answers with an
@@ -13,7 +14,8 @@ import { contextOf } from "./run-context.js";
 export async function callRun(execution: Execution): Promise<Ending | undefined> {
   const { engine, job, root, run, host } = execution;
   try {
-    const context = contextOf(execution);
+    const known = contextOf(execution);
+    const context = isThenable(known) ? await known : known;
     if (engine.auth.areNeeded(job)) {
       const connected = await connect(execution, context);
       if (connected === "over") return undefined;

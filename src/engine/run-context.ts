@@ -1,11 +1,27 @@
-import type { Context } from "../core/context.js";
+import type { Context, EventContext } from "../core/context.js";
+import { whenAtHand } from "./at-hand.js";
 import type { Execution } from "./execution.js";
 import { accountOf, decodeMeta, eventOf } from "./run-meta.js";
 
-export function contextOf({ run, engine, cancellation }: Execution): Context {
-  const account = accountOf(run);
+/** At once, unless the codec is asynchronous. */
+export function contextOf(execution: Execution): Context | Promise<Context> {
+  const { run, engine } = execution;
   const { sourceId, sourceMetadata } = decodeMeta(run.meta);
-  const metadata = sourceMetadata === undefined ? undefined : engine.codec.decode(sourceMetadata);
+  return whenAtHand(eventOf(engine, run), (event) => {
+    if (sourceId === undefined) return contextWith(execution, event, undefined);
+    const decoded = sourceMetadata === undefined ? undefined : engine.codec.decode(sourceMetadata);
+    return whenAtHand(decoded, (metadata) =>
+      contextWith(execution, event, { id: sourceId, metadata }),
+    );
+  });
+}
+
+function contextWith(
+  { run, engine, cancellation }: Execution,
+  event: EventContext,
+  source: Context["source"],
+): Context {
+  const account = accountOf(run);
   return {
     run: {
       id: run.id,
@@ -18,8 +34,8 @@ export function contextOf({ run, engine, cancellation }: Execution): Context {
       ...(run.parentId === null ? undefined : { parentId: run.parentId }),
     },
     job: { id: run.jobId, version: run.version },
-    event: eventOf(engine, run),
-    ...(sourceId === undefined ? undefined : { source: { id: sourceId, metadata } }),
+    event,
+    ...(source === undefined ? undefined : { source }),
     ...(account === undefined ? undefined : { account }),
     ...engine.surroundings,
     get signal() {

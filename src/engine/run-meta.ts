@@ -1,5 +1,6 @@
 import type { EventContext } from "../core/context.js";
 import type { RunRecord } from "../core/storage.js";
+import { whenAtHand } from "./at-hand.js";
 import type { Engine } from "./engine.js";
 
 /** What a run keeps beside its columns; opaque to the storage. Absent parts have their defaults. */
@@ -32,14 +33,16 @@ export function decodeMeta(text: string | null): RunMeta {
 /** Name of the event that an invoke counts as. */
 export const INVOKE_EVENT = "invoke";
 
-export function eventOf(engine: Engine, run: RunRecord): EventContext {
+/** At once, unless the codec is asynchronous. */
+export function eventOf(engine: Engine, run: RunRecord): EventContext | Promise<EventContext> {
   const meta = decodeMeta(run.meta);
-  return {
+  const decoded = meta.eventContext === undefined ? {} : engine.codec.decode(meta.eventContext);
+  return whenAtHand(decoded, (context) => ({
     id: run.eventId ?? run.id,
     name: meta.eventName ?? INVOKE_EVENT,
-    context: meta.eventContext === undefined ? {} : engine.codec.decode(meta.eventContext),
+    context,
     timestamp: new Date(meta.eventTimestamp ?? run.createdAt),
-  };
+  }));
 }
 
 export function accountOf(run: RunRecord): { id: string; metadata: unknown } | undefined {

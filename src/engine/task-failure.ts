@@ -1,3 +1,4 @@
+import { instantOf } from "../core/duration.js";
 import {
   ConfigError,
   describeValue,
@@ -68,13 +69,10 @@ function decisionOf(failure: Failure, answer: OnErrorResult): Decision {
   if (answer instanceof Error) return { error: answer };
   if (typeof answer === "object" && "skipRetrying" in answer && answer.skipRetrying === true)
     return { error, skip: true };
-  if (typeof answer === "object" && "retryAt" in answer && isValidDate(answer.retryAt))
-    return { error: answer.error ?? error, retryAt: answer.retryAt.getTime() };
-  return { error: badAnswer(failure, answer), skip: true };
-}
-
-function isValidDate(value: unknown): value is Date {
-  return value instanceof Date && !Number.isNaN(value.getTime());
+  const retryAt =
+    typeof answer === "object" && "retryAt" in answer ? instantOf(answer.retryAt) : undefined;
+  if (retryAt === undefined) return { error: badAnswer(failure, answer), skip: true };
+  return { error: (answer as { readonly error?: Error }).error ?? error, retryAt };
 }
 
 /** A mistake in `onError` must not look like the task's own failure, nor be taken for "try again". */

@@ -1,6 +1,7 @@
 import { type Duration, durationMs } from "../core/duration.js";
 import { fromErrorRecord } from "../core/error-record.js";
 import { RunError } from "../core/errors.js";
+import { isInternal } from "../core/final.js";
 import { assertOptions } from "../core/options.js";
 import type { Run } from "../core/run.js";
 import { isFinal } from "../core/run-status.js";
@@ -46,7 +47,7 @@ export async function waitForRun(
 
 async function finishedRun(engine: Engine, id: string): Promise<Run | undefined> {
   const run = await engine.reader.read(id);
-  if (run === undefined) throw runNotFound(id);
+  if (run === undefined || isInternal(run.jobId)) throw runNotFound(id);
   if (run.blocked !== null) throw fromErrorRecord((JSON.parse(run.blocked) as Block).error);
   return isFinal(run.status) ? viewRun(engine, run, run.finishedAt ?? run.createdAt) : undefined;
 }

@@ -1,5 +1,7 @@
 import type { Clock } from "../core/clock.js";
-import { type Duration, durationMs } from "../core/duration.js";
+import { type Duration, durationMs, instantOf } from "../core/duration.js";
+import { ConfigError } from "../core/errors.js";
+import { describe } from "../core/options.js";
 
 interface Timer {
   readonly at: number;
@@ -26,7 +28,13 @@ export class FakeClock implements Clock {
   readonly #timers = new Set<Timer>();
 
   constructor(start: Date | number = Date.UTC(2026, 0, 1)) {
-    this.#now = Number(start);
+    const instant = typeof start === "number" ? start : instantOf(start);
+    if (instant === undefined || !Number.isFinite(instant))
+      throw new ConfigError(
+        "OPTION_INVALID",
+        `A fake clock starts at a valid Date or at epoch milliseconds, got ${describe(start)}.`,
+      );
+    this.#now = instant;
   }
 
   now(): number {

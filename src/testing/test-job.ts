@@ -2,9 +2,9 @@ import type { Duration } from "../core/duration.js";
 import type { SendEvent } from "../core/event.js";
 import type { InvokeOptions } from "../core/io.js";
 import type { AnyJob, Job } from "../core/job.js";
-import { assertOptions } from "../core/options.js";
 import type { Run, TaskView } from "../core/run.js";
 import type { FinalStatus } from "../core/run-status.js";
+import { checkTestJob } from "./check-options.js";
 import type { Mocks } from "./mocks.js";
 import type { TestAuth } from "./test-auth.js";
 import { TestRun } from "./test-run.js";
@@ -98,7 +98,7 @@ export async function testJob<Input, Payload, Output>(
   job: Job<Input, Payload, Output>,
   options: TestJobOptions<Input> = {},
 ): Promise<TestResult<Output>> {
-  assertOptions(options, optionNames, "testJob");
+  checkTestJob(job, options as TestJobOptions<never>);
   const test = new TestRun(job, options);
   try {
     return (await test.result()) as TestResult<Output>;
@@ -106,15 +106,3 @@ export async function testJob<Input, Payload, Output>(
     await test.close();
   }
 }
-
-const optionNames = [
-  "payload",
-  "invoke",
-  "mocks",
-  "auth",
-  "events",
-  "jobs",
-  "replay",
-  "crash",
-  "start",
-];

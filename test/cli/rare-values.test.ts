@@ -129,3 +129,40 @@ describe("pawl run of rarer runs", () => {
     expect(text).not.toMatch(/^ {2}started/m);
   });
 });
+
+describe("pawl on the file of an application with a codec of its own", () => {
+  const folder = mkdtempSync(join(tmpdir(), "pawl-cli-codec-"));
+  const file = join(folder, "secret.db");
+  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+  test("lists, shows and explains runs; of their values it shows the stored text", async () => {
+    const codec = {
+      encode: (value: unknown) => `secret:${JSON.stringify(value)}`,
+      decode: (text: string): unknown => JSON.parse(text.slice("secret:".length)),
+    };
+    const client = createClient({ storage: sqlite(file), codec });
+    const job = client.defineJob({
+      id: "j",
+      trigger: invokeTrigger(),
+      run: (_payload, io) => io.runTask("a", () => 7),
+    });
+    const { id } = await client.invoke(job, 1);
+    await client.drain();
+    await client.stop();
+    for (const [line, shown] of [
+      [["runs"], id],
+      [["run", id], "└─ a "],
+      [["run", id, "--json"], '"payload": "secret:1"'],
+      [["explain", id], "completed at"],
+    ] as const) {
+      const out: string[] = [];
+      const err: string[] = [];
+      const code = await main([...line, "--storage", file], {
+        out: (text) => out.push(text),
+        err: (text) => err.push(text),
+      });
+      expect({ code, err }).toEqual({ code: 0, err: [] });
+      expect(out.join("\n")).toContain(shown);
+    }
+  });
+});

@@ -2,7 +2,12 @@ import { describe, expect, test } from "vitest";
 import { defineEvent, nameOf } from "../../src/core/event.js";
 import { endSignals } from "../../src/core/final.js";
 import { assertJob, compareVersions } from "../../src/core/job-options.js";
-import { assertInteger, assertOptions, describe as textOf } from "../../src/core/options.js";
+import {
+  assertGivenOptions,
+  assertInteger,
+  assertOptions,
+  describe as textOf,
+} from "../../src/core/options.js";
 import { assertSchema, parseWith, type StandardIssue } from "../../src/core/schema.js";
 import { type Signal, WATCH_TOPIC } from "../../src/core/storage.js";
 import { eventTrigger } from "../../src/core/trigger.js";
@@ -50,6 +55,32 @@ describe("schemas", () => {
   });
 });
 
+describe("answers of schemas that are none", () => {
+  test.for([
+    ["nothing", undefined, "undefined"],
+    ["null", null, "null"],
+    ["a text", "fine", '"fine"'],
+    ["a promise", Promise.resolve({ success: true, data: 1 }), "a promise"],
+    ["neither success nor issues", {}, "an object"],
+    ["an error without issues", { success: false, error: new Error("no") }, "an object"],
+  ])("%s of safeParse", ([, answer, shown]) => {
+    expect(() => parseWith({ safeParse: () => answer as never }, 1)).toThrow(
+      expect.objectContaining({
+        code: "SCHEMA_UNRECOGNIZED",
+        message: expect.stringContaining(`safeParse of a schema answered ${shown}, which`),
+      }),
+    );
+  });
+
+  test("nothing of a Standard Schema, at once or later", async () => {
+    const answering = (answer: unknown) => ({
+      "~standard": { version: 1 as const, vendor: "test", validate: () => answer as never },
+    });
+    expect(() => parseWith(answering(undefined), 1)).toThrow(/validate of a schema answered/);
+    await expect(parseWith(answering(Promise.resolve(7)), 1)).rejects.toThrow(/answered 7, which/);
+  });
+});
+
 describe("events and triggers", () => {
   test.for([
     ["undefined", undefined],
@@ -58,6 +89,17 @@ describe("events and triggers", () => {
     ["an object without a name", {}],
   ])("%s names no event", ([, name]) => {
     expect(() => nameOf(name as never)).toThrow(/An event needs a name/);
+  });
+
+  test("a trigger without a name, or with one that is none, says what it got", () => {
+    for (const [options, shown] of [
+      [{}, "undefined"],
+      [{ name: ["paid", 7] }, "7"],
+      [{ name: { name: 7 } }, "an object"],
+    ] as const)
+      expect(() => eventTrigger(options as never)).toThrow(
+        `eventTrigger needs a name: a string or a defineEvent() result, got ${shown}.`,
+      );
   });
 
   test("a trigger whose schema nobody knows names its events", () => {
@@ -81,6 +123,7 @@ describe("options", () => {
     expect(() => assertOptions(null, ["a"], "f")).toThrow(/takes an options object, got null/);
     expect(() => assertOptions([], ["a"], "f")).toThrow(/got an array/);
     expect(() => assertOptions("a", ["a"], "f")).toThrow(/got "a"/);
+    expect(() => assertGivenOptions(undefined, ["a"], "f")).toThrow(/got undefined/);
   });
 
   test("a number out of range is told its bounds, an open one without an end", () => {

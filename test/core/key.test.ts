@@ -91,8 +91,8 @@ describe("keySegment", () => {
   });
 
   test.each<[unknown, RegExp]>([
-    ["", /Key "" cannot be used: which is empty/],
-    ["a\0", /Key "a\\u0000" cannot be used: which holds U\+0000/],
+    ["", /Key "" cannot be used: it is empty/],
+    ["a\0", /Key "a\\u0000" cannot be used: it holds U\+0000/],
     [`a${loneHalf}`, /half of a surrogate pair/],
     [[], /Key \[\] cannot be used: an array needs at least one element/],
     [["a", Number.NaN], /Key NaN cannot be used: element 1 must be a string, a finite number/],
@@ -109,10 +109,10 @@ describe("keySegment", () => {
     [null, /Key null/],
     [7, /Key 7/],
     [{ length: 1 }, /Key an object/],
-    ["x".repeat(513), /which is longer than 512 bytes; shorten or hash it/],
-    ["/".repeat(171), /which is longer than 512 bytes/],
-    ["é".repeat(257), /which is longer than 512 bytes/],
-    [["x".repeat(509)], /which is longer than 512 bytes/],
+    ["x".repeat(513), /: it is longer than 512 bytes; shorten or hash it/],
+    ["/".repeat(171), /: it is longer than 512 bytes/],
+    ["é".repeat(257), /: it is longer than 512 bytes/],
+    [["x".repeat(509)], /: it is longer than 512 bytes/],
   ])("%o is refused", (key, message) => {
     const encode = () => keySegment(key as Key);
     expect(encode).toThrow(message);

@@ -57,6 +57,30 @@ describeEngine("at-most-once tasks", (world) => {
     expect(await survivor.getRun(id)).toMatchObject({ status: "COMPLETED", output: 1 });
   });
 
+  test("G10: a start that is on record, and did not come about because the worker stopped, is no interruption", async () => {
+    let calls = 0;
+    const call = () => {
+      calls++;
+      return "done";
+    };
+    const job = jobOf((io) => io.runTask("once", call, { mode: "at-most-once" }));
+    const machine = new Machine(world(), { jobs: [job] });
+    const { id } = await machine.client.invoke(job, {});
+    machine.freezeAfter("commit");
+    void machine.client.drain();
+    await turns(100);
+    expect(machine.isFrozen).toBe(true);
+    const stopping = machine.client.stop();
+    await turns(100);
+    machine.thaw();
+    await stopping;
+    expect(calls).toBe(0);
+    const next = world().client({ jobs: [job] });
+    await next.drain();
+    expect(await next.getRun(id)).toMatchObject({ status: "COMPLETED", output: "done" });
+    expect(calls).toBe(1);
+  });
+
   test("G10: a retried parent does not make the interrupted child again", async () => {
     let calls = 0;
     let machine: Machine | undefined;

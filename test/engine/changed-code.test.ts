@@ -3,7 +3,7 @@ import { jobOf } from "./drive.js";
 import { describeEngine } from "./world.js";
 
 describeEngine("code that changed under a run", (world) => {
-  test("a run that completes without coming by what it had recorded says which calls those are", async () => {
+  test("R16: a run that completes without coming by what it had recorded says which calls those are", async () => {
     let isOld = true;
     const job = jobOf(async (io) => {
       if (isOld) for (let n = 0; n < 6; n++) await io.runTask(`old ${n}`, () => n);

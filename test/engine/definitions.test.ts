@@ -4,6 +4,7 @@ import { describe, expect, expectTypeOf, test } from "vitest";
 import { z } from "zod";
 import {
   createClient,
+  createIntegration,
   defineEvent,
   defineJob,
   eventTrigger,
@@ -193,6 +194,9 @@ describe("definitions without a storage", () => {
       { integrations: { wait: {} } },
       "INTEGRATION_KEY_RESERVED",
     ],
+    ["an integration that is none", { integrations: { mail: {} } }, "OPTION_INVALID"],
+    ["an integration that is null", { integrations: { mail: null } }, "OPTION_INVALID"],
+    ["no time at all", { maxDuration: 0 }, "OPTION_INVALID"],
     ["stalls of zero", { maxExecutionsWithoutProgress: 0 }, "OPTION_INVALID"],
     ["a hook that is no function", { onFailure: "mail me" }, "OPTION_INVALID"],
     ["tags that are no list", { tags: "red" }, "OPTION_INVALID"],
@@ -201,6 +205,19 @@ describe("definitions without a storage", () => {
   ] as const)("D3: a job with %s throws where it is defined", ([, wrong, code]) => {
     const options = { id: "ok", trigger: invokeTrigger(), run, ...wrong };
     expect(thrownCode(() => defineJob(options as never))).toBe(code);
+  });
+
+  test("D3: a job, a limit, a dynamic schedule and an integration without options say so", () => {
+    const client = createClient({ storage: memory() });
+    const calls = [
+      () => defineJob(undefined as never),
+      () => client.defineJob(undefined as never),
+      () => client.defineConcurrencyLimit(undefined as never),
+      () => client.defineDynamicSchedule(undefined as never),
+      () => createIntegration(undefined as never),
+    ];
+    for (const call of calls) expect(call).toThrow(/takes an options object, got undefined/);
+    expect(calls.map(thrownCode)).toEqual(calls.map(() => "OPTION_INVALID"));
   });
 
   test("D2: an id of 128 characters with dots, dashes, underscores and tildes is kept as it is", () => {
@@ -225,7 +242,15 @@ describe("definitions without a storage", () => {
     ["an unknown option", () => eventTrigger({ name: "e", nam: "f" } as never), "OPTION_UNKNOWN"],
     ["no name", () => eventTrigger({ name: [] }), "TRIGGER_INVALID"],
     ["an empty name", () => eventTrigger({ name: "" }), "OPTION_INVALID"],
-    ["a name that is no text", () => eventTrigger({ name: 5 } as never), "EVENT_INVALID"],
+    ["a name that is no text", () => eventTrigger({ name: 5 } as never), "TRIGGER_INVALID"],
+    ["no name at all", () => eventTrigger({} as never), "TRIGGER_INVALID"],
+    ["no options", () => eventTrigger(undefined as never), "OPTION_INVALID"],
+    ["no options of its event", () => defineEvent(undefined as never), "OPTION_INVALID"],
+    [
+      "an unknown option of its event",
+      () => defineEvent({ name: "e", shema: 1 } as never),
+      "OPTION_UNKNOWN",
+    ],
     [
       "a schema that nobody knows",
       () => eventTrigger({ name: "e", schema: {} as never }),
@@ -257,6 +282,14 @@ describe("definitions without a storage", () => {
     ["reload without id", { reload: true }, "OPTION_INVALID"],
     ["no slots", { concurrency: 0 }, "OPTION_INVALID"],
     ["an unknown cap", { caps: { bytes: 1 } }, "OPTION_UNKNOWN"],
+    ["a codec that is none", { codec: {} }, "OPTION_INVALID"],
+    ["a codec of one half", { codec: { encode: String } }, "OPTION_INVALID"],
+    ["a clock that is null", { clock: null }, "OPTION_INVALID"],
+    ["a listener of troubles that is none", { onError: "log" }, "OPTION_INVALID"],
+    ["a reload that is no boolean", { id: "a", reload: "yes" }, "OPTION_INVALID"],
+    ["an environment that is a name", { environment: "staging" }, "OPTION_INVALID"],
+    ["half an organization", { organization: { id: "o" } }, "OPTION_INVALID"],
+    ["a project of other fields", { project: { id: "p", title: "P" } }, "OPTION_UNKNOWN"],
     ["a job that is none", { jobs: [{ id: "x" }] }, "OPTION_INVALID"],
   ] as const)("D13: a client with %s throws where it is made", ([, options, code]) => {
     expect(thrownCode(() => createClient(options as never))).toBe(code);

@@ -69,6 +69,25 @@ describeEngine("executionLimitMs", (world) => {
     expect(ended.executionCount).toBe(6);
   });
 
+  test("C9: a run that was given up, and is retried, has all its executions without progress anew", async () => {
+    let hangs = true;
+    const run = await start(
+      world(),
+      (io) => io.runTask("hangs", () => (hangs ? new Promise(() => {}) : "done")),
+      limited,
+    );
+    void run.client.drain();
+    for (let step = 0; step < 12; step++) {
+      await turns(100);
+      world().clock.advance(10);
+    }
+    await turns(100);
+    expect((await run.read()).status).toBe("TIMED_OUT");
+    hangs = false;
+    await run.client.retryRun(run.id);
+    expect(await run.drain()).toMatchObject({ status: "COMPLETED", output: "done" });
+  });
+
   test("R9, G16: executions that die without a record end as TIMED_OUT, naming the open task", async () => {
     let deaths = 0;
     let machine: Machine | undefined;

@@ -106,6 +106,18 @@ describeEngine("hooks", (world) => {
     }
   });
 
+  test("D10: a process without the code cancels a run of a job that is newer than what it knows: onCancel is called", async () => {
+    const stranger = world().client();
+    await stranger.getRuns();
+    const heard: [string, RunNotification][] = [];
+    const client = world().client({ jobs: [observed(heard, () => {})] });
+    const handle = await client.invoke("j", { n: 1 });
+    await client.drain();
+    await stranger.cancelRun(handle);
+    await client.drain();
+    expect(names(heard)).toEqual(["onStart", "onCancel"]);
+  });
+
   test("D10: a run that times out under a worker without the code calls onFailure", async () => {
     const heard: string[] = [];
     const job = defineJob({

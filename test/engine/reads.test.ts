@@ -233,7 +233,7 @@ describeEngine("getRun", (world) => {
     ]);
   });
 
-  test("C1, R10: the context is the same in every execution but for executionCount", async () => {
+  test("C1, C2, R10: the context is the same in every execution but for executionCount", async () => {
     const client = world().client({
       environment: { id: "e1", slug: "prod", type: "STAGING" },
       project: { id: "p1", slug: "shop", name: "Shop" },

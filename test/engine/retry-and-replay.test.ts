@@ -126,6 +126,29 @@ describeEngine("retryRun", (world) => {
     expect((await client.getRun(handle))?.status).toBe("COMPLETED");
   });
 
+  test("C9: a retried run has its maxDuration, and no more", async () => {
+    const client = world().client();
+    client.on("runFailed", () => {});
+    let fails = true;
+    const job = client.defineJob({
+      id: "j",
+      trigger: invokeTrigger(),
+      maxDuration: "1h",
+      run: async (_payload, io) => {
+        if (fails) throw new Error("no");
+        await io.wait("long", "2h");
+      },
+    });
+    const handle = await client.invoke(job);
+    await client.drain();
+    fails = false;
+    await client.retryRun(handle);
+    await client.drain();
+    world().clock.advance("1h");
+    await client.drain();
+    expect((await client.getRun(handle))?.status).toBe("TIMED_OUT");
+  });
+
   test("C9: a retried run whose sender had no code keeps the time that the retry gave it", async () => {
     let isGood = false;
     const job = defineJob({

@@ -1,8 +1,10 @@
 import { expect, test } from "vitest";
 import { isPawlError, type Token } from "../../src/index.js";
-import { jobOf, Machine, start } from "./drive.js";
+import { gate, jobOf, Machine, start, turns } from "./drive.js";
 import { codeOf, until } from "./support.js";
 import { describeEngine } from "./world.js";
+
+const codeOfError = (error: unknown): unknown => (error as { readonly code?: unknown }).code;
 
 describeEngine("tokens", (world) => {
   test("K16: a run parks until its token is completed, and gets what it was completed with", async () => {
@@ -97,6 +99,28 @@ describeEngine("tokens", (world) => {
     await world().client().completeToken(id, "in time");
     world().clock.advance("1d");
     expect((await run.drain()).output).toBe("in time");
+  });
+
+  test("a token that came before the timeout wins, also if the worker that waits has not heard of it", async () => {
+    const { id } = await world().client().createToken();
+    const hold = gate();
+    const run = await start(
+      world(),
+      async (io) => {
+        const busy = io.runTask("busy", () => hold.opened);
+        const token = await io.waitForToken("wait", id, { timeout: "1m" }).catch(codeOfError);
+        hold.open();
+        await busy;
+        return token;
+      },
+      { client: { leaseMs: 3_600_000 } },
+    );
+    const draining = run.client.drain();
+    await turns(100);
+    await world().client().completeToken(id, "in time");
+    world().clock.advance("1m");
+    await draining;
+    expect((await run.read()).output).toBe("in time");
   });
 
   test("unknown tokens are an error on both sides, and so is the id of a run", async () => {

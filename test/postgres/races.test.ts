@@ -3,7 +3,7 @@ import { afterAll, afterEach, describe, expect, inject, test } from "vitest";
 import type { ClaimRequest, NewRun, RunWrite, TaskWrite } from "../../src/core/storage.js";
 import { PgDriver } from "../../src/storage/postgres/pg-driver.js";
 import { PostgresStorage } from "../../src/storage/postgres/storage.js";
-import { schemaName, waitingForLock } from "./clients.js";
+import { eventually, schemaName, waitingForLock } from "./clients.js";
 import { GateDriver } from "./gate.js";
 
 /** What two processes do at the same moment, on a real server under READ COMMITTED, in an order that the test gives. */
@@ -100,21 +100,37 @@ describe("S2: the guard holds until the write is durable", () => {
   test("a run is not claimed while its holder's record is on the way, and the record counts", async () => {
     const [holder, other] = [await open(), await open()];
     const run = await made(holder.storage, { lease });
-    const neighbour = await made(holder.storage, { lease });
     now += 40_000;
-    // The neighbour's lease makes it a transaction, which can be held up.
-    const longer = { ...record(neighbour, 1), leaseUntil: now + 30_000 };
-    const held = holder.gate.holdAt("commit");
-    const written = holder.storage.commit([record(run, 1), longer]);
-    await held.reached;
+    // Its statement has the run and waits for the place of the record.
+    const place = await other.pool.connect();
+    await place.query(
+      `begin; insert into "${schema}".tasks (rk, seq, path, kind, status, attempts, started_at, write_id) ` +
+        `select rk, 1, 'taken', 'task', 'COMPLETED', 1, 1, 'another' from "${schema}".runs where id = '${run}'`,
+    );
+    const written = holder.storage.commit([record(run, 1)]);
+    await waitingForLock(other.pool, schema);
     const claim = await other.storage.claimRuns(claimOf());
     expect(claim.runs).toEqual([]);
     expect(claim.nextDue).toBe(now);
-    held.goOn();
-    expect(results(await written)).toEqual(["ok", "ok"]);
+    await place.query("rollback");
+    place.release();
+    expect(results(await written)).toEqual(["ok"]);
     const again = await other.storage.claimRuns(claimOf());
     expect(again.runs.map((claimed) => [claimed.run.id, claimed.tasks.length])).toEqual([[run, 1]]);
     expect(results(await holder.storage.commit([record(run, 1, 2)]))).toEqual(["fenced"]);
+  });
+
+  test("a record does not wait for what else its batch brings", async () => {
+    const [holder, other] = [await open(), await open()];
+    const run = await made(holder.storage, { lease });
+    const neighbour = await made(holder.storage, { lease });
+    const held = holder.gate.holdAt("commit");
+    const longer = { ...record(neighbour, 1), leaseUntil: now + 40_000 };
+    const written = holder.storage.commit([record(run, 1), longer]);
+    await held.reached;
+    await eventually(async () => (await other.storage.listTasks(run, 0, 1_000)).tasks.length === 1);
+    held.goOn();
+    expect(results(await written)).toEqual(["ok", "ok"]);
   });
 
   test("a record that meets a claim on the way is busy, and fenced when that is through", async () => {

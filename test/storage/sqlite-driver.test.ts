@@ -94,6 +94,21 @@ describe("which driver is taken", () => {
     expect(finding).toThrow(expect.objectContaining({ code: "DRIVER_MISSING" }));
   });
 
+  test.for([
+    ["libsql", v20, /"libsql", which .* run "npm install libsql"\./],
+    ["better-sqlite3", v20, /On Node v20\.20\.2 run "npm install better-sqlite3@12"\./],
+    ["better-sqlite3", "v22.13.0", /run "npm install better-sqlite3"\./],
+    ["node:sqlite", v20, /part of Node 22\.13 and later, this is Node v20\.20\.2/],
+    ["bun:sqlite", v20, /part of Bun, this is Node v20\.20\.2/],
+  ] as const)(
+    "%s is asked for and not there on %s: the error says how to get just that",
+    ([driver, version, message]) => {
+      const finding = () => new DriverFinder(fakeProcess(version, {})).find(driver);
+      expect(finding).toThrow(message);
+      expect(finding).toThrow(expect.objectContaining({ code: "DRIVER_MISSING" }));
+    },
+  );
+
   test("better-sqlite3 13 is not even loaded on Node 20, where it ends the process", () => {
     let loaded = false;
     const load = () => {

@@ -59,3 +59,21 @@ test("calls that have no mock are made, beside those that have one", async () =>
   expect(mine).toBe(7);
   expect(Math.floor(other ?? 0)).toBe(5);
 });
+
+describe("mistakes in a test are told, not passed over", () => {
+  const job = defineJob({ id: "j", trigger: invokeTrigger(), run: async () => 1 });
+
+  test.for([
+    ["no job", undefined, {}, /takes what defineJob gives, got undefined/],
+    ["a list of mocks", job, { mocks: [] }, /results by key path/],
+    ["a mock without its key", job, { mocks: "x" }, /results by key path/],
+    ["another way to replay", job, { replay: "always" }, /pass "every-task"/],
+    ["a crash before the first commit", job, { crash: { commit: 0, when: "after" } }, /from 1/],
+    ["a crash at no time", job, { crash: { commit: 1, when: "never" } }, /"before" or "after"/],
+    ["a crash of more", job, { crash: { commits: 1 } }, /no option "commits"/],
+    ["a start that is no date", job, { start: new Date("soon") }, /starts at a valid Date/],
+    ["a start that is no number", job, { start: Number.NaN }, /got NaN/],
+  ] as const)("%s", async ([, tested, options, message]) => {
+    await expect(testJob(tested as never, options as never)).rejects.toThrow(message);
+  });
+});

@@ -19,6 +19,8 @@ const texts: Readonly<Record<string, string>> = {
   "right to left": "\u202eabc שלום مرحبا\u200f",
   "edges of the planes": "\u0001\u001f\u007f\u0080\ud7ff\ue000\ufeff\ufffd\ufffe\uffff\u{10ffff}",
   "byte order mark first": "\ufefftext",
+  "what separates records elsewhere": "\u001d \u001e \u001f",
+  "such a character alone": "\u001e",
   "upper and lower case": "İıſẞß",
 };
 
@@ -98,11 +100,44 @@ async function everyName(store: Fixture, name: string): Promise<void> {
     same((await store.a.listRuns({ ...query, limit: 2 })).runs.length, 1, Object.keys(query)[0]);
 }
 
+/** Writes of nothing else, which a store may have a way of their own for: one alone, and two in one batch. */
+async function recordsAlone(store: Fixture, text: string): Promise<void> {
+  const runs = [await store.hold(), await store.hold(), await store.hold()];
+  const writes = runs.map((run) =>
+    store.write(run, {
+      tasks: [
+        task("plain", 1, { output: text }),
+        task("more", 2, { output: text, error: text, data: text, kind: text }),
+        task(`path ${text}`, 3),
+      ],
+      logs: [line(1, { message: text, data: text, path: text, level: text, stream: text })],
+    }),
+  );
+  for (const batch of [writes.slice(0, 1), writes.slice(1)])
+    for (const { result } of await store.commitAll(batch)) same(result, "ok", "commit");
+  await store.settleReads();
+  for (const { id } of runs) {
+    const [first, second, third] = await store.tasks(id, store.b);
+    has(first, { output: text, kind: "task" }, "plain record");
+    has(second, { output: text, error: text, data: text, kind: text }, "record with more");
+    has(third, { path: `path ${text}` }, "path");
+    const [logged] = await store.b.listLogs(id, { limit: 2 });
+    has(logged, { message: text, data: text, path: text, level: text, stream: text }, "log line");
+  }
+}
+
 export const text = topic("text comes back as it was given", {
   ...Object.fromEntries(
     Object.entries(texts).map(([name, value]) => [
       `users' values: ${name}`,
       (store: Fixture) => everyColumn(store, value),
+    ]),
+  ),
+
+  ...Object.fromEntries(
+    Object.entries(texts).map(([name, value]) => [
+      `records alone: ${name}`,
+      (store: Fixture) => recordsAlone(store, value),
     ]),
   ),
 

@@ -1,8 +1,8 @@
-import { durationMs } from "../../core/duration.js";
+import { durationOfAtLeast, instantOf } from "../../core/duration.js";
 import { ConfigError } from "../../core/errors.js";
 import type { Io, OnError, Task, TaskOptions } from "../../core/io.js";
 import type { Key } from "../../core/key.js";
-import { assertOptions } from "../../core/options.js";
+import { assertFunction, assertOptions } from "../../core/options.js";
 import { resolveRetry } from "../../core/retry.js";
 import type { Storage, TaskRecord } from "../../core/storage.js";
 import type { Scope } from "../scope.js";
@@ -38,7 +38,8 @@ export function runTask<T>(
   onError?: OnError,
 ): Promise<T> {
   const { engine } = scope.execution;
-  const problem = problemOf(callback, options) ?? transactionProblem(engine.rawStorage, options);
+  const problem =
+    problemOf(callback, options, onError) ?? transactionProblem(engine.rawStorage, options);
   if (problem !== undefined) return rejected(problem);
   const decode = (record: TaskRecord): unknown => {
     const output = record.output === null ? undefined : engine.codec.decode(record.output);
@@ -62,9 +63,11 @@ export function rejected(error: unknown): Promise<never> {
   return rejection;
 }
 
-function problemOf(callback: unknown, options: TaskOptions): unknown {
-  if (options === noOptions && typeof callback === "function") return undefined;
+function problemOf(callback: unknown, options: TaskOptions, onError: unknown): unknown {
+  if (options === noOptions && typeof callback === "function" && onError === undefined)
+    return undefined;
   try {
+    if (onError !== undefined) assertFunction(onError, "onError of runTask");
     if (typeof callback !== "function" && options.noop !== true) {
       throw new ConfigError(
         "OPTION_INVALID",
@@ -72,9 +75,11 @@ function problemOf(callback: unknown, options: TaskOptions): unknown {
       );
     }
     assertOptions(options, optionNames, "runTask");
-    if (options.timeout !== undefined) durationMs(options.timeout, "timeout of runTask");
+    if (options.timeout !== undefined) durationOfAtLeast(1, options.timeout, "timeout of runTask");
+    if (options.parseOutput !== undefined)
+      assertFunction(options.parseOutput, "parseOutput of runTask");
     if (options.retry !== undefined && options.retry !== false) resolveRetry(options.retry);
-    if (options.delayUntil !== undefined && !isValidDate(options.delayUntil)) {
+    if (options.delayUntil !== undefined && instantOf(options.delayUntil) === undefined) {
       throw new ConfigError("OPTION_INVALID", "delayUntil of runTask must be a valid Date.");
     }
     if (
@@ -110,8 +115,4 @@ function transactionProblem(
     "TRANSACTION_UNSUPPORTED",
     `The storage "${storage.name}" cannot put a task with transaction: true into a transaction with its record. Use postgres(…) or sqlite(…), or leave transaction out.`,
   );
-}
-
-function isValidDate(value: unknown): boolean {
-  return value instanceof Date && !Number.isNaN(value.getTime());
 }

@@ -1,4 +1,4 @@
-import { type Duration, durationMs } from "../../core/duration.js";
+import { type Duration, durationMs, instantOf } from "../../core/duration.js";
 import { ConfigError, WaitTimeoutError } from "../../core/errors.js";
 import {
   assertEventOptions,
@@ -91,8 +91,8 @@ function checkedWait(wait: EventWait, options: { readonly timeout?: Duration }):
 
 function checkedSince(since: EventWait["since"], where: string): "now" | number | undefined {
   if (since === undefined || since === "now") return since;
-  const instant = since instanceof Date ? since.getTime() : Number.NaN;
-  if (!Number.isNaN(instant)) return instant;
+  const instant = instantOf(since);
+  if (instant !== undefined) return instant;
   throw new ConfigError(
     "OPTION_INVALID",
     `since of ${where} is ${describe(since)}; pass "now" or a valid Date.`,
@@ -249,9 +249,9 @@ class OpenEventWait {
   async #received(event: RunRecord): Promise<ReceivedEvent> {
     const { engine } = this.#op.scope.execution;
     const { id, name, source, payload } = storedEvent(event);
-    const { context, timestamp } = eventOf(engine, event);
+    const { context, timestamp } = await eventOf(engine, event);
     const value = await engine.codec.decode(payload);
-    const common = { id, name, source, context: await context, timestamp };
+    const common = { id, name, source, context, timestamp };
     const { schema } = this.#wanted;
     if (schema === undefined) return { ...common, payload: value };
     const parsed = await parseWith(schema, value);

@@ -5,17 +5,12 @@ import type { Parameter } from "./driver.js";
  * own, and they differ in what they make of a null and of a number.
  */
 export function arrayText(values: readonly (string | number | null)[]): Parameter {
-  let text = "{";
-  for (const value of values) {
-    if (text !== "{") text += ",";
-    text += value === null ? "null" : typeof value === "number" ? value : quoted(value);
-  }
-  return `${text}}`;
+  return `{${values.map(elementText).join(",")}}`;
 }
 
-/** One of the arrays of an `unnest` of several: there a shorter one is filled up with nulls. */
-export function columnText(values: readonly (string | number | null)[]): Parameter {
-  return values.every((value) => value === null) ? "{}" : arrayText(values);
+function elementText(value: string | number | null): string | number {
+  if (value === null) return "null";
+  return typeof value === "number" ? value : quoted(value);
 }
 
 function quoted(value: string): string {

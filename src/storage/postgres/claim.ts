@@ -24,7 +24,7 @@ async function claimDue(
   request: ClaimRequest,
   known: ClaimProbe,
 ): Promise<ClaimResult> {
-  const { clock } = context;
+  const { clock, held } = context;
   const isLimited = Object.keys(request.limits).length > 0;
   // Slots are counted under it: nobody else takes one meanwhile (contract S7).
   if (isLimited) await context.lock(session, ["claims"]);
@@ -36,6 +36,7 @@ async function claimDue(
     [...again, ...chosen].filter(({ stored }) => stored.run.startedAt !== null),
   );
   await take(context, session, request, chosen, now);
+  for (const { stored } of [...again, ...chosen]) held.learn(stored.run.id, stored.run);
   const runs = await claimedRuns(context, session, [...again, ...chosen], {
     budget: request.taskBudget,
     mayHaveRecords: (row) => wasStarted.has(row),
@@ -61,7 +62,10 @@ async function take(
     );
     for (const [rk, seq] of found) highest.set(rk ?? "", Number(seq));
   }
-  for (const row of rows)
-    row.stored = afterClaim(row.stored, request, highest.get(row.rk) ?? 0, now);
-  await session.query(updateRuns(schema), updateParameters(rows));
+  const updates = rows.map((row) => {
+    const before = row.stored;
+    row.stored = afterClaim(before, request, highest.get(row.rk) ?? 0, now);
+    return { rk: row.rk, before, stored: row.stored };
+  });
+  await session.query(updateRuns(schema), updateParameters(updates));
 }

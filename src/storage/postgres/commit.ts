@@ -14,18 +14,25 @@ import { Signals } from "./signals.js";
 import { Tasks } from "./tasks.js";
 import { Values } from "./values.js";
 
-/** Mostly task records, which have a short way; the rest goes the general one. */
+type Known = Map<RunWrite, CommitResult>;
+
+/** Mostly task records, which have a short way; the rest goes the general one, at the same time. */
 export async function commitElements(
   context: Context,
   writes: readonly RunWrite[],
 ): Promise<CommitResult[]> {
+  const known: Known = new Map();
   const records = alone(writes).filter(isRecordWrite);
-  try {
-    return await shortWay(context, writes, records);
-  } catch (error) {
-    if (records.length === 0 || !isUniqueViolation(error)) throw error;
-    return shortWay(context, writes, []);
-  }
+  const isRecord = new Set<RunWrite>(records);
+  const others = writes.filter((write) => !isRecord.has(write));
+  await both(shortWay(context, records, known), generalWay(context, others, known));
+  const left = writes.filter((write) => !known.has(write));
+  await generalWay(context, left, known);
+  return writes.map((write) => {
+    const answer = known.get(write) ?? commitResult("busy");
+    context.held.learnFrom(write.runId, answer);
+    return answer;
+  });
 }
 
 /** Of two writes of one run the first decides about the second. */
@@ -36,25 +43,37 @@ function alone(writes: readonly RunWrite[]): RunWrite[] {
   return writes.filter(({ runId }) => counts.get(runId) === 1);
 }
 
+/** Whoever repeats what failed must not meet the other one still under way. */
+async function both(one: Promise<void>, other: Promise<void>): Promise<void> {
+  await Promise.allSettled([one, other]);
+  await one;
+  await other;
+}
+
 async function shortWay(
   context: Context,
-  writes: readonly RunWrite[],
   records: readonly RecordWrite[],
-): Promise<CommitResult[]> {
-  const { driver } = context;
-  const known = new Map<RunWrite, CommitResult>();
-  if (records.length === writes.length) await storeRecords(context, driver, records, known);
-  if (known.size < writes.length) {
-    await driver.transaction(async (session) => {
-      if (records.length < writes.length) await storeRecords(context, session, records, known);
-      const others = writes.filter((write) => !known.has(write));
-      const batch = await CommitBatch.of(context, session, others);
-      for (const write of others) known.set(write, batch.commit(write));
-      await batch.store();
-      context.tell(session, batch.hint());
-    });
+  known: Known,
+): Promise<void> {
+  try {
+    await storeRecords(context, records, known);
+  } catch (error) {
+    if (!isUniqueViolation(error)) throw error;
   }
-  return writes.map((write) => known.get(write) ?? commitResult("busy"));
+}
+
+async function generalWay(
+  context: Context,
+  writes: readonly RunWrite[],
+  known: Known,
+): Promise<void> {
+  if (writes.length === 0) return;
+  await context.driver.transaction(async (session) => {
+    const batch = await CommitBatch.of(context, session, writes);
+    for (const write of writes) known.set(write, batch.commit(write));
+    await batch.store();
+    context.tell(session, batch.hint());
+  });
 }
 
 interface Parts {

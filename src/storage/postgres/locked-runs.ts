@@ -89,6 +89,7 @@ export class LockedRuns {
 
   async store({ schema }: Context, session: Session): Promise<void> {
     if (this.#changed.size === 0) return;
-    await session.query(updateRuns(schema), updateParameters([...this.#changed.keys()]));
+    const updates = [...this.#changed].map(([{ rk, stored }, before]) => ({ rk, before, stored }));
+    await session.query(updateRuns(schema), updateParameters(updates));
   }
 }

@@ -22,6 +22,7 @@ interface PgQuery {
 
 interface PgAnswer {
   readonly rows: readonly unknown[];
+  readonly rowCount: number | null;
 }
 
 /** An event emitter, of which an error without a listener ends the process. */
@@ -108,6 +109,10 @@ export class PgDriver implements Driver {
 
   query(text: string, parameters: readonly Parameter[] = []): Promise<readonly Row[]> {
     return this.#ask(this.#pool, text, parameters);
+  }
+
+  async insert(text: string, parameters: readonly Parameter[]): Promise<number> {
+    return (await this.#send(this.#pool, text, parameters)).rowCount ?? 0;
   }
 
   transaction<T>(work: (session: Transaction) => Promise<T>): Promise<T> {
@@ -222,7 +227,15 @@ export class PgDriver implements Driver {
     text: string,
     parameters: readonly Parameter[],
   ): Promise<readonly Row[]> {
-    const { rows } = await target.query({
+    return (await this.#send(target, text, parameters)).rows as readonly Row[];
+  }
+
+  #send(
+    target: Pick<PgPool, "query">,
+    text: string,
+    parameters: readonly Parameter[],
+  ): Promise<PgAnswer> {
+    return target.query({
       text,
       values: [...parameters],
       query_timeout: LONGEST_QUERY_MS,
@@ -230,7 +243,6 @@ export class PgDriver implements Driver {
       types: asText,
       ...(this.#options.prepare ? { name: this.#nameOf(text) } : undefined),
     });
-    return rows as readonly Row[];
   }
 
   #nameOf(text: string): string {

@@ -10,9 +10,10 @@ import type {
 import { arrayText } from "./array.js";
 import { signalsOf, tasksOf } from "./claimed.js";
 import type { Context } from "./context.js";
+import { logColumns, logLineOf } from "./logs.js";
 import { RowReader } from "./row-reader.js";
 import { runColumns, storedRowOf } from "./run-row.js";
-import { logColumns, logLineOf, taskColumns, taskOf } from "./task-row.js";
+import { taskColumns, taskOf } from "./task-row.js";
 
 export async function getRuns(
   { driver, schema }: Context,

@@ -1,38 +1,44 @@
 import { isInternal } from "../../core/final.js";
 import type { StoredStatus } from "../../core/run-status.js";
 import type { StoredRun } from "../../core/stored-run.js";
-import { arrayText, columnText } from "./array.js";
+import { arrayText } from "./array.js";
+import { arrayParametersOf, arraysOf, type Column, cellsOf, namesOf } from "./column.js";
 import type { Parameter, Row } from "./driver.js";
 import { rankOf } from "./rank.js";
 import { RowReader } from "./row-reader.js";
 
-type Cell = string | number | null;
-
-/** A column of `runs`, its type, and what of a run is in it. Those that never change are not updated. */
-interface Column {
-  readonly name: string;
-  readonly type: "text" | "bigint" | "integer" | "boolean" | "text[]";
+/** Those that never change are not updated. */
+interface RunColumn extends Column<StoredRun> {
   readonly fixed?: true;
   /** A new run has the default of the table in it. */
   readonly isInitial?: true;
-  cell(stored: StoredRun): Cell;
+  /** May be large, and seldom changes: then it is not sent again, and what the server keeps beside the row stays there. */
+  readonly isLarge?: true;
 }
 
-const text = (name: string, cell: Column["cell"]): Column => ({ name, type: "text", cell });
-const fixed = (name: string, cell: Column["cell"]): Column => ({
+type CellOf = RunColumn["cell"];
+
+const text = (name: string, cell: CellOf): RunColumn => ({ name, type: "text", cell });
+const fixed = (name: string, cell: CellOf): RunColumn => ({
   name,
   type: "text",
   fixed: true,
   cell,
 });
-const bigint = (name: string, cell: Column["cell"]): Column => ({ name, type: "bigint", cell });
-const integer = (name: string, cell: Column["cell"]): Column => ({ name, type: "integer", cell });
-const boolean = (name: string, cell: (stored: StoredRun) => boolean): Column => ({
+const large = (name: string, cell: CellOf): RunColumn => ({
+  name,
+  type: "text",
+  isLarge: true,
+  cell,
+});
+const bigint = (name: string, cell: CellOf): RunColumn => ({ name, type: "bigint", cell });
+const integer = (name: string, cell: CellOf): RunColumn => ({ name, type: "integer", cell });
+const boolean = (name: string, cell: (stored: StoredRun) => boolean): RunColumn => ({
   name,
   type: "boolean",
   cell: (stored) => String(cell(stored)),
 });
-const list = (name: string, cell: (stored: StoredRun) => readonly string[]): Column => ({
+const list = (name: string, cell: (stored: StoredRun) => readonly string[]): RunColumn => ({
   name,
   type: "text[]",
   cell: (stored) => {
@@ -41,10 +47,10 @@ const list = (name: string, cell: (stored: StoredRun) => readonly string[]): Col
   },
 });
 
-const initial = (column: Column): Column => ({ ...column, isInitial: true });
+const initial = (column: RunColumn): RunColumn => ({ ...column, isInitial: true });
 
 /** In the order in which `storedRunOf` reads them. */
-const columns: readonly Column[] = [
+const columns: readonly RunColumn[] = [
   fixed("id", ({ run }) => run.id),
   fixed("job_id", ({ run }) => run.jobId),
   text("version", ({ run }) => run.version),
@@ -58,10 +64,10 @@ const columns: readonly Column[] = [
   bigint("max_duration_ms", ({ run }) => run.maxDurationMs),
   integer("priority", ({ run }) => run.priority),
   list("limit_keys", ({ run }) => run.limitKeys),
-  text("payload", ({ run }) => run.payload),
-  text("admitted", ({ run }) => run.admitted),
-  text("output", ({ run }) => run.output),
-  text("error", ({ run }) => run.error),
+  large("payload", ({ run }) => run.payload),
+  large("admitted", ({ run }) => run.admitted),
+  large("output", ({ run }) => run.output),
+  large("error", ({ run }) => run.error),
   initial(text("blocked", ({ run }) => run.blocked)),
   integer("execution_count", ({ run }) => run.executionCount),
   initial(integer("stalls", ({ run }) => run.stalls)),
@@ -77,8 +83,8 @@ const columns: readonly Column[] = [
   { ...bigint("created_at", ({ run }) => run.createdAt), fixed: true },
   bigint("started_at", ({ run }) => run.startedAt),
   bigint("finished_at", ({ run }) => run.finishedAt),
-  text("meta", ({ run }) => run.meta),
-  text("state", ({ run }) => run.state),
+  large("meta", ({ run }) => run.meta),
+  large("state", ({ run }) => run.state),
   fixed("create_id", ({ createId }) => createId),
   { ...bigint("key_expires_at", ({ keyExpiresAt }) => keyExpiresAt), fixed: true },
   initial(text("write_id", ({ writeId }) => writeId)),
@@ -91,7 +97,7 @@ const columns: readonly Column[] = [
 ];
 
 /** These follow from the others. */
-const derived: readonly Column[] = [
+const derived: readonly RunColumn[] = [
   bigint("rank", ({ run }) =>
     rankOf({
       internal: isInternal(run.jobId),
@@ -105,25 +111,13 @@ const derived: readonly Column[] = [
 const written = [...columns, ...derived];
 const updated = written.filter((column) => column.fixed !== true);
 
-function asText({ name, type }: Column): string {
+function asText({ name, type }: RunColumn): string {
   if (type === "text") return `r.${name}`;
   return type === "text[]" ? `array_to_json(r.${name})::text` : `r.${name}::text`;
 }
 
 /** Of a table with the alias `r`. `rk` comes first. */
 export const runColumns = ["r.rk::text", ...columns.map(asText)].join(", ");
-
-/** Arrays of arrays and of booleans travel as text. */
-function unnestOf(list: readonly Column[], from: number): string {
-  const types = list.map(({ type }) => (type === "boolean" || type === "text[]" ? "text" : type));
-  return types.map((type, index) => `$${from + index}::${type}[]`).join(", ");
-}
-
-function cast({ name, type }: Column): string {
-  return type === "boolean" || type === "text[]" ? `u.${name}::${type}` : `u.${name}`;
-}
-
-const names = (list: readonly Column[]) => list.map(({ name }) => name).join(", ");
 
 /** Of a run that is made; the others have the defaults of the table. */
 const fresh = written.filter(({ isInitial }) => isInitial !== true);
@@ -134,8 +128,8 @@ const fresh = written.filter(({ isInitial }) => isInitial !== true);
  */
 export function insertFreshRuns(schema: string): string {
   return (
-    `with made as (insert into ${schema}.runs (${names(fresh)}) select ${fresh.map(cast).join(", ")} ` +
-    `from unnest(${unnestOf(fresh, 1)}) as u(${names(fresh)}) where not exists (select from unnest($1::text[]) as i(id) ` +
+    `with made as (insert into ${schema}.runs (${namesOf(fresh)}) select ${cellsOf(fresh, "u").join(", ")} ` +
+    `from unnest(${arraysOf(fresh, 1).join(", ")}) as u(${namesOf(fresh)}) where not exists (select from unnest($1::text[]) as i(id) ` +
     `cross join lateral (select from ${schema}.tombstones x where x.id = i.id limit 1) as gone) returning 1), ` +
     // A part without rows that are asked for is not executed.
     `told as materialized (select pg_notify($${fresh.length + 2}, $${fresh.length + 1}) where $${fresh.length + 1}::text is not null) ` +
@@ -144,36 +138,64 @@ export function insertFreshRuns(schema: string): string {
 }
 
 export function freshParameters(runs: readonly StoredRun[]): Parameter[] {
-  return fresh.map((column) => columnText(runs.map((stored) => column.cell(stored))));
+  return arrayParametersOf(fresh, runs);
 }
 
 /** Inserts in the given order, and answers the new ones: `rk`, `id`. */
 export function insertRuns(schema: string): string {
   return (
-    `insert into ${schema}.runs (${names(written)}) select ${written.map(cast).join(", ")} ` +
-    `from unnest(${unnestOf(written, 1)}) with ordinality as u(${names(written)}, place) ` +
+    `insert into ${schema}.runs (${namesOf(written)}) select ${cellsOf(written, "u").join(", ")} ` +
+    `from unnest(${arraysOf(written, 1).join(", ")}) with ordinality as u(${namesOf(written)}, place) ` +
     "order by u.place on conflict (id) do nothing returning rk::text, id"
   );
 }
 
 export function insertParameters(runs: readonly StoredRun[]): Parameter[] {
-  return written.map((column) => columnText(runs.map((stored) => column.cell(stored))));
+  return arrayParametersOf(written, runs);
 }
 
+const largeColumns = updated.filter(({ isLarge }) => isLarge === true);
+
+interface Update {
+  readonly rk: string;
+  readonly before: StoredRun;
+  readonly stored: StoredRun;
+}
+
+/** Bits for the large columns that stay as they are. */
+function unchangedIn({ before, stored }: Update): number {
+  const bits = largeColumns.map(({ cell }, index) =>
+    cell(before) === cell(stored) ? 1 << index : 0,
+  );
+  return bits.reduce((all, bit) => all | bit, 0);
+}
+
+/** The columns of an update that sends of the large ones what is new. */
+const sent: readonly Column<Update>[] = updated.map(({ name, type, isLarge, cell }) => ({
+  name,
+  type,
+  cell: ({ before, stored }) =>
+    isLarge === true && cell(before) === cell(stored) ? null : cell(stored),
+}));
+
 export function updateRuns(schema: string): string {
-  const sets = updated.map((column) => `${column.name} = ${cast(column)}`).join(", ");
+  const cells = cellsOf(updated, "u");
+  const sets = updated.map((column, index) => {
+    const bit = 1 << largeColumns.indexOf(column);
+    const kept = `case when u.unchanged & ${bit} > 0 then r.${column.name} else ${cells[index]} end`;
+    return `${column.name} = ${column.isLarge === true ? kept : cells[index]}`;
+  });
   return (
-    `update ${schema}.runs r set ${sets} from unnest($1::bigint[], ${unnestOf(updated, 2)}) ` +
-    `as u(rk, ${names(updated)}) where r.rk = u.rk`
+    `update ${schema}.runs r set ${sets.join(", ")} from unnest($1::bigint[], $2::integer[], ${arraysOf(sent, 3).join(", ")}) ` +
+    `as u(rk, unchanged, ${namesOf(sent)}) where r.rk = u.rk`
   );
 }
 
-export function updateParameters(
-  rows: readonly { readonly rk: string; readonly stored: StoredRun }[],
-): Parameter[] {
+export function updateParameters(updates: readonly Update[]): Parameter[] {
   return [
-    arrayText(rows.map(({ rk }) => rk)),
-    ...updated.map((column) => columnText(rows.map(({ stored }) => column.cell(stored)))),
+    arrayText(updates.map(({ rk }) => rk)),
+    arrayText(updates.map(unchangedIn)),
+    ...arrayParametersOf(sent, updates),
   ];
 }
 

@@ -1,6 +1,18 @@
 import type { StoredTask } from "../../core/run-tables.js";
-import type { StoredLogLine, TaskStatus } from "../../core/storage.js";
-import { arrayText, columnText } from "./array.js";
+import type { TaskStatus, TaskWrite } from "../../core/storage.js";
+import { arrayText } from "./array.js";
+import {
+  arrayParametersOf,
+  arraysOf,
+  type Column,
+  cellsOf,
+  isJoinable,
+  joinedOf,
+  joinedParametersOf,
+  namesOf,
+  parametersOf,
+  placesOf,
+} from "./column.js";
 import type { Parameter, Row } from "./driver.js";
 import { RowReader } from "./row-reader.js";
 
@@ -38,23 +50,27 @@ export function taskOf(row: Row): { readonly rk: string; readonly task: StoredTa
   };
 }
 
-interface Column {
-  readonly name: string;
-  readonly type: "text" | "bigint" | "integer" | "text[]";
-  cell(task: StoredTask): string | number | null;
-}
+type TaskColumn = Column<StoredTask>;
 
-/** What a record brings, all but the key of its run. */
-const written: readonly Column[] = [
-  { name: "seq", type: "integer", cell: ({ seq }) => seq },
-  { name: "path", type: "text", cell: ({ path }) => path },
+/** Of records of one kind these are mostly the same. */
+const shared: readonly TaskColumn[] = [
   { name: "kind", type: "text", cell: ({ kind }) => kind },
   { name: "status", type: "text", cell: ({ status }) => status },
   { name: "attempts", type: "integer", cell: ({ attempts }) => attempts },
+];
+
+const own: readonly TaskColumn[] = [
+  { name: "seq", type: "integer", cell: ({ seq }) => seq },
+  { name: "path", type: "text", cell: ({ path }) => path },
   { name: "started_at", type: "bigint", cell: ({ startedAt }) => startedAt },
   { name: "finished_at", type: "bigint", cell: ({ finishedAt }) => finishedAt },
-  { name: "wake_at", type: "bigint", cell: ({ wakeAt }) => wakeAt },
   { name: "write_id", type: "text", cell: ({ writeId }) => writeId },
+  { name: "output", type: "text", cell: ({ output }) => output },
+];
+
+/** Of completed tasks these are mostly empty. */
+const further: readonly TaskColumn[] = [
+  { name: "wake_at", type: "bigint", cell: ({ wakeAt }) => wakeAt },
   {
     name: "topics",
     type: "text[]",
@@ -63,68 +79,114 @@ const written: readonly Column[] = [
   { name: "filter", type: "text", cell: ({ filter }) => filter ?? null },
   { name: "data", type: "text", cell: ({ data }) => data },
   { name: "error", type: "text", cell: ({ error }) => error },
-  { name: "output", type: "text", cell: ({ output }) => output },
 ];
 
-export const newTaskColumns = written.map(({ name }) => name).join(", ");
+/** What a record brings, all but the key of its run. */
+const written = [...shared, ...own, ...further];
 
-/** For one record: `$from`, `$from + 1`, … */
-export function newTaskValues(from: number): string {
-  return written.map(({ type }, index) => `$${from + index}::${type}`).join(", ");
-}
-
-/** For many: a parameter is a column of them, and `u` the table. Arrays of arrays travel as text. */
-export const unnestedTasks = {
-  columns: written
-    .map(({ name, type }) => (type === "text[]" ? `u.${name}::${type}` : `u.${name}`))
-    .join(", "),
-  parameters: (from: number) =>
-    written
-      .map(({ type }, index) => `$${from + index}::${type === "text[]" ? "text" : type}[]`)
-      .join(", "),
+/** One record. */
+export const newTask = {
+  columns: namesOf(written),
+  values: (from: number) => placesOf(written, from).join(", "),
+  parameters: (task: StoredTask) => parametersOf(written, task),
 };
 
-/** The parameters of one record. */
-export function newTaskCells(task: StoredTask): Parameter[] {
-  return written.map(({ cell }) => {
-    const value = cell(task);
-    return value === null ? null : String(value);
-  });
+interface FormParts {
+  /** Columns that the statement itself fills. */
+  readonly fixed: Readonly<Record<string, string>>;
+  /** What is the same in all records is sent once. */
+  readonly once: readonly TaskColumn[];
+  readonly each: readonly TaskColumn[];
 }
 
-/** The parameters of many. */
-export function newTaskArrays(tasks: readonly StoredTask[]): Parameter[] {
-  return written.map(({ cell }) => columnText(tasks.map(cell)));
+/** Records in few parameters. Columns that are left out are null. */
+export class TaskForm {
+  readonly columns: string;
+  /** How many parameters it takes. */
+  readonly width: number;
+  readonly #parts: FormParts;
+
+  constructor(parts: FormParts) {
+    const { fixed, once, each } = parts;
+    this.#parts = parts;
+    this.columns = [...Object.keys(fixed), namesOf([...once, ...each])].join(", ");
+    this.width = once.length + each.length;
+  }
+
+  /** One record, from the parameter `$from` on. */
+  values(from: number): string {
+    const { fixed, once, each } = this.#parts;
+    return [...Object.values(fixed), ...placesOf([...once, ...each], from)].join(", ");
+  }
+
+  parameters(task: StoredTask): Parameter[] {
+    const { once, each } = this.#parts;
+    return parametersOf([...once, ...each], task);
+  }
+
+  /** Many: a table with the alias `u`, in which the column `place` stands beside those of the records. */
+  table(from: number, places: string): string {
+    const { once, each } = this.#parts;
+    const columns = [places, ...joinedOf(each, from + once.length)].join(", ");
+    return `unnest(${columns}) as u(place, ${namesOf(each)})`;
+  }
+
+  /** What is inserted of a row of that table. */
+  cells(from: number): string {
+    const { fixed, once, each } = this.#parts;
+    return [...Object.values(fixed), ...placesOf(once, from), ...cellsOf(each, "u")].join(", ");
+  }
+
+  parametersOfMany(tasks: readonly [StoredTask, ...StoredTask[]]): Parameter[] {
+    const { once, each } = this.#parts;
+    return [...parametersOf(once, tasks[0]), ...joinedParametersOf(each, tasks)];
+  }
+}
+
+/** Of tasks that were completed in their first attempt. */
+const usualForm = new TaskForm({
+  fixed: { kind: "'task'", status: "'COMPLETED'", attempts: "1" },
+  once: [],
+  each: own,
+});
+const plainForm = new TaskForm({ fixed: {}, once: shared, each: own });
+const fullForm = new TaskForm({ fixed: {}, once: [], each: written });
+
+/** The smallest in which these fit. */
+export function formOf(tasks: readonly [StoredTask, ...StoredTask[]]): TaskForm {
+  const [first] = tasks;
+  const isPlain = tasks.every(
+    (task) =>
+      shared.every(({ cell }) => cell(task) === cell(first)) &&
+      further.every(({ cell }) => cell(task) === null),
+  );
+  if (!isPlain) return fullForm;
+  return first.kind === "task" && first.status === "COMPLETED" && first.attempts === 1
+    ? usualForm
+    : plainForm;
+}
+
+export function isJoinableTask(task: TaskWrite): boolean {
+  return (
+    isJoinable(task.path) &&
+    isJoinable(task.output) &&
+    isJoinable(task.kind) &&
+    isJoinable(task.data) &&
+    isJoinable(task.error) &&
+    isJoinable(task.filter)
+  );
 }
 
 export function insertTasks(schema: string): string {
   return (
-    `insert into ${schema}.tasks (rk, ${newTaskColumns}) select u.rk, ${unnestedTasks.columns} ` +
-    `from unnest($1::bigint[], ${unnestedTasks.parameters(2)}) as u(rk, ${newTaskColumns})`
+    `insert into ${schema}.tasks (rk, ${namesOf(written)}) select u.rk, ${cellsOf(written, "u").join(", ")} ` +
+    `from unnest($1::bigint[], ${arraysOf(written, 2).join(", ")}) as u(rk, ${namesOf(written)})`
   );
 }
 
 export function taskParameters(
   rows: readonly { readonly rk: string; readonly task: StoredTask }[],
 ): Parameter[] {
-  return [arrayText(rows.map(({ rk }) => rk)), ...newTaskArrays(rows.map(({ task }) => task))];
-}
-
-/** Of a table with the alias `l`. */
-export const logColumns =
-  "l.ordinal::text, l.stream, l.path, l.level, l.message, l.data, l.at::text, l.epoch::text, l.position::text";
-
-export function logLineOf(row: Row): StoredLogLine {
-  const read = new RowReader(row);
-  return {
-    ordinal: read.number(),
-    stream: read.string(),
-    path: read.string(),
-    level: read.string(),
-    message: read.string(),
-    data: read.stringOrNull(),
-    at: read.number(),
-    epoch: read.number(),
-    position: read.number(),
-  };
+  const tasks = rows.map(({ task }) => task);
+  return [arrayText(rows.map(({ rk }) => rk)), ...arrayParametersOf(written, tasks)];
 }

@@ -15,7 +15,7 @@ import type { Driver, Session, Transaction, UserTransactions } from "./driver.js
 import { causedState, reasonOf } from "./failure.js";
 import { isolated } from "./isolate.js";
 import { RowReader } from "./row-reader.js";
-import { newTaskCells, newTaskColumns, newTaskValues } from "./task-row.js";
+import { newTask } from "./task-row.js";
 
 type Work = (tx: unknown) => RunWrite | Promise<RunWrite>;
 
@@ -123,7 +123,7 @@ async function storeTask(
   const [row] = await session.query(recordStatement(schema, task.replaces !== undefined), [
     runId,
     guard.epoch === undefined ? null : String(guard.epoch),
-    ...newTaskCells(storedTask(task, write.writeId)),
+    ...newTask.parameters(storedTask(task, write.writeId)),
     ...(task.replaces === undefined ? [] : [task.path, String(task.replaces)]),
   ]);
   if (row === undefined) return commitResult("missing");
@@ -143,12 +143,12 @@ async function storeTask(
 
 /** Nothing is written unless the guard holds. Columns have names of their own, for clients that give rows as objects. */
 function recordStatement(schema: string, replaces: boolean): string {
-  const columns = newTaskColumns.split(", ").length;
+  const columns = newTask.columns.split(", ").length;
   const holds = `($2::integer is null or h.epoch = $2::integer) and h.status <> all ('{${finalStatuses.join(",")}}')`;
   const written = replaces
-    ? `update ${schema}.tasks t set (${newTaskColumns}) = row(${newTaskValues(3)}) from held h ` +
+    ? `update ${schema}.tasks t set (${newTask.columns}) = row(${newTask.values(3)}) from held h ` +
       `where ${holds} and t.rk = h.rk and t.path = $${3 + columns} and t.seq = $${4 + columns}::integer and t.status <> 'COMPLETED' returning 1`
-    : `insert into ${schema}.tasks (rk, ${newTaskColumns}) select h.rk, ${newTaskValues(3)} from held h where ${holds} returning 1`;
+    : `insert into ${schema}.tasks (rk, ${newTask.columns}) select h.rk, ${newTask.values(3)} from held h where ${holds} returning 1`;
   return (
     `with held as materialized (select r.rk, r.epoch, r.status, r.inbox, r.lease_until from ${schema}.runs r where r.id = $1 for share), ` +
     `written as (${written}) ` +
@@ -221,6 +221,7 @@ function savepoints(session: Session): Driver {
     },
     within: () => undefined,
     begin: () => Promise.reject(notOpen()),
+    insert: () => Promise.reject(new Error("No record alone is written in a transaction.")),
     listen: () => Promise.reject(new Error("Nobody listens in a transaction.")),
     close: async () => {},
   };

@@ -1,6 +1,6 @@
 import type { Clock } from "../../core/clock.js";
 import { ConfigError, describeValue } from "../../core/errors.js";
-import { assertOptions } from "../../core/options.js";
+import { assertGivenOptions } from "../../core/options.js";
 import type { Storage } from "../../core/storage.js";
 import { type DriverName, driverNames } from "./driver.js";
 import { SqliteStorage } from "./storage.js";
@@ -60,7 +60,7 @@ export function sqlite<Database extends SqliteTransaction>(
 export function sqlite(pathOrOptions: string | SqliteOptions): Storage<SqliteTransaction>;
 export function sqlite(pathOrOptions: string | SqliteOptions): Storage<SqliteTransaction> {
   const options = typeof pathOrOptions === "string" ? { path: pathOrOptions } : pathOrOptions;
-  assertOptions(options, optionNames, "sqlite");
+  assertGivenOptions(options, optionNames, "sqlite");
   const { path, driver, durability = "full", readonly = false, clock } = options;
   if (typeof path !== "string" || path === "" || path.includes("\0")) {
     throw invalid("path", "the path of a file", path);

@@ -35,7 +35,10 @@ export class DriverFinder {
     if (typeof source !== "string") return driverFromModule(source);
     const driver = this.#byName(source as DriverName);
     if (driver !== undefined) return driver;
-    throw this.#missing(`The SQLite driver ${source} cannot be loaded.`);
+    throw this.#missing(
+      `The SQLite driver "${source}", which the option "driver" asks for, cannot be loaded.`,
+      source as DriverName,
+    );
   }
 
   #findAny(): Driver {
@@ -92,16 +95,30 @@ export class DriverFinder {
     }
   }
 
-  #missing(what: string): StorageError {
+  #wayTo(wanted: DriverName, runtime: string): string {
+    const otherwise = 'or leave the option out and run "npm install libsql".';
+    if (wanted === "node:sqlite")
+      return `It is part of Node 22.13 and later, this is ${runtime}: update, ${otherwise}`;
+    if (wanted === "bun:sqlite")
+      return `It is part of Bun, this is ${runtime}: name another driver, ${otherwise}`;
+    const old = wanted === "better-sqlite3" && major(this.#process.version) < 22;
+    return `On ${runtime} run "npm install ${wanted}${old ? "@12" : ""}".`;
+  }
+
+  #missing(what: string, wanted?: DriverName): StorageError {
     const runtime = this.#process.versions?.bun
       ? "Bun"
       : `Node ${this.#process.version ?? ""}`.trim();
     const tried = this.#problems.length === 0 ? "" : ` Tried: ${this.#problems.join("; ")}.`;
     return new StorageError(
       "DRIVER_MISSING",
-      `${what} On ${runtime} run "npm install libsql", or use a Node that has node:sqlite (22.13 or later).${tried}`,
+      `${what} ${wanted === undefined ? wayToAny(runtime) : this.#wayTo(wanted, runtime)}${tried}`,
     );
   }
+}
+
+function wayToAny(runtime: string): string {
+  return `On ${runtime} run "npm install libsql", or use a Node that has node:sqlite (22.13 or later).`;
 }
 
 function major(version: string | undefined): number {

@@ -23,6 +23,9 @@ export class HeldRuns {
   }
 
   learn(runId: string, { epoch, inbox, leaseUntil }: Lease): void {
+    const known = this.#runs.get(runId);
+    const isKnown = known?.epoch === epoch && known.inbox === inbox;
+    if (isKnown && known.leaseUntil === leaseUntil) return;
     this.#runs.delete(runId);
     if (leaseUntil === null) return;
     this.#runs.set(runId, { epoch, inbox, leaseUntil });

@@ -37,6 +37,10 @@ export class HeldRuns {
     else if (answer.result !== "busy") this.#runs.delete(runId);
   }
 
+  forget(runId: string): void {
+    this.#runs.delete(runId);
+  }
+
   #forgetOldest(): void {
     for (const runId of this.#runs.keys()) {
       this.#runs.delete(runId);

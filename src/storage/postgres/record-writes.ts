@@ -23,14 +23,21 @@ export interface RecordWrite extends RunWrite {
 }
 
 export function isRecordWrite(write: RunWrite): write is RecordWrite {
-  const { guard, runId, writeId, tasks = [], logs = [] } = write;
+  const { guard, tasks = [] } = write;
   return (
     hasRecordsOnly(write) &&
     guard.epoch !== undefined &&
     guard.statuses === undefined &&
     guard.inbox === undefined &&
-    tasks.every(({ replaces }) => replaces === undefined) &&
-    [runId, writeId].every(isJoinable) &&
+    tasks.every(({ replaces }) => replaces === undefined)
+  );
+}
+
+/** They travel together with others in few parameters. */
+export function isJoinableWrite({ runId, writeId, tasks, logs = [] }: RecordWrite): boolean {
+  return (
+    isJoinable(runId) &&
+    isJoinable(writeId) &&
     tasks.every(isJoinableTask) &&
     logs.every(isJoinableLine)
   );
@@ -57,35 +64,13 @@ export async function storeRecords(
     return lease === undefined ? [] : [{ write, lease }];
   });
   if (only === undefined) return;
-  const { tasks, logs } = only.write;
-  const isLone = others.length === 0 && tasks.length === 1 && logs === undefined;
-  const stored = isLone
-    ? await storeOne(context, only)
-    : await storeMany(context, [only, ...others]);
+  const stored = await storeMany(context, [only, ...others]);
   for (const { write, lease } of stored)
     known.set(write, commitResult("ok", { ...lease, status: "EXECUTING" }));
 }
 
-/** Nobody else writes records alone; the general way would know what to make of it. */
-const held = "r.status = 'EXECUTING' and r.lease_until is not null";
-
-/**
- * The form with arrays takes half as long again for one record, and so does one
- * that answers: instead it has no effect unless the answer would be the known one.
- */
-async function storeOne(
-  { driver, schema }: Context,
-  { write, lease }: HeldWrite,
-): Promise<readonly HeldWrite[]> {
-  const task = storedTask(write.tasks[0], write.writeId);
-  const form = formOf([task]);
-  const inserted = await driver.insert(
-    `insert into ${schema}.tasks (rk, ${form.columns}) select r.rk, ${form.values(4)} from ${schema}.runs r ` +
-      `where r.id = $1 and r.epoch = $2::integer and r.inbox = $3::integer and ${held} for share skip locked`,
-    [write.runId, String(lease.epoch), String(lease.inbox), ...form.parameters(task)],
-  );
-  return inserted === 1 ? [{ write, lease }] : [];
-}
+/** Of a run `r`. Nobody else writes records alone; the general way would know what to make of it. */
+export const isHeld = "r.status = 'EXECUTING' and r.lease_until is not null";
 
 async function storeMany(
   { driver, schema }: Context,
@@ -110,7 +95,7 @@ async function storeMany(
       `from unnest(${joinedAt(1)}, $2::integer[], $3::integer[]) with ordinality as w(id, epoch, inbox, place) ` +
       // One by one: a join might read the whole table, see planByIndexes.
       `cross join lateral (select r.rk from ${schema}.runs r ` +
-      `where r.id = w.id and r.epoch = w.epoch and r.inbox = w.inbox and ${held} for share skip locked) as r), ` +
+      `where r.id = w.id and r.epoch = w.epoch and r.inbox = w.inbox and ${isHeld} for share skip locked) as r), ` +
       `added as (insert into ${schema}.tasks (rk, ${form.columns}) select h.rk, ${form.cells(5)} ` +
       `from ${form.table(5, "$4::integer[]")} join held h on h.place = u.place)${logged} ` +
       "select string_agg(h.place::text, ',') from held h",

@@ -28,14 +28,12 @@ export function fleetRows({ table, repeated, profileOf, once, ofPeer }) {
   }
 
   function backlog() {
-    const { firstPerS, lastPerS, drainMs } = repeated("pawl-postgres", "backlog");
-    const profile = profileOf("pawl-postgres", "backlog");
+    const { firstPerS, lastPerS, drainMs } = once("backlog");
     table.add("backlog of 100,000 runs, last tenth ÷ first", (lastPerS / firstPerS) * 100, {
       limit: 80,
       least: true,
       unit: "% of its rate",
       note: `${n(firstPerS)}, then ${n(lastPerS)} runs/s; drained in ${n(drainMs / 1_000, 1)} s`,
-      profile,
     });
   }
 

@@ -1,5 +1,6 @@
 // npm run bench [-- --quick] [-- --node /path/to/node]: all workloads, ratios taken in one run, one table.
-// --postgres measures the rows of that store, on PAWL_BENCH_POSTGRES_URL or the usual place.
+// --postgres measures the rows of that store, on PAWL_BENCH_POSTGRES_URL or the usual place; PAWL_BENCH_ABSURD_SQL is
+// the path of sql/absurd.sql from the repository earendil-works/absurd, which its package does not hold.
 // With --only events,batch (names of the functions below) only these, and no file is written.
 import { execFileSync, spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";

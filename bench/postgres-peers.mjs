@@ -8,7 +8,8 @@ const libraries = {
   "openworkflow-postgres": { concurrency: 64, flight: 64 },
 };
 const restate = { concurrency: 256, flight: 256 };
-const once = { warm: 1, rounds: 1 };
+/** At their speed fewer runs tell the same. */
+const brief = { warm: 1, rounds: 1, runs: 500 };
 
 export function postgresPeers({ table, ofPeer, once: ours }) {
   /** Undefined if there are no figures; then the table says why. */
@@ -32,7 +33,7 @@ export function postgresPeers({ table, ofPeer, once: ours }) {
 
   function throughput() {
     for (const [peer, options] of Object.entries({ ...libraries, restate })) {
-      const figures = measured(peer, "throughput", { ...options, ...once });
+      const figures = measured(peer, "throughput", { ...options, ...brief });
       if (figures === undefined) continue;
       // Once more for each of them, since the machine is not the same from one minute to the next.
       const beside = ours("throughput", { concurrency: 1_000, flight: 256 });
@@ -66,7 +67,7 @@ export function postgresPeers({ table, ofPeer, once: ours }) {
   }
 
   function wakeUpOf(peer, workload) {
-    const figures = measured(peer, workload, { concurrency: 16, budgetMs: 4_000 });
+    const figures = measured(peer, workload, { concurrency: 16, budgetMs: 3_500 });
     if (figures === undefined) return;
     const { p50Ms, p99Ms } = figures;
     table.note(`… ${peer}`, `p50 ${n(p50Ms, 1)} ms, p99 ${n(p99Ms, 1)} ms`);

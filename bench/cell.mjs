@@ -1,18 +1,13 @@
 // One measurement in a process of its own: node cell.mjs <system> <workload> [k=v …] prints one JSON line.
 import { rmSync } from "node:fs";
 import { folder } from "./measure.mjs";
+import { openSystem } from "./open-system.mjs";
 
 const [systemName = "", workloadName = "", ...pairs] = process.argv.slice(2);
 const options = Object.fromEntries(
   pairs.map((pair) => pair.split("=")).map(([key, value]) => [key, Number(value)]),
 );
 const dir = folder();
-
-async function systemOf(name) {
-  if (name.startsWith("pawl-"))
-    return (await import("./systems/pawl.mjs")).open(name.slice("pawl-".length));
-  return (await import(`./systems/${name}.mjs`)).open();
-}
 
 let figures;
 if (systemName === "raw-postgres") {
@@ -26,13 +21,12 @@ if (systemName === "raw-postgres") {
   figures = await eventWorkloads[workloadName]({ ...options, dir });
 } else {
   const { workloads } = await import("./workloads.mjs");
-  const open = await systemOf(systemName);
-  const system = await open({
-    dir,
-    concurrency: options.concurrency ?? 256,
-    maxParked: options.maxParked,
-  });
-  figures = await workloads[workloadName](system, { ...options, dir });
+  const { fleetWorkloads } = await import("./fleet-workloads.mjs");
+  const concurrency = options.concurrency ?? 256;
+  const open = () => openSystem(systemName, { dir, concurrency, maxParked: options.maxParked });
+  const workload = { ...workloads, ...fleetWorkloads }[workloadName];
+  const system = await open();
+  figures = await workload(system, { ...options, dir, open, systemName, concurrency });
   await Promise.race([system.close(), new Promise((resolve) => setTimeout(resolve, 10_000))]);
 }
 console.log(`RESULT ${JSON.stringify(figures)}`);

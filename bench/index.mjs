@@ -1,11 +1,13 @@
 // npm run bench [-- --quick] [-- --node /path/to/node]: all workloads, ratios taken in one run, one table.
-// --postgres measures the rows of that store, on PAWL_BENCH_POSTGRES_URL or the usual place.
+// --postgres measures the rows of that store, on PAWL_BENCH_POSTGRES_URL or the usual place; PAWL_BENCH_ABSURD_SQL is
+// the path of sql/absurd.sql from the repository earendil-works/absurd, which its package does not hold.
 // With --only events,batch (names of the functions below) only these, and no file is written.
 import { execFileSync, spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { eventRows } from "./event-rows.mjs";
+import { fleetRows } from "./fleet-rows.mjs";
 import { median } from "./measure.mjs";
 import { postgresRows } from "./postgres-rows.mjs";
 import { n, Table } from "./table.mjs";
@@ -25,13 +27,20 @@ function cell(system, workload, options = {}, binary = node, environment = {}) {
     ["--expose-gc", join(here, "cell.mjs"), system, workload, ...pairs],
     {
       encoding: "utf8",
-      timeout: 240_000,
+      timeout: binary === peerNode ? 60_000 : 240_000,
       env: { ...process.env, ...environment },
     },
   );
   const line = child.stdout?.split("\n").find((text) => text.startsWith("RESULT "));
-  if (line === undefined) return { error: (child.stderr ?? "no result").slice(-300) };
+  if (line === undefined) return { error: reasonOf(child) };
   return JSON.parse(line.slice("RESULT ".length));
+}
+
+/** The line that tells why a process brought no result. */
+function reasonOf({ stderr = "", error }) {
+  const lines = stderr.split("\n").map((line) => line.trim());
+  const line = lines.find((text) => /^\w*Error\b/.test(text)) ?? error?.message ?? lines.join(" ");
+  return line.slice(0, 200);
 }
 
 /** Median of each figure over the rounds. */
@@ -123,7 +132,7 @@ function peers(workload, figure, ours, limit) {
     const options = { concurrency: 64, flight: 64, warm: 1, rounds: 1 };
     const result = cell(peer, workload, options, peerNode);
     if (result.error !== undefined) {
-      table.note(`… ${peer}`, `no result: ${result.error.replaceAll("\n", " ").slice(0, 80)}`);
+      table.note(`… ${peer}`, `no result: ${result.error}`);
       continue;
     }
     const note = `${peer}: ${n(result[figure])} tasks/s`;
@@ -231,12 +240,19 @@ const rowsOfSqlite = {
   ...eventRows({ table, repeated, profileOf }),
   weight,
 };
-const rows = isPostgres ? postgresRows({ table, raw, repeated, profileOf }) : rowsOfSqlite;
+const rowsOfPostgres = () => {
+  const ofPeer = (peer, workload, options) =>
+    hasPeers ? cell(peer, workload, options, peerNode) : { error: "not installed" };
+  const once = (workload, options) => medians([cell("pawl-postgres", workload, options)]);
+  const about = { table, raw, repeated, profileOf, once, ofPeer };
+  return { ...postgresRows(about), ...fleetRows(about) };
+};
+const rows = isPostgres ? rowsOfPostgres() : rowsOfSqlite;
 const only = process.argv.includes("--only") ? flag("--only").split(",") : Object.keys(rows);
 for (const name of only) rows[name]();
 if (process.argv.includes("--only")) process.exit();
 
-if (!hasPeers && !isPostgres)
+if (!hasPeers)
   table.note("peers", "not installed: npm install --ignore-scripts in bench/ adds them");
 
 const version = execFileSync(node, ["--version"], { encoding: "utf8" }).trim();

@@ -5,6 +5,10 @@ import { join } from "node:path";
 
 export const TEXT = "x".repeat(100);
 export const now = () => performance.now();
+/** Of the clock that all processes of the machine share, when now() is 0 in this one. */
+const origin = Number(process.hrtime.bigint()) / 1e6 - now();
+/** A time of now(), so that it can be compared with those of other processes. */
+export const shared = (time) => origin + time;
 export const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 export const folder = () =>
   mkdtempSync(join(process.env.PAWL_BENCH_DIR ?? tmpdir(), "pawl-bench-"));
@@ -44,9 +48,19 @@ export class Finishes {
     if (++this.#count >= this.#target) this.#resolve();
   }
 
+  get count() {
+    return this.#count;
+  }
+
   next(count) {
-    this.#target = this.#count + count;
-    return new Promise((resolve) => {
+    return this.until(this.#count + count);
+  }
+
+  /** Until so many have ended since the process began. */
+  async until(target) {
+    if (this.#count >= target) return;
+    this.#target = target;
+    await new Promise((resolve) => {
       this.#resolve = resolve;
     });
   }

@@ -1,12 +1,14 @@
 // Rows of the table for Postgres, beside the client "pg" alone on the same server.
+import { postgresPeers } from "./postgres-peers.mjs";
 import { n } from "./table.mjs";
 
-export function postgresRows({ table, raw, repeated, profileOf }) {
+export function postgresRows({ table, raw, repeated, profileOf, once, ofPeer }) {
+  const peers = postgresPeers({ table, once, ofPeer });
   const measured = (workload, options = {}) => ({
     ...repeated("pawl-postgres", workload, options),
     profile: profileOf("pawl-postgres", workload, options),
   });
-  return { sequential, throughput, enqueue, latency, replay, waiting, fanOut };
+  return { sequential, throughput, machineCpu, enqueue, latency, replay, waiting, fanOut };
 
   function sequential() {
     const { msPerTask, commitMs, profile } = measured("sequential");
@@ -17,6 +19,7 @@ export function postgresRows({ table, raw, repeated, profileOf }) {
       note: `${n(msPerTask, 3)} ms against ${n(commitMs, 3)} ms`,
       profile,
     });
+    peers.sequential();
   }
 
   function throughput() {
@@ -32,6 +35,19 @@ export function postgresRows({ table, raw, repeated, profileOf }) {
       note: `${n(tasksPerS)} tasks/s, ${n(cpuUsPerTask, 1)} µs CPU/task here; ${n(raw.rowsPerS)} raw rows/s`,
       profile,
     });
+    peers.throughput();
+  }
+
+  function machineCpu() {
+    const { appUs, serverUs, allUs } = repeated("pawl-postgres", "machineCpu", {
+      concurrency: 1_000,
+    });
+    table.add("… CPU of the machine, the server's included", appUs + serverUs, {
+      limit: 60,
+      unit: "µs/task",
+      digits: 1,
+      note: `app ${n(appUs, 1)}, server ${n(serverUs, 1)}; all that the machine did meanwhile ${n(allUs, 1)}`,
+    });
   }
 
   function enqueue() {
@@ -39,6 +55,7 @@ export function postgresRows({ table, raw, repeated, profileOf }) {
     const perSecond = { least: true, unit: "/s", scaled: true, profile };
     table.add("enqueue 10,000 runs, 64 in flight", flightPerS, { limit: 40_000, ...perSecond });
     table.add("… in batches of 1,000", batchPerS, { limit: 100_000, ...perSecond });
+    peers.enqueue();
   }
 
   function latency() {
@@ -50,6 +67,7 @@ export function postgresRows({ table, raw, repeated, profileOf }) {
       note: `p99 ${n(p99Ms, 2)} ms`,
       profile,
     });
+    peers.wakeUp();
   }
 
   function replay() {

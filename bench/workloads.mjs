@@ -3,6 +3,7 @@
 import { entries, finishes, lags, marks } from "./jobs.mjs";
 import { cpuSince, median, now, pool, quantile, sleep } from "./measure.mjs";
 import { beginProfile, endProfile } from "./profile.mjs";
+import { machineCpu, serverCpuBetween } from "./server-cpu.mjs";
 import { openRaw } from "./systems/raw.mjs";
 
 const warmUp = async (system) => {
@@ -36,24 +37,43 @@ export const workloads = {
   },
 
   /** 1,000 runs of 10 tasks, from the first trigger to the last completion. */
-  async throughput(system, { flight = 256, warm = 3, rounds = 5 }) {
+  async throughput(system, { flight = 256, warm = 3, rounds = 5, runs = 1_000 }) {
     await system.start();
     await warmUp(system);
     const rates = [];
     const cpus = [];
     for (let round = 0; round < warm + rounds; round++) {
       if (round === warm) await beginProfile();
-      const done = finishes.next(1_000);
+      const done = finishes.next(runs);
       const cpu = process.cpuUsage();
       const started = now();
-      await pool(1_000, flight, (i) => system.enqueue("seq", { id: `${round}-${i}`, n: 10 }));
+      await pool(runs, flight, (i) => system.enqueue("seq", { id: `${round}-${i}`, n: 10 }));
       await done;
       if (round < warm) continue;
-      rates.push(10_000 / ((now() - started) / 1_000));
-      cpus.push(cpuSince(cpu) / 10_000);
+      rates.push((runs * 10) / ((now() - started) / 1_000));
+      cpus.push(cpuSince(cpu) / (runs * 10));
     }
     const figures = { tasksPerS: median(rates), best: Math.max(...rates) };
     return { ...figures, cpuUsPerTask: median(cpus), ...(await endProfile()) };
+  },
+
+  /** CPU of a task in those, of this process, of the server with it, and of all that went on on the machine. */
+  async machineCpu(system, { flight = 256, warm = 3, rounds = 5 }) {
+    await system.start();
+    await warmUp(system);
+    const round = async (number) => {
+      const done = finishes.next(1_000);
+      await pool(1_000, flight, (i) => system.enqueue("seq", { id: `${number}-${i}`, n: 10 }));
+      await done;
+    };
+    for (let number = 0; number < warm; number++) await round(number);
+    const before = { app: process.cpuUsage(), server: await system.serverCpu(), all: machineCpu() };
+    for (let number = 0; number < rounds; number++) await round(warm + number);
+    const tasks = rounds * 10_000;
+    const appUs = cpuSince(before.app) / tasks;
+    const allUs = (machineCpu() - before.all) / tasks;
+    const serverUs = serverCpuBetween(before.server, await system.serverCpu()) / tasks;
+    return { appUs, serverUs, allUs };
   },
 
   /** Runs of many tasks, one after the other: cost of a lone task. */

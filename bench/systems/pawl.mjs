@@ -4,24 +4,27 @@ import { memory } from "../../dist/memory.js";
 import { postgres } from "../../dist/postgres.js";
 import { sqlite } from "../../dist/sqlite.js";
 import { bodies } from "../jobs.mjs";
-import { postgresUrl, Scratch } from "./postgres.mjs";
+import { serverCpuOf } from "../server-cpu.mjs";
+import { Scratch } from "./postgres.mjs";
 import { openRawPostgres } from "./raw-postgres.mjs";
 
-/** The storage, what is left to remove after it, and the driver alone on the same disk. */
-function openStore(kind, dir) {
+/** The storage, and what else the workloads ask of it. */
+function openStore(kind, dir, store) {
   if (kind === "memory") return { storage: memory() };
   if (kind === "sqlite") return { storage: sqlite(join(dir, "pawl.db")) };
-  const scratch = new Scratch({ max: 1 });
+  const scratch = new Scratch({ max: 1, schema: store });
   return {
-    storage: postgres({ url: postgresUrl, schema: scratch.schema }),
+    storage: postgres({ url: scratch.url, schema: scratch.schema }),
+    store: scratch.schema,
     remove: () => scratch.remove(),
     openRaw: openRawPostgres,
+    serverCpu: serverCpuOf(scratch),
   };
 }
 
 export function open(kind) {
-  return async ({ dir, concurrency, maxParked }) => {
-    const { storage, remove, openRaw } = openStore(kind, dir);
+  return async ({ dir, concurrency, maxParked, store: joined }) => {
+    const { storage, remove, ...more } = openStore(kind, dir, joined);
     const client = createClient({
       storage,
       concurrency,
@@ -43,14 +46,31 @@ export function open(kind) {
     }
     const enqueue = (job, payload) => client.invoke(job, payload);
     return {
+      ...more,
       enqueue,
       enqueueMany: (job, payloads) => Promise.all(payloads.map((payload) => enqueue(job, payload))),
       start: () => client.start(),
-      openRaw,
+      claimOne: claimsOf(storage),
       close: async () => {
         await client.stop({ timeout: 0 });
         await remove?.();
       },
     };
   };
+}
+
+/** Takes one run in another worker's name, as the engine would, and leaves it. */
+function claimsOf(storage) {
+  let claims = 0;
+  return () =>
+    storage.claimRuns({
+      claimId: `bench-${claims++}`,
+      workerId: "bench",
+      jobIds: Object.keys(bodies),
+      limit: 1,
+      leaseMs: 600_000,
+      limits: {},
+      suspects: 0,
+      taskBudget: 1_000_000,
+    });
 }

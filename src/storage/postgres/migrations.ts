@@ -70,6 +70,7 @@ create index runs_job on $schema.runs (job_id, created_at);
 create index runs_created on $schema.runs (created_at) where not internal;
 create index runs_event on $schema.runs (event_id) where event_id is not null;
 create index runs_parent on $schema.runs (parent_id) where parent_id is not null;
+create index runs_over on $schema.runs (status, rk) where due_at is null and not internal;
 create index runs_finished on $schema.runs (finished_at) where finished_at is not null;
 create index runs_tags on $schema.runs using gin (tags) where tags is not null;
 

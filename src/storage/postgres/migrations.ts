@@ -8,8 +8,8 @@
  *
  * Names are compared as bytes, which is faster, and the same in every database.
  * User values are text, never jsonb: they come back byte for byte (contract §1).
- * Pages of runs and tasks keep some room, so that a row which changes no indexed
- * column stays on its page (HOT).
+ * Pages of runs keep some room for a row that changes no indexed column, as where
+ * it gets a signal (HOT). Claims and ends change `due_at`, which is indexed.
  */
 const firstVersion = `
 create table $schema.runs (

@@ -6,7 +6,8 @@ import { ClaimScan } from "./claim-scan.js";
 import { claimedRuns } from "./claimed.js";
 import type { Context } from "./context.js";
 import type { Session } from "./driver.js";
-import { type StoredRow, updateParameters, updateRuns } from "./run-row.js";
+import type { StoredRow } from "./run-row.js";
+import { updateRuns } from "./run-update.js";
 
 export async function claim(context: Context, request: ClaimRequest): Promise<ClaimResult> {
   const known = await probe(context, context.driver, request);
@@ -67,5 +68,5 @@ async function take(
     row.stored = afterClaim(before, request, highest.get(row.rk) ?? 0, now);
     return { rk: row.rk, before, stored: row.stored };
   });
-  await session.query(updateRuns(schema), updateParameters(updates));
+  await updateRuns(schema, session, updates);
 }

@@ -9,7 +9,7 @@ import type { Session } from "./driver.js";
 import { isUniqueViolation } from "./failure.js";
 import { LockedRuns } from "./locked-runs.js";
 import { Logs } from "./logs.js";
-import { isRecordWrite, type RecordWrite, storeRecords } from "./record-writes.js";
+import { isJoinableWrite, isRecordWrite, type RecordWrite, storeRecords } from "./record-writes.js";
 import { Signals } from "./signals.js";
 import { Tasks } from "./tasks.js";
 import { Values } from "./values.js";
@@ -22,7 +22,7 @@ export async function commitElements(
   writes: readonly RunWrite[],
 ): Promise<CommitResult[]> {
   const known: Known = new Map();
-  const records = alone(writes).filter(isRecordWrite);
+  const records = alone(writes).filter(isRecordWrite).filter(isJoinableWrite);
   const isRecord = new Set<RunWrite>(records);
   const others = writes.filter((write) => !isRecord.has(write));
   await both(shortWay(context, records, known), generalWay(context, others, known));

@@ -23,6 +23,9 @@ export class HeldRuns {
   }
 
   learn(runId: string, { epoch, inbox, leaseUntil }: Lease): void {
+    const known = this.#runs.get(runId);
+    const isKnown = known?.epoch === epoch && known.inbox === inbox;
+    if (isKnown && known.leaseUntil === leaseUntil) return;
     this.#runs.delete(runId);
     if (leaseUntil === null) return;
     this.#runs.set(runId, { epoch, inbox, leaseUntil });
@@ -32,6 +35,10 @@ export class HeldRuns {
   learnFrom(runId: string, answer: CommitResult): void {
     if (answer.result === "ok") this.learn(runId, answer);
     else if (answer.result !== "busy") this.#runs.delete(runId);
+  }
+
+  forget(runId: string): void {
+    this.#runs.delete(runId);
   }
 
   #forgetOldest(): void {

@@ -16,8 +16,8 @@ interface PgQuery {
   readonly values?: (string | null)[];
   readonly name?: string;
   readonly query_timeout?: number;
-  readonly rowMode: "array";
-  readonly types: { getTypeParser(): (value: string) => string };
+  readonly rowMode?: "array";
+  readonly types?: { getTypeParser(): (value: string) => string };
 }
 
 interface PgAnswer {
@@ -112,7 +112,14 @@ export class PgDriver implements Driver {
   }
 
   async insert(text: string, parameters: readonly Parameter[]): Promise<number> {
-    return (await this.#send(this.#pool, text, parameters)).rowCount ?? 0;
+    // With few options: the client copies them one by one.
+    const { rowCount } = await this.#pool.query({
+      text,
+      values: [...parameters],
+      query_timeout: LONGEST_QUERY_MS,
+      ...(this.#options.prepare ? { name: this.#nameOf(text) } : undefined),
+    });
+    return rowCount ?? 0;
   }
 
   transaction<T>(work: (session: Transaction) => Promise<T>): Promise<T> {
@@ -227,15 +234,7 @@ export class PgDriver implements Driver {
     text: string,
     parameters: readonly Parameter[],
   ): Promise<readonly Row[]> {
-    return (await this.#send(target, text, parameters)).rows as readonly Row[];
-  }
-
-  #send(
-    target: Pick<PgPool, "query">,
-    text: string,
-    parameters: readonly Parameter[],
-  ): Promise<PgAnswer> {
-    return target.query({
+    const { rows } = await target.query({
       text,
       values: [...parameters],
       query_timeout: LONGEST_QUERY_MS,
@@ -243,6 +242,7 @@ export class PgDriver implements Driver {
       types: asText,
       ...(this.#options.prepare ? { name: this.#nameOf(text) } : undefined),
     });
+    return rows as readonly Row[];
   }
 
   #nameOf(text: string): string {

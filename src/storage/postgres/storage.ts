@@ -27,6 +27,7 @@ import { Hints } from "./hints.js";
 import { importItems } from "./import.js";
 import { isolated } from "./isolate.js";
 import { listRuns } from "./list.js";
+import { commitLoneRecord } from "./lone-record.js";
 import { purge } from "./purge.js";
 import { getRuns, listLogs, listSignals, listTasks, listWaiting } from "./read.js";
 import { migrate } from "./schema.js";
@@ -122,12 +123,14 @@ export class PostgresStorage<Tx> implements Storage<Tx> {
   }
 
   commit(writes: readonly RunWrite[]): Promise<CommitResult[]> {
-    return this.#call((context) =>
-      isolated(
-        writes,
-        (some) => commitElements(context, some),
-        (reason, cause) => ({ ...commitResult("rejected"), reason, cause }),
-      ),
+    return this.#call(
+      async (context) =>
+        (await commitLoneRecord(context, writes)) ??
+        isolated(
+          writes,
+          (some) => commitElements(context, some),
+          (reason, cause) => ({ ...commitResult("rejected"), reason, cause }),
+        ),
     );
   }
 

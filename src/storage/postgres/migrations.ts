@@ -8,8 +8,8 @@
  *
  * Names are compared as bytes, which is faster, and the same in every database.
  * User values are text, never jsonb: they come back byte for byte (contract §1).
- * Pages of runs and tasks keep some room, so that a row which changes no indexed
- * column stays on its page (HOT).
+ * Pages of runs keep some room for a row that changes no indexed column, as where
+ * it gets a signal (HOT). Claims and ends change `due_at`, which is indexed.
  */
 const firstVersion = `
 create table $schema.runs (
@@ -70,6 +70,7 @@ create index runs_job on $schema.runs (job_id, created_at);
 create index runs_created on $schema.runs (created_at) where not internal;
 create index runs_event on $schema.runs (event_id) where event_id is not null;
 create index runs_parent on $schema.runs (parent_id) where parent_id is not null;
+create index runs_over on $schema.runs (status, rk) where due_at is null and not internal;
 create index runs_finished on $schema.runs (finished_at) where finished_at is not null;
 create index runs_tags on $schema.runs using gin (tags) where tags is not null;
 

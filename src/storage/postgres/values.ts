@@ -91,13 +91,27 @@ export async function listValues(
   prefix: string,
   { after, limit }: { readonly after?: string; readonly limit: number },
 ): Promise<(StoredValue & { key: string })[]> {
+  const behind = behindAll(prefix);
+  const parameters = [prefix, String(limit)];
+  const bound = (sign: "<" | ">", key: string | undefined): string =>
+    key === undefined ? "" : ` and key ${sign} $${parameters.push(key)}`;
+  const bounds = bound("<", behind) + bound(">", after);
   const rows = await driver.query(
-    `select key, version::text, value from ${schema}.values where value is not null ` +
-      "and key >= $1 and starts_with(key, $1) and ($2::text is null or key > $2) order by key limit $3::bigint",
-    [prefix, after ?? null, String(limit)],
+    `select key, version::text, value from ${schema}.values where value is not null and key >= $1 and starts_with(key, $1)` +
+      `${bounds} order by key limit $2::bigint`,
+    parameters,
   );
   return rows.map((row) => {
     const read = new RowReader(row);
     return { key: read.string(), version: read.number(), value: read.string() };
   });
+}
+
+/** The first text that comes after all with this prefix: the order of code points is that of the bytes. */
+function behindAll(prefix: string): string | undefined {
+  const points = [...prefix];
+  const last = points.pop()?.codePointAt(0);
+  // Of few keys more is read than needed.
+  if (last === undefined || last === 0xd7ff || last === 0x10ffff) return undefined;
+  return points.join("") + String.fromCodePoint(last + 1);
 }

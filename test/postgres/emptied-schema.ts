@@ -35,6 +35,8 @@ export class EmptiedSchema {
     const storage = made.open({ now: Date.now });
     await storage.init({ clock: { now: Date.now } as never });
     await storage.close();
+    // It may be there from a process that was stopped in the middle.
+    await pool.query(truncateAll(schema));
     return made;
   }
 

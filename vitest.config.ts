@@ -139,7 +139,11 @@ export default defineConfig({
       },
       {
         extends: true,
-        test: { name: "kill", include: processKills, globalSetup: "scripts/ensure-build.mjs" },
+        test: {
+          name: "kill",
+          include: processKills,
+          globalSetup: ["scripts/ensure-build.mjs", postgresServer],
+        },
       },
       {
         extends: true,

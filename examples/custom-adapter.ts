@@ -50,9 +50,9 @@ class State {
     return kit.holderOf(run, this.#identity(run.id), byKey, now);
   }
 
-  #insert(stored: kit.StoredRun): void {
+  #insert(stored: kit.StoredRun, hasKey = true): void {
     const tables = { tasks: new kit.TaskTable(), inbox: new kit.Inbox(), log: new kit.RunLog() };
-    const key = kit.keyName(stored.run);
+    const key = hasKey ? kit.keyName(stored.run) : null;
     this.#created += 1;
     this.#rows.set(stored.run.id, { stored, order: this.#created, ...tables });
     if (key !== null) this.#byKey.set(key, stored.run.id);
@@ -130,9 +130,54 @@ class State {
     }
     return { purged: taken.length };
   }
+
+  /** For another store, which may be of another kind. */
+  exportRuns(query: kit.ItemQuery): kit.ItemPage {
+    const { values } = this;
+    const tombstones = this.#tombstones.values();
+    const runOfKey = (name: string) => this.#byKey.get(name);
+    return kit.itemPage({ values, tombstones, rows: this.#rows.values(), runOfKey }, query);
+  }
+
+  assertOwners(items: readonly kit.StoredItem[]): void {
+    const hasRun = (id: string) => this.#rows.has(id);
+    const hasTombstone = (id: string) => this.#tombstones.has(id);
+    kit.assertOwners(items, { hasRun, hasTombstone });
+  }
+
+  /** What is there already stays as it is. */
+  importRuns(items: readonly kit.StoredItem[]): void {
+    for (const item of items) {
+      if (item.kind === "value") {
+        const { key, value, version } = item;
+        if (!this.values.has(key)) this.values.set(key, { value, version });
+      } else if (item.kind === "tombstone") {
+        if (!this.#tombstones.has(item.id))
+          this.#tombstones.set(item.id, kit.importedTombstone(item));
+      } else if (item.kind === "key") {
+        const tombstone = this.#tombstones.get(item.runId);
+        const name = kit.keyName(item);
+        if (tombstone === undefined || name === null || this.#byKey.has(name)) continue;
+        this.#tombstones.set(item.runId, kit.tombstoneWithKey(tombstone, item));
+        this.#byKey.set(name, item.runId);
+      } else if (item.kind === "run") {
+        if (!this.#rows.has(item.run.id)) this.#insert(kit.importedRun(item), item.key !== null);
+      } else {
+        this.#importPart(this.get(item.runId), item);
+      }
+    }
+  }
+
+  #importPart(row: Row | undefined, item: kit.TaskItem | kit.SignalItem | kit.LogItem): void {
+    if (item.kind === "signal") row?.inbox.restore(item.signal, item.isRead);
+    else if (item.kind === "log") row?.log.append([item.line], item.epoch);
+    else if (row?.tasks.get(item.task.path) === undefined)
+      row?.tasks.put(kit.storedTask(item.task, item.writeId));
+  }
 }
 
-type Calls = Pick<State, "createRuns" | "claimRuns" | "commit" | "writeValue" | "purge">;
+type Changes = "createRuns" | "claimRuns" | "commit" | "writeValue" | "purge" | "importRuns";
+type Calls = Pick<State, Changes>;
 interface Entry<M extends keyof Calls = keyof Calls> {
   readonly method: M;
   readonly argument: Parameters<Calls[M]>[0];
@@ -245,5 +290,11 @@ export function fileStorage(folder: string): kit.Storage {
         return found.flatMap(({ key, value }) => (value ? { key, ...value } : [])).slice(0, limit);
       }),
     purge: async (query) => call("purge", query),
+    exportRuns: async (query) => read((state) => state.exportRuns(query)),
+    importRuns: async (items) => {
+      // What is in the journal cannot be refused any more.
+      read((state) => state.assertOwners(items));
+      if (items.length > 0) call("importRuns", items);
+    },
   };
 }

@@ -22,6 +22,10 @@ export {
   type CreateElement,
   type CreateGroup,
   type CreateResult,
+  type ItemPage,
+  type ItemQuery,
+  type KeyItem,
+  type LogItem,
   type LogLine,
   NEVER,
   type NewRun,
@@ -29,22 +33,28 @@ export {
   type PurgeQuery,
   type Release,
   type RunGuard,
+  type RunItem,
   type RunPage,
   type RunPatch,
   type RunQuery,
   type RunRecord,
   type RunWrite,
   type Signal,
+  type SignalItem,
   SPEC_VERSION,
   type Storage,
   type StorageCapabilities,
   type StorageEnvironment,
+  type StoredItem,
   type StoredLogLine,
   type StoredValue,
+  type TaskItem,
   type TaskPage,
   type TaskRecord,
   type TaskStatus,
   type TaskWrite,
+  type TombstoneItem,
+  type ValueItem,
   type ValueResult,
   type ValueWrite,
   WATCH_TOPIC,
@@ -91,6 +101,17 @@ export {
   waitingPage,
 } from "../core/run-tables.js";
 
+// What exportRuns answers, and what importRuns makes of it:
+
+export {
+  assertOwners,
+  type HeldItems,
+  importedRun,
+  importedTombstone,
+  itemPage,
+  tombstoneWithKey,
+} from "../core/items.js";
+
 // Values, watches, and the other methods:
 
 export {
@@ -118,3 +139,13 @@ export type { TestStore } from "./test-store.js";
 // What the engine does when a storage fails:
 
 export { type Fault, type FaultKind, type StorageMethod, withFaults } from "./with-faults.js";
+
+// From one store into another:
+
+export {
+  type CopyCounts,
+  type CopyOptions,
+  type CopyProgress,
+  type CopySummary,
+  copyStorage,
+} from "./copy-storage.js";

@@ -25,7 +25,7 @@ export interface Deviation {
 
 export interface StorageTestOptions {
   readonly name: string;
-  /** The clock is the test's own; time passes only when a case says so. */
+  /** Called once or twice by each case. The clock is the test's own; time passes only when a case says so. */
   create(clock: ManualClock): TestStore | Promise<TestStore>;
   readonly runner: TestRunner;
   readonly skip?: readonly Deviation[];
@@ -83,14 +83,12 @@ async function runCase(
   context: TestContext,
 ): Promise<void> {
   const clock = new ManualClock();
-  const store = await create(clock);
-  const fixture = await Fixture.open(store, clock, leaseMs);
+  const fixture = await Fixture.open({ makeStore: () => create(clock), clock, leaseMs });
   try {
     const lack = topic.lack?.(fixture.a);
     if (lack === undefined) await run(fixture);
     else context.skip(lack);
   } finally {
     await fixture.close();
-    await store.dispose?.();
   }
 }

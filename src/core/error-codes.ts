@@ -259,6 +259,22 @@ export const errorCodes = {
     concern: "storage",
     help: "The storage's path cannot be used (missing directory, a directory, a network file system); correct the path.",
   },
+  COPY_TARGET_NOT_EMPTY: {
+    concern: "storage",
+    help: "The target of copyStorage holds something already; copy into a new file or schema, once.",
+  },
+  COPY_UNFINISHED: {
+    concern: "storage",
+    help: "A copy into this store was broken off, so nothing may work on it; call copyStorage again with the same two stores.",
+  },
+  COPY_MISMATCH: {
+    concern: "storage",
+    help: "The source of copyStorage was written to during the copy; stop all clients on it, empty the target, and copy again.",
+  },
+  COPY_UNSUPPORTED: {
+    concern: "storage",
+    help: "A storage adapter has no exportRuns and importRuns, which copyStorage needs of both stores; implement them.",
+  },
   DRIVER_MISSING: {
     concern: "storage",
     help: "The adapter's client library is not installed; install the package that the text names.",

@@ -132,6 +132,22 @@ export class Inbox {
     return true;
   }
 
+  /** As it was in another store. False if it is there already. */
+  restore(signal: Signal, isRead: boolean): boolean {
+    if (!this.add(signal)) return false;
+    if (isRead) this.markRead([signal.id]);
+    return true;
+  }
+
+  get size(): number {
+    return this.#signals.size;
+  }
+
+  /** Also what was read, oldest first. */
+  all(): (Signal & { readonly isRead: boolean })[] {
+    return [...this.#signals.values()].map((entry) => ({ ...entry }));
+  }
+
   /** Answers how many were unread. Watches are never read. */
   markRead(ids: readonly string[]): number {
     let marked = 0;
@@ -171,6 +187,10 @@ export class RunLog {
     const position = this.#lines.length + 1;
     this.#lines.push({ ordinal, stream, path, level, message, data, at, position, epoch });
     this.#counts.set(stream, (this.#counts.get(stream) ?? 0) + 1);
+  }
+
+  get size(): number {
+    return this.#lines.length;
   }
 
   page({ after = 0, limit }: { readonly after?: number; readonly limit: number }): StoredLogLine[] {

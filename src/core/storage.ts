@@ -1,5 +1,6 @@
 import type { Clock } from "./clock.js";
 import type { RunStatus } from "./run-status.js";
+import type { ItemPage, ItemQuery, StoredItem } from "./storage-items.js";
 import type { PurgeQuery, RunPage, RunQuery, WaitingPage, WaitingTask } from "./storage-queries.js";
 import type {
   RunRecord,
@@ -10,6 +11,18 @@ import type {
 } from "./storage-records.js";
 import type { CommitResult, NewRun, RunWrite, ValueWrite } from "./storage-writes.js";
 
+export type {
+  ItemPage,
+  ItemQuery,
+  KeyItem,
+  LogItem,
+  RunItem,
+  SignalItem,
+  StoredItem,
+  TaskItem,
+  TombstoneItem,
+  ValueItem,
+} from "./storage-items.js";
 export type {
   PurgeQuery,
   RunPage,
@@ -202,6 +215,20 @@ export interface Storage<Tx = unknown> {
    * @throws ConfigError TRANSACTION_NOT_OPEN
    */
   createRunsIn?(tx: Tx, element: CreateElement): CreateResult | Promise<CreateResult>;
+
+  /**
+   * Optional, together with `importRuns`: everything that the store holds, page by page, for another store. What an
+   * item belongs to comes before it. The pages fit together only if nobody writes meanwhile.
+   */
+  exportRuns?(query: ItemQuery): Promise<ItemPage>;
+  /**
+   * Optional: stores what another store gave by `exportRuns`, in that order, with its ids, epochs, seqs, versions and
+   * instants. A call is durable together or not at all. An item that is there already, by its id, is left as it is: so
+   * a call may be repeated. For a store that nobody else uses yet: no hint is sent.
+   *
+   * @throws StorageError STORAGE_INVALID if the run of a task, signal or log line is not there
+   */
+  importRuns?(items: readonly StoredItem[]): Promise<void>;
 }
 
 export const SPEC_VERSION = 1;

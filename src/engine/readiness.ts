@@ -1,3 +1,4 @@
+import { assertCopied, COPY_MARK } from "../core/copy-mark.js";
 import { ConfigError } from "../core/errors.js";
 import { maxDurationMsOf } from "./admission.js";
 import type { Engine } from "./engine.js";
@@ -66,6 +67,9 @@ export class Readiness {
   async #open(): Promise<void> {
     const { rawStorage, clock, storeClock } = this.#engine;
     await rawStorage.init({ clock });
+    // Only such a store can be the target of a copy.
+    if (rawStorage.importRuns !== undefined)
+      assertCopied(rawStorage.name, await rawStorage.getValue(COPY_MARK));
     storeClock.observe(await rawStorage.now());
     this.#onOpen();
   }

@@ -74,6 +74,16 @@ cats: 200
   ],
   "postgres-fleet.ts": `one of three workers was killed
 30 labels for 30 orders { COMPLETED: 30 }`,
+  "outbox-drizzle.ts": [
+    /^o-2: the moon is not for sale$/m,
+    /^mail for o-1: pen$/m,
+    /^mail for o-3: ink$/m,
+    /^orders: o-1, o-3\nevent of o-2: none$/m,
+  ],
+  "transactional-task-prisma.ts": `o-1, attempt 1
+o-1, attempt 2
+o-1 is booked
+[ { id: 'o-1', amount: 3 } ]`,
   "testing-a-job.ts": [/^# pass 1$/m, /^# fail 0$/m],
 };
 

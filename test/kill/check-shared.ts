@@ -1,8 +1,10 @@
 import type { Client, Run } from "pawl";
+import type { HasLost } from "./check-holders.js";
 import { increments, POOL, TOTAL } from "./jobs.js";
 import type { Line } from "./ledger.js";
 
 interface Hold {
+  readonly key: string;
   readonly pid: string;
   readonly at: number;
 }
@@ -41,8 +43,7 @@ export class SharedChecker {
         if (this.#alone?.runId === id) this.#alone.isLeaving = true;
         break;
       case "hold":
-        this.#held.set(id, { pid, at });
-        if (this.#held.size > POOL) this.#exceeded.push([...this.#held.values()]);
+        this.#holds(id, { key: third, pid, at });
         break;
       case "free":
         if (this.#held.get(id)?.pid === pid) this.#held.delete(id);
@@ -61,6 +62,12 @@ export class SharedChecker {
     }
   }
 
+  #holds(runId: string, hold: Hold): void {
+    this.#held.set(runId, hold);
+    const together = [...this.#held.values()].filter(({ key }) => key === hold.key);
+    if (together.length > POOL) this.#exceeded.push(together);
+  }
+
   #same(known: Map<string, string>, id: string, value: string, what: string): void {
     if ((known.get(id) ?? value) !== value) this.#problems.push(`${what} ${id} changed`);
     known.set(id, value);
@@ -76,9 +83,10 @@ export class SharedChecker {
   }
 
   /** A process that stood still may not know that it has lost its place. */
-  checkLimit(hasLost: (pid: string, since: number) => boolean): void {
+  checkLimit(hasLost: HasLost): void {
     for (const holds of this.#exceeded) {
-      if (holds.some(({ pid, at }) => hasLost(pid, at))) continue;
+      const until = Math.max(...holds.map(({ at }) => at));
+      if (holds.some(({ pid, at }) => hasLost(pid, at, until))) continue;
       this.#problems.push(`${holds.length} runs at a time, by ${holds.map(({ pid }) => pid)}`);
     }
   }

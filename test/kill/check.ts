@@ -1,4 +1,5 @@
 import type { Client, Run, TaskView } from "pawl";
+import { type HasLost, HolderChecker } from "./check-holders.js";
 import { SharedChecker } from "./check-shared.js";
 import { expectedTasks } from "./jobs.js";
 import type { Line } from "./ledger.js";
@@ -11,6 +12,8 @@ export interface Verdict {
   readonly kills: number;
   readonly killsInFlight: number;
   readonly stalls: number;
+  /** Commits for which the store took so long that leases may have run out. */
+  readonly slowCommits: number;
   /** Callbacks that ended when another worker had recorded another result. */
   readonly lateEnds: number;
   readonly problems: readonly string[];
@@ -25,6 +28,7 @@ export async function check(
   const checker = new Checker();
   for (const [index, line] of lines.entries()) checker.take(line, index);
   checker.checkRepeats();
+  checker.checkHolders();
   await checker.compareWith(client, askedFor);
   return checker.verdict;
 }
@@ -34,21 +38,29 @@ interface Start {
   readonly at: number;
 }
 
+interface Loss {
+  readonly at: number;
+  /** The process says it itself, when it goes on. */
+  readonly isToldLate: boolean;
+}
+
 class Checker {
   readonly #problems: string[] = [];
   readonly #seen = new Map<string, string>();
   readonly #starts = new Map<string, Start[]>();
   readonly #open = new Map<string, Set<string>>();
   readonly #ended = new Set<string>();
-  /** Lines after which a process may have lost what it was about. */
-  readonly #losses = new Map<string, number[]>();
+  /** Lines that say that a process may have lost what it was about. */
+  readonly #losses = new Map<string, Loss[]>();
   /** Lines after which any process may have: nobody could write, so no lease could be extended. */
   readonly #standstills: number[] = [];
   readonly #acknowledged: string[] = [];
   readonly #shared = new SharedChecker();
+  readonly #holders = new HolderChecker();
   #kills = 0;
   #killsInFlight = 0;
   #stalls = 0;
+  #slowCommits = 0;
   #lateEnds = 0;
   #repeated = 0;
   #runs = 0;
@@ -62,6 +74,7 @@ class Checker {
       kills: this.#kills,
       killsInFlight: this.#killsInFlight,
       stalls: this.#stalls,
+      slowCommits: this.#slowCommits,
       lateEnds: this.#lateEnds,
       problems: [...this.#problems, ...this.#shared.problems],
     };
@@ -69,6 +82,7 @@ class Checker {
 
   take(line: Line, at: number): void {
     this.#shared.take(line, at);
+    this.#holders.take(line, at);
     const [what, pid, id = "", third = "", nonce = ""] = line;
     const open = this.#open.get(pid) ?? new Set();
     this.#open.set(pid, open);
@@ -95,18 +109,22 @@ class Checker {
         this.#kills++;
         if (open.size > 0) this.#killsInFlight++;
         open.clear();
-        push(this.#losses, pid, at);
+        push(this.#losses, pid, { at, isToldLate: false });
         break;
       case "stall":
         this.#stalls++;
-        push(this.#losses, pid, at);
+        push(this.#losses, pid, { at, isToldLate: true });
+        break;
+      case "slow":
+        this.#slowCommits++;
+        push(this.#losses, pid, { at, isToldLate: true });
         break;
       case "standstill":
         this.#standstills.push(at);
         break;
       case "stop":
       case "cont":
-        push(this.#losses, pid, at);
+        push(this.#losses, pid, { at, isToldLate: false });
     }
   }
 
@@ -114,16 +132,25 @@ class Checker {
   checkRepeats(): void {
     for (const [id, starts] of this.#starts) {
       if (starts.length > 1) this.#repeated++;
-      for (const { pid, at } of starts.slice(0, -1)) {
-        if (!this.#hasLost(pid, at))
-          this.#problem(`${id} was repeated although ${pid} was not disturbed`);
+      for (const [index, next] of starts.slice(1).entries()) {
+        const { pid, at } = starts[index] as Start;
+        if (!this.#hasLost(pid, at, next.at))
+          this.#problem(`${id} was repeated by ${next.pid} although ${pid} was not disturbed`);
       }
     }
   }
 
-  #hasLost(pid: string, since: number): boolean {
-    const losses = [...(this.#losses.get(pid) ?? []), ...this.#standstills];
-    return losses.some((loss) => loss > since);
+  checkHolders(): void {
+    const hasLost: HasLost = (pid, since, until) => this.#hasLost(pid, since, until);
+    for (const problem of this.#holders.problems(hasLost)) this.#problem(problem);
+  }
+
+  #hasLost(pid: string, since: number, until: number): boolean {
+    const losses = this.#losses.get(pid) ?? [];
+    return (
+      this.#standstills.some((at) => at > since) ||
+      losses.some(({ at, isToldLate }) => at > since && (isToldLate || at < until))
+    );
   }
 
   async compareWith(client: Client, askedFor: number): Promise<void> {
@@ -140,7 +167,7 @@ class Checker {
       if (run.status !== "COMPLETED") this.#problem(`run ${run.id} is ${run.status}`);
       recorded += await this.#compareTasks(client, run);
     }
-    this.#shared.checkLimit((pid, since) => this.#hasLost(pid, since));
+    this.#shared.checkLimit((pid, since, until) => this.#hasLost(pid, since, until));
     await this.#shared.compareWith(client, stored.values());
     const expected = roots.reduce((sum, { jobId }) => sum + expectedTasks(jobId), 0);
     if (recorded !== expected) this.#problem(`${recorded} tasks recorded instead of ${expected}`);

@@ -1,9 +1,9 @@
 // A process with a job that ticks every second, and nothing else to do.
 import { createClient, defineJob, intervalTrigger } from "pawl";
-import { sqlite } from "pawl/sqlite";
 import { LedgerWriter } from "./ledger.js";
+import { leaseMsOf, openStore } from "./store.js";
 
-const [database = "", ledgerPath = ""] = process.argv.slice(2);
+const [address = "", ledgerPath = ""] = process.argv.slice(2);
 const ledger = new LedgerWriter(ledgerPath);
 const tick = defineJob({
   id: "tick",
@@ -13,9 +13,9 @@ const tick = defineJob({
   },
 });
 const client = createClient({
-  storage: sqlite(database),
+  storage: openStore(address),
   jobs: [tick],
-  leaseMs: 500,
+  leaseMs: leaseMsOf(address),
   pollMs: 100,
 });
 await client.start();

@@ -27,13 +27,19 @@ const tasksOf: Readonly<Record<JobId, number>> = {
 };
 const incrementsOf: Readonly<Record<string, number>> = { alone: 1, token: 1, counting: 4 };
 
-/** Most runs of "pooled" at a time. */
+/** Most runs of "pooled" at a time with one key. */
 export const POOL = 2;
+const POOLS = 4;
 /** What all runs count in. */
 export const TOTAL = "total";
 
 export function jobOf(n: number): JobId {
   return jobIds[n % jobIds.length] ?? "chain";
+}
+
+export function payloadOf(n: number): { readonly pool: string } {
+  // Of ten requests three are of "pooled".
+  return { pool: `pool-${Math.floor((n * 3) / jobIds.length) % POOLS}` };
 }
 
 export function expectedTasks(jobId: string): number {
@@ -43,6 +49,12 @@ export function expectedTasks(jobId: string): number {
 export function increments(jobId: string): number {
   return incrementsOf[jobId] ?? 0;
 }
+
+const common = {
+  trigger: invokeTrigger(),
+  // One run may be met by many kills before it has recorded anything.
+  maxExecutionsWithoutProgress: 1_000,
+};
 
 /** Jobs of sequential, parallel, nested and failing tasks, waits and children, and such that share something. */
 export function rigJobs(ledger: LedgerWriter): AnyJob[] {
@@ -67,7 +79,7 @@ export function rigJobs(ledger: LedgerWriter): AnyJob[] {
 
   const chain = defineJob({
     id: "chain",
-    trigger: invokeTrigger(),
+    ...common,
     run: async (_, io) => {
       await step(io, "one");
       await io.wait("a-moment", "50ms");
@@ -79,7 +91,7 @@ export function rigJobs(ledger: LedgerWriter): AnyJob[] {
 
   const fan = defineJob({
     id: "fan",
-    trigger: invokeTrigger(),
+    ...common,
     run: async (_, io) => {
       const inner = io.parallel("items", [1, 2, 3, 4], (_item, _index, itemIo) =>
         step(itemIo, "inner"),
@@ -91,7 +103,7 @@ export function rigJobs(ledger: LedgerWriter): AnyJob[] {
 
   const family = defineJob({
     id: "family",
-    trigger: invokeTrigger(),
+    ...common,
     run: async (_, io) => {
       await step(io, "before");
       const child = await io.invokeAndWait("child", chain, {});
@@ -107,7 +119,7 @@ export function rigJobs(ledger: LedgerWriter): AnyJob[] {
 
   const alone = defineJob({
     id: "alone",
-    trigger: invokeTrigger(),
+    ...common,
     singleton: { mode: "skip" },
     run: async (_, io, { run }) => {
       ledger.write("enter", process.pid, run.id);
@@ -120,7 +132,7 @@ export function rigJobs(ledger: LedgerWriter): AnyJob[] {
 
   const token = defineJob({
     id: "token",
-    trigger: invokeTrigger(),
+    ...common,
     run: async (_, io, { run }) => {
       const { id } = await io.createToken("token");
       await io.runTask("tell", () => ledger.write("token", process.pid, run.id, id));
@@ -132,7 +144,7 @@ export function rigJobs(ledger: LedgerWriter): AnyJob[] {
 
   const counting = defineJob({
     id: "counting",
-    trigger: invokeTrigger(),
+    ...common,
     run: async (_, io, { run }) => {
       await count(io, run.id, "before");
       await Promise.all(["one", "two"].map((key) => count(io, run.id, key)));
@@ -143,10 +155,10 @@ export function rigJobs(ledger: LedgerWriter): AnyJob[] {
 
   const pooled = defineJob({
     id: "pooled",
-    trigger: invokeTrigger(),
-    concurrencyLimit: POOL,
-    run: async (_, io, { run }) => {
-      ledger.write("hold", process.pid, run.id);
+    ...common,
+    concurrencyLimit: { limit: POOL, key: ({ pool }) => pool },
+    run: async ({ pool }: { pool: string }, io, { run }) => {
+      ledger.write("hold", process.pid, run.id, pool);
       await step(io, "one");
       await step(io, "two");
       ledger.write("free", process.pid, run.id);

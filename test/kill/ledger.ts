@@ -9,11 +9,12 @@ import { closeSync, openSync, readSync, writeSync } from "node:fs";
  * - `ack` pid runId: `invoke` had answered
  * - `skip` pid n: it had answered that another run is open
  * - `enter`, `leave` pid runId: a run of the singleton began, or was about to end
- * - `hold`, `free` pid runId: the same of a run under a limit
+ * - `hold` pid runId key, `free` pid runId: the same of a run under a limit
  * - `counted` pid runId/key value: `run` got this number
  * - `token` pid runId tokenId: a run waits for this token
  * - `answer` pid tokenId value: the rig had completed it with this
  * - `stall` pid ms: the worker's event loop had stood still for that long
+ * - `slow` pid ms: the store had taken that long for a commit
  * - `kill`, `stop`, `cont` pid: what the rig did to a worker
  * - `standstill` pid: the worker was stopped while it held the file's lock
  */

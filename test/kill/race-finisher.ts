@@ -1,19 +1,19 @@
 // A process of the races that starts them, sends the events, completes the tokens and executes the children.
 import { createClient } from "pawl";
-import { sqlite } from "pawl/sqlite";
 import { LedgerWriter } from "./ledger.js";
 import { apart, instant, kindOf, type RaceKind, racedJob, withNotes } from "./race-jobs.js";
+import { openStore } from "./store.js";
 
 const AT_A_TIME = 12;
 /** A wait is recorded some commits after the meeting; a child takes about as many to come to its end. */
 const apartMs: Readonly<Record<RaceKind, number>> = { event: 80, token: 80, child: 20 };
 
-const [database = "", ledgerPath = "", count = "0"] = process.argv.slice(2);
+const [address = "", ledgerPath = "", count = "0"] = process.argv.slice(2);
 const ledger = new LedgerWriter(ledgerPath);
 const children = new Map<string, number>();
 const meetings = new Map<number, () => void>();
 const client = createClient({
-  storage: withNotes(sqlite(database), ({ runId, run }, from, to) => {
+  storage: withNotes(openStore(address), ({ runId, run }, from, to) => {
     const n = children.get(runId);
     if (n !== undefined && run?.status === "COMPLETED")
       ledger.write("finished", process.pid, n, from, to);
@@ -27,7 +27,7 @@ const client = createClient({
   pollMs: 100,
 });
 /** As a sender in another process that does the same at the same moment. */
-const rival = createClient({ storage: sqlite(database) });
+const rival = createClient({ storage: openStore(address) });
 
 const finishers: Readonly<Record<RaceKind, (n: number, token: string) => Promise<unknown>>> = {
   async event(n) {

@@ -20,7 +20,7 @@ export interface Race {
 export const apart = (mostMs: number) => pause(Math.random() * mostMs);
 
 /** Of the side that waits. The others have their own, so that each of them is now the first and now the second. */
-const WAITER_APART_MS = 12;
+export const waiterApartMs = (isServer: boolean) => (isServer ? 120 : 12);
 
 /** The same clock in all processes of a machine, in milliseconds. */
 export const instant = () => Number(process.hrtime.bigint() / 1_000n) / 1_000;
@@ -31,10 +31,12 @@ const WAIT = "wait";
 /**
  * @param meet tells the other side that this one is about to wait
  * @param began says which race a run is
+ * @param apartMs see {@link waiterApartMs}
  */
 export function waitingJobs(
   meet: (n: number) => void,
   began: (runId: string, n: number) => void,
+  apartMs: number,
 ): AnyJob[] {
   const jobOf = (kind: RaceKind, wait: (io: Io, race: Race) => Promise<unknown>) =>
     defineJob({
@@ -45,7 +47,7 @@ export function waitingJobs(
         began(context.run.id, race.n);
         await io.runTask("meet", async () => {
           meet(race.n);
-          await apart(WAITER_APART_MS);
+          await apart(apartMs);
         });
         const received = await wait(io, race);
         await io.store.env.increment("count", "races");

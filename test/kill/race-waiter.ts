@@ -1,14 +1,14 @@
 // A process of the races that executes the runs that wait.
 import { createClient } from "pawl";
-import { sqlite } from "pawl/sqlite";
 import { LedgerWriter } from "./ledger.js";
-import { isRegistration, waitingJobs, withNotes } from "./race-jobs.js";
+import { isRegistration, waiterApartMs, waitingJobs, withNotes } from "./race-jobs.js";
+import { isServer, openStore } from "./store.js";
 
-const [database = "", ledgerPath = "", maxParked = "1000"] = process.argv.slice(2);
+const [address = "", ledgerPath = "", maxParked = "1000"] = process.argv.slice(2);
 const ledger = new LedgerWriter(ledgerPath);
 const races = new Map<string, number>();
 const client = createClient({
-  storage: withNotes(sqlite(database), (write, from, to) => {
+  storage: withNotes(openStore(address), (write, from, to) => {
     const n = races.get(write.runId);
     if (n !== undefined && isRegistration(write))
       ledger.write("registered", process.pid, n, from, to);
@@ -16,6 +16,7 @@ const client = createClient({
   jobs: waitingJobs(
     (n) => process.send?.({ meet: n }),
     (runId, n) => races.set(runId, n),
+    waiterApartMs(isServer(address)),
   ),
   pollMs: 100,
   maxParked: Number(maxParked),

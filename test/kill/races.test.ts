@@ -5,32 +5,36 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type Client, createClient, type Run } from "pawl";
-import { sqlite } from "pawl/sqlite";
-import { afterEach, expect, test } from "vitest";
+import { afterEach, beforeEach, expect, test } from "vitest";
 import { LedgerReader, type Line } from "./ledger.js";
 import { kindOf, type Race, raceKinds } from "./race-jobs.js";
-import { until } from "./rig.js";
+import { newAddress, until } from "./rig.js";
+import { openStore, removeStore, storeNames } from "./store.js";
 
 /** `npm run test:kill -- --races 2000` */
 const races = Number(process.env.PAWL_KILL_RACES ?? 180);
 const MS_PER_RACE = 50;
 
-const folder = mkdtempSync(join(tmpdir(), "pawl-races-"));
-const database = join(folder, "races.db");
-const ledgerPath = join(folder, "ledger.txt");
-const processes: ChildProcess[] = [];
+let folder = "";
+let address = "";
+let ledgerPath = "";
+let processes: ChildProcess[] = [];
 
-afterEach(() => {
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "pawl-races-"));
+  ledgerPath = join(folder, "ledger.txt");
+});
+afterEach(async () => {
   for (const one of processes) one.kill("SIGKILL");
+  processes = [];
+  await removeStore(address);
   rmSync(folder, { recursive: true, force: true });
 });
 
 function startProcess(file: string, argument: string): ChildProcess {
-  const one = fork(
-    fileURLToPath(new URL(file, import.meta.url)),
-    [database, ledgerPath, argument],
-    { execArgv: ["--import", new URL("../../scripts/ts.mjs", import.meta.url).href] },
-  );
+  const one = fork(fileURLToPath(new URL(file, import.meta.url)), [address, ledgerPath, argument], {
+    execArgv: ["--import", new URL("../../scripts/ts.mjs", import.meta.url).href],
+  });
   processes.push(one);
   return one;
 }
@@ -107,43 +111,48 @@ function expectedOutputs(lines: readonly Line[]): unknown[] {
   });
 }
 
-test(`${races} waits meet their event, token or child in another process, and each gets it once`, {
-  timeout: 120_000 + races * MS_PER_RACE * 10,
-}, async () => {
-  const started = performance.now();
-  await runRaces();
-  const ledger = new LedgerReader(ledgerPath);
-  const lines = ledger.read();
-  ledger.close();
-  const counts = countsByTime(lines);
-  const seconds = Math.round((performance.now() - started) / 1000);
-  console.log(
-    `races: ${races} in ${seconds} s, finished before, during or after the wait:`,
-    counts,
-  );
+test.each(storeNames)(
+  `${races} waits on %s meet their event, token or child in another process, and each gets it once`,
+  {
+    timeout: 120_000 + races * MS_PER_RACE * 10,
+  },
+  async (store) => {
+    address = newAddress(store, folder);
+    const started = performance.now();
+    await runRaces();
+    const ledger = new LedgerReader(ledgerPath);
+    const lines = ledger.read();
+    ledger.close();
+    const counts = countsByTime(lines);
+    const seconds = Math.round((performance.now() - started) / 1000);
+    console.log(
+      `races on ${store}: ${races} in ${seconds} s, finished before, during or after the wait:`,
+      counts,
+    );
 
-  const client = createClient({ storage: sqlite(database) });
-  const runs = (await Promise.all(raceKinds.map((kind) => allRuns(client, kind)))).flat();
-  const numberOf = ({ payload }: Run) => (payload as Race).n;
-  runs.sort((a, b) => numberOf(a) - numberOf(b));
-  expect(runs.map(numberOf)).toEqual(Array.from({ length: races }, (_, n) => n));
-  expect(new Set(runs.map(({ status }) => status))).toEqual(new Set(["COMPLETED"]));
-  expect(runs.map(({ output }) => output)).toEqual(expectedOutputs(lines));
+    const client = createClient({ storage: openStore(address) });
+    const runs = (await Promise.all(raceKinds.map((kind) => allRuns(client, kind)))).flat();
+    const numberOf = ({ payload }: Run) => (payload as Race).n;
+    runs.sort((a, b) => numberOf(a) - numberOf(b));
+    expect(runs.map(numberOf)).toEqual(Array.from({ length: races }, (_, n) => n));
+    expect(new Set(runs.map(({ status }) => status))).toEqual(new Set(["COMPLETED"]));
+    expect(runs.map(({ output }) => output)).toEqual(expectedOutputs(lines));
 
-  const children = await allRuns(client, "raced");
-  const raced = runs.filter((run) => run.jobId === "child").length;
-  expect(new Set(children.map(({ payload }) => (payload as Race).n)).size).toBe(raced);
-  expect(children).toHaveLength(raced);
-  // One for each run that waits, one for each child, and one that the other process adds for each race.
-  expect(await client.store.env.get("races")).toBe(2 * races + raced);
-  await client.stop();
+    const children = await allRuns(client, "raced");
+    const raced = runs.filter((run) => run.jobId === "child").length;
+    expect(new Set(children.map(({ payload }) => (payload as Race).n)).size).toBe(raced);
+    expect(children).toHaveLength(raced);
+    // One for each run that waits, one for each child, and one that the other process adds for each race.
+    expect(await client.store.env.get("races")).toBe(2 * races + raced);
+    await client.stop();
 
-  const sums = { before: 0, during: 0, after: 0 };
-  for (const ofKind of Object.values(counts)) {
-    sums.before += ofKind.before;
-    sums.during += ofKind.during;
-    sums.after += ofKind.after;
-  }
-  expect(sums.before + sums.during + sums.after).toBe(races);
-  expect(Math.min(...Object.values(sums))).toBeGreaterThan(0);
-});
+    const sums = { before: 0, during: 0, after: 0 };
+    for (const ofKind of Object.values(counts)) {
+      sums.before += ofKind.before;
+      sums.during += ofKind.during;
+      sums.after += ofKind.after;
+    }
+    expect(sums.before + sums.during + sums.after).toBe(races);
+    expect(Math.min(...Object.values(sums))).toBeGreaterThan(0);
+  },
+);

@@ -1,28 +1,38 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
+import { copyFileSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { type Client, createClient, finalStatuses } from "pawl";
-import { sqlite } from "pawl/sqlite";
+import { inject } from "vitest";
 import { LedgerReader, LedgerWriter } from "./ledger.js";
+import { openStore, postgresAddress, removeStore, type StoreName } from "./store.js";
 
 const here = (file: string): string => fileURLToPath(new URL(file, import.meta.url));
 const COMPLETE_EVERY_MS = 20;
 
 const typescript = ["--import", new URL("../../scripts/ts.mjs", import.meta.url).href];
 
-/** Several workers and a sender on one SQLite file, and the ledger they write. */
+let addresses = 0;
+
+/** Of a store that nobody has used. It is for {@link removeStore} to remove it. */
+export function newAddress(store: StoreName, folder: string): string {
+  if (store === "sqlite") return join(folder, "rig.db");
+  return postgresAddress(inject("postgresUrl"), `pawl_kill_${process.pid}_${addresses++}`);
+}
+
+/** Several workers and a sender on one store, and the ledger they write. */
 export class Rig {
   readonly folder = mkdtempSync(join(tmpdir(), "pawl-kill-"));
-  readonly database = join(this.folder, "rig.db");
+  /** Of the store. */
+  readonly address: string;
   readonly ledgerPath = join(this.folder, "ledger.txt");
   readonly ledger = new LedgerReader(this.ledgerPath);
   readonly notes = new LedgerWriter(this.ledgerPath);
   /** Looks, and completes tokens; it executes nothing. */
-  readonly client: Client = createClient({ storage: sqlite(this.database) });
+  readonly client: Client;
   workers: ChildProcess[] = [];
   #sender: ChildProcess | undefined;
   #target = 0;
@@ -30,6 +40,11 @@ export class Rig {
   #seen = 0;
   #completing: Promise<void> | undefined;
   #isOver = false;
+
+  constructor(store: StoreName) {
+    this.address = newAddress(store, this.folder);
+    this.client = createClient({ storage: openStore(this.address, "little") });
+  }
 
   get target(): number {
     return this.#target;
@@ -61,7 +76,7 @@ export class Rig {
   }
 
   #fork(file: string, argument: string): ChildProcess {
-    const child = fork(here(file), [this.database, this.ledgerPath, argument], {
+    const child = fork(here(file), [this.address, this.ledgerPath, argument], {
       execArgv: typescript,
     });
     child.once("message", () => ready.add(child));
@@ -125,11 +140,19 @@ export class Rig {
     await Promise.all(children.map((child) => child.exitCode ?? once(child, "exit")));
   }
 
+  /** For whoever looks into what went wrong. */
+  keepLedger(): void {
+    const kept = `${this.folder}-ledger.txt`;
+    copyFileSync(this.ledgerPath, kept);
+    console.log(`The ledger: ${kept}`);
+  }
+
   async remove(): Promise<void> {
     for (const child of [...this.workers, this.#sender]) child?.kill("SIGKILL");
     this.#isOver = true;
     await this.#completing;
     await this.client.stop();
+    await removeStore(this.address);
     this.ledger.close();
     rmSync(this.folder, { recursive: true, force: true });
   }

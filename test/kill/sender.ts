@@ -1,12 +1,12 @@
 // A process of the rig that starts runs, one after the other, and may be killed, too.
 import { createClient, isPawlError } from "pawl";
-import { sqlite } from "pawl/sqlite";
-import { jobOf, rigJobs } from "./jobs.js";
+import { jobOf, payloadOf, rigJobs } from "./jobs.js";
 import { LedgerWriter } from "./ledger.js";
+import { openStore } from "./store.js";
 
-const [database = "", ledgerPath = "", acknowledged = "0"] = process.argv.slice(2);
+const [address = "", ledgerPath = "", acknowledged = "0"] = process.argv.slice(2);
 const ledger = new LedgerWriter(ledgerPath);
-const client = createClient({ storage: sqlite(database), jobs: rigJobs(ledger) });
+const client = createClient({ storage: openStore(address, "little"), jobs: rigJobs(ledger) });
 let next = Number(acknowledged);
 let target = next;
 let sending = false;
@@ -24,7 +24,9 @@ async function send(): Promise<void> {
   while (next < target) {
     // The last call of a killed sender may have been stored without an answer: the key finds its run.
     try {
-      const run = await client.invoke(jobOf(next), {}, { idempotencyKey: `run-${next}` });
+      const run = await client.invoke(jobOf(next), payloadOf(next), {
+        idempotencyKey: `run-${next}`,
+      });
       ledger.write("ack", process.pid, run.id);
     } catch (error) {
       if (!isPawlError(error, "RUN_SKIPPED")) throw error;

@@ -1,20 +1,21 @@
 // A process of the rig that executes jobs until it is killed.
 import { createClient } from "pawl";
-import { sqlite } from "pawl/sqlite";
+import type { Storage } from "pawl/adapter-kit";
 import { rigJobs } from "./jobs.js";
 import { LedgerWriter } from "./ledger.js";
+import { leaseMsOf, openStore } from "./store.js";
 
-const leaseMs = 500;
 const TICK_MS = 20;
 
-const [database = "", ledgerPath = "", maxParked = "1000"] = process.argv.slice(2);
+const [address = "", ledgerPath = "", maxParked = "1000"] = process.argv.slice(2);
+const leaseMs = leaseMsOf(address);
 const ledger = new LedgerWriter(ledgerPath);
 const client = createClient({
-  storage: sqlite(database),
+  storage: withSlowCalls(openStore(address)),
   jobs: rigJobs(ledger),
   leaseMs,
   pollMs: 100,
-  concurrency: 4,
+  concurrency: 8,
   maxParked: Number(maxParked),
 });
 await client.start();
@@ -30,3 +31,22 @@ setInterval(() => {
   last = now;
   if (stalled > leaseMs / 3) ledger.write("stall", process.pid, Math.round(stalled));
 }, TICK_MS);
+
+/** A lease is renewed after a third of it, and by a commit that may have to wait for the one before. */
+function withSlowCalls(storage: Storage): Storage {
+  const commit: Storage["commit"] = async (writes) => {
+    const since = performance.now();
+    try {
+      return await storage.commit(writes);
+    } finally {
+      const tookMs = Math.round(performance.now() - since);
+      if (tookMs > leaseMs / 3) ledger.write("slow", process.pid, tookMs);
+    }
+  };
+  return new Proxy(storage, {
+    get(target, name) {
+      const value: unknown = name === "commit" ? commit : Reflect.get(target, name);
+      return typeof value === "function" ? value.bind(target) : value;
+    },
+  });
+}

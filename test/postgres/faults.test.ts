@@ -1,7 +1,10 @@
+import { setTimeout as pause } from "node:timers/promises";
 import { postgres } from "pawl/postgres";
 import pg from "pg";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { eventually } from "./clients.js";
+import { CommitWatch } from "./commit-watch.js";
+import { cuts, restarts, terminations } from "./fault-cycles.js";
 import { startProxy } from "./proxy.js";
 import { type OwnServer, startOwnServer } from "./server.js";
 import { Workload } from "./workload.js";
@@ -38,6 +41,32 @@ function workload(url = server.url) {
   return started(postgres({ url, schema }), schema);
 }
 
+/** One of any, and every other time one that has something to do, if there is one. */
+async function terminateOne(): Promise<readonly { readonly state: string }[]> {
+  const wanted = Math.random() < 0.5 ? "state = 'idle'" : "random()";
+  const { rows } = await admin.query(
+    `select state, pg_terminate_backend(pid) from (select pid, state from pg_stat_activity where application_name <> 'admin' and backend_type = 'client backend' order by ${wanted}, random() limit 1) as victim`,
+  );
+  return rows;
+}
+
+/** From the server's return, in milliseconds. */
+async function untilWorkGoesOn(work: Workload): Promise<number> {
+  const since = performance.now();
+  const { done } = work;
+  await eventually(() => work.done > done);
+  return performance.now() - since;
+}
+
+function report(what: string, work: Workload, more: object): void {
+  const { done: tasks, effects, troubles } = work;
+  const repeated = effects - tasks;
+  console.log(what, { tasks, repeated, failedCalls: troubles.length, ...more });
+}
+
+/** A guard against hanging. */
+const timeoutFor = (cycles: number) => 60_000 + cycles * 5_000;
+
 async function allIsWell(work: Workload): Promise<void> {
   await work.ended();
   expect(await work.faults()).toEqual([]);
@@ -50,30 +79,48 @@ const codes = (work: Workload) =>
   });
 
 describe("the server", () => {
-  test.each(["fast", "immediate"] as const)("is restarted three times (%s)", async (mode) => {
-    const work = await workload();
-    for (let n = 1; n <= 3; n++) {
-      await eventually(() => work.effects > n * 200);
-      await server.restart(mode);
-    }
-    await allIsWell(work);
-    expect(work.troubles.length).toBeGreaterThan(0);
-  });
+  test.each([
+    ["fast", Math.min(restarts, 3)],
+    ["immediate", restarts],
+  ] as const)(
+    `is restarted (%s, %i times)`,
+    async (mode, times) => {
+      const work = await workload();
+      let longestMs = 0;
+      for (let n = 0; n < times; n++) {
+        await work.refill(400);
+        const before = work.done;
+        await eventually(() => work.done > before + 20);
+        await pause(Math.random() * 50);
+        await server.restart(mode);
+        longestMs = Math.max(longestMs, await untilWorkGoesOn(work));
+      }
+      await allIsWell(work);
+      report(`${times} restarts (${mode})`, work, { workGoesOnAfterMs: Math.round(longestMs) });
+      expect(work.troubles.length).toBeGreaterThan(0);
+    },
+    timeoutFor(restarts),
+  );
 
-  test("terminates connections at any moment", async () => {
-    const work = await workload();
-    let terminated = 0;
-    for (let n = 1; work.effects < 1_150; n++) {
-      await eventually(() => work.effects > Math.min(n * 10, 1_150));
-      const { rowCount } = await admin.query(
-        "select pg_terminate_backend(pid) from pg_stat_activity where application_name <> 'admin' and backend_type = 'client backend' order by random() limit 1",
-      );
-      terminated += rowCount ?? 0;
-    }
-    console.log(`${terminated} connections terminated, ${work.troubles.length} failed calls`);
-    expect(terminated).toBeGreaterThan(10);
-    await allIsWell(work);
-  });
+  test(
+    `terminates connections at any moment (${terminations})`,
+    async () => {
+      const work = await workload();
+      let terminated = 0;
+      let atWork = 0;
+      while (terminated < terminations || atWork < terminations / 10) {
+        await work.refill(400);
+        await pause(Math.random() * 20);
+        for (const { state } of await terminateOne()) {
+          terminated++;
+          if (state !== "idle") atWork++;
+        }
+      }
+      await allIsWell(work);
+      report(`${terminated} connections terminated`, work, { inTheMiddleOfSomething: atWork });
+    },
+    timeoutFor(terminations),
+  );
 
   test("takes no writes for a while, as a standby before it is the primary", async () => {
     const work = await workload();
@@ -125,25 +172,33 @@ test("a pool whose statements may take too long loses none of them", async () =>
 });
 
 describe("the way to the server", () => {
-  test("is cut before and after the server has got a write, whose answer is lost", async () => {
-    const proxy = await startProxy(server.url);
-    ends.push(proxy.close);
-    const work = await workload(proxy.url);
-    let cuts = 0;
-    let writes = 0;
-    // B: the beginning of a statement's execution.
-    proxy.onRequest((data) => {
-      const isWrite = data.includes("commit") || data[0] === "B".charCodeAt(0);
-      if (!isWrite || ++writes % 7 !== 0) return "pass";
-      cuts += 1;
-      return cuts % 3 === 0 ? "cut before" : "cut after";
-    });
-    await work.ended();
-    proxy.onRequest(() => "pass");
-    console.log(`${cuts} cuts`);
-    expect(cuts).toBeGreaterThan(10);
-    await allIsWell(work);
-  });
+  test(
+    `is cut ${cuts} times anywhere in a commit or in the answer to it, which is lost`,
+    async () => {
+      const proxy = await startProxy(server.url);
+      ends.push(proxy.close);
+      const work = await workload(proxy.url);
+      const watch = new CommitWatch();
+      let commits = 0;
+      const made = { request: 0, answer: 0 };
+      const all = () => made.request + made.answer;
+      proxy.onRequest((data, connection) => {
+        if (!watch.commits(data, connection) || all() === cuts) return "pass";
+        if (++commits % 5 !== 0) return "pass";
+        const side = all() % 3 === 0 ? "request" : "answer";
+        made[side]++;
+        return { in: side, share: Math.random() };
+      });
+      while (all() < cuts) {
+        const before = all();
+        await work.refill(400);
+        await eventually(() => all() > before);
+      }
+      await allIsWell(work);
+      report(`${all()} cuts at a commit`, work, { ...made, commits });
+    },
+    timeoutFor(cuts),
+  );
 
   test("is dead without a word, on every connection that there was", async () => {
     const proxy = await startProxy(server.url);

@@ -54,6 +54,11 @@ export class GateDriver implements Driver {
     return this.#inner.query(text, parameters);
   }
 
+  async insert(text: string, parameters: readonly Parameter[]): Promise<number> {
+    await this.#pass(text);
+    return this.#inner.insert(text, parameters);
+  }
+
   script(text: string): Promise<void> {
     return this.#inner.script(text);
   }

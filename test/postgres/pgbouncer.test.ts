@@ -189,7 +189,7 @@ describe.skipIf(isAbsent)("through PgBouncer in transaction mode", () => {
   });
 });
 
-/** For the figures of docs/postgres.md more of them were made. */
+/** One says little on a machine that does other things. */
 const ROUNDS = Number(process.env.PAWL_PRICE_ROUNDS ?? 1);
 const SEQUENTIAL = 200;
 const RUNS = 300;

@@ -35,9 +35,14 @@ class Explainer {
   readonly plans = new Map<string, Plan[]>();
 
   around(inner: Driver): Driver {
+    const inTransaction = (work: (session: Session) => Promise<void>) => inner.transaction(work);
     return {
-      ...this.#session(inner, (work) => inner.transaction(work)),
+      ...this.#session(inner, inTransaction),
       name: inner.name,
+      insert: async (text, parameters) => {
+        await this.#explainApart(inTransaction, text, parameters);
+        return inner.insert(text, parameters);
+      },
       transaction: (work) =>
         inner.transaction((session) => {
           const explained = this.#session(session, (explain) => explain(session));
@@ -57,18 +62,25 @@ class Explainer {
     return {
       script: (text) => session.script(text),
       query: async (text, parameters = []) => {
-        if (isOfHotPath(text)) {
-          await inTransaction(async (other) => {
-            await other.script("savepoint explained");
-            // Only transactions of the adapter's own plan so.
-            if (other !== session) await other.script("set local enable_seqscan = on");
-            await this.#explain(other, text, parameters);
-            await other.script("rollback to savepoint explained");
-          });
-        }
+        if (isOfHotPath(text)) await this.#explainApart(inTransaction, text, parameters, session);
         return session.query(text, parameters);
       },
     };
+  }
+
+  #explainApart(
+    inTransaction: (work: (session: Session) => Promise<void>) => Promise<void>,
+    text: string,
+    parameters: readonly Parameter[],
+    session?: Session,
+  ): Promise<void> {
+    return inTransaction(async (other) => {
+      await other.script("savepoint explained");
+      // Only transactions of the adapter's own plan so.
+      if (other !== session) await other.script("set local enable_seqscan = on");
+      await this.#explain(other, text, parameters);
+      await other.script("rollback to savepoint explained");
+    });
   }
 
   async #explain(session: Session, text: string, parameters: readonly Parameter[]): Promise<void> {

@@ -1,13 +1,20 @@
 import { once } from "node:events";
 import { connect, createServer, type Socket } from "node:net";
 
+/** The connection ends in the middle of what the client sends, or of the answer to it. */
+export interface Cut {
+  readonly in: "request" | "answer";
+  /** How much of it still gets through, from 0 to 1. */
+  readonly share: number;
+}
+
 /** What happens to a connection when the client sends something. */
-export type Fate = "pass" | "cut before" | "cut after" | "mute";
+export type Fate = "pass" | Cut;
 
 export interface Proxy {
   readonly url: string;
-  /** Asked for each piece that a client sends. */
-  onRequest(fate: (data: Buffer) => Fate): void;
+  /** Asked for each piece that a client sends, on which of its connections. */
+  onRequest(fate: (data: Buffer, connection: object) => Fate): void;
   /** Nothing goes either way, while both sides believe to be connected. */
   mute(on: boolean): void;
   /** The connections of this moment stay so for ever; new ones work. */
@@ -15,19 +22,18 @@ export interface Proxy {
   close(): void;
 }
 
-/**
- * Between clients and the server. "cut after": the server gets the request, and
- * the client loses the connection before the answer.
- */
+const part = (data: Buffer, share: number) => data.subarray(0, Math.floor(share * data.length));
+
+/** Between clients and the server. A request that was let through is executed, whatever becomes of its answer. */
 export async function startProxy(serverUrl: string): Promise<Proxy> {
   const target = new URL(serverUrl);
   const sockets = new Set<Socket>();
   const losses = new Set<() => void>();
   let isMute = false;
-  let fateOf: (data: Buffer) => Fate = () => "pass";
+  let fateOf: (data: Buffer, connection: object) => Fate = () => "pass";
   const server = createServer((client) => {
     const upstream = connect(Number(target.port || 5432), target.hostname);
-    let isCut = false;
+    let cut: Cut | undefined;
     let isLost = false;
     losses.add(() => {
       isLost = true;
@@ -41,15 +47,16 @@ export async function startProxy(serverUrl: string): Promise<Proxy> {
         upstream.destroy();
       });
     }
+    const endWith = (socket: Socket, data: Buffer) => socket.end(data, () => client.destroy());
     client.on("data", (data) => {
-      const fate = isMute || isLost ? "mute" : fateOf(data);
-      if (fate === "mute" || isCut) return;
-      isCut = fate !== "pass";
-      if (fate !== "cut before") upstream.write(data);
-      if (fate === "cut before") client.destroy();
+      if (isMute || isLost || cut !== undefined) return;
+      const fate = fateOf(data, client);
+      if (fate !== "pass") cut = fate;
+      if (cut?.in === "request") endWith(upstream, part(data, cut.share));
+      else upstream.write(data);
     });
     upstream.on("data", (data) => {
-      if (isCut) client.destroy();
+      if (cut?.in === "answer") endWith(client, part(data, cut.share));
       else if (!isMute && !isLost) client.write(data);
     });
   }).listen(0, "127.0.0.1");

@@ -14,7 +14,7 @@ import { sweep } from "../sweep/sweep.js";
 import { schemaName } from "./clients.js";
 import { EmptiedSchema } from "./emptied-schema.js";
 
-/** `npm run test:sweep` sets it to 1: all of it, which takes half an hour. */
+/** `npm run test:sweep` sets it to 1: all of it, about 26,000 plays. */
 const EVERY = Number(process.env.PAWL_SWEEP_EVERY ?? 89);
 const isWhole = EVERY === 1;
 

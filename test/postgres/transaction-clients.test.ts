@@ -7,7 +7,7 @@ import { eventTrigger, type Storage } from "pawl";
 import { postgres } from "pawl/postgres";
 import postgresJs from "postgres";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { type PrismaTransaction, prismaClient } from "./prisma-client.js";
+import { type PrismaTransaction, prismaClient } from "../../examples/prisma/client.js";
 import { Shop, transaction } from "./transaction-shop.js";
 
 let shop: Shop;
@@ -179,7 +179,7 @@ describe("transactions of real libraries", () => {
   });
 
   test("Prisma", async () => {
-    const prisma = shop.using(await prismaClient(shop.url, shop.tables), (each) =>
+    const prisma = shop.using(await prismaClient(shop.url, shop.tables, "prisma"), (each) =>
       each.$disconnect(),
     );
     await check({

@@ -3,6 +3,7 @@ import { eventually } from "./clients.js";
 
 const RUNS = 60;
 const TASKS = 20;
+const AT_A_TIME = 20;
 
 /** Runs with tasks, and a ledger outside the store of what was answered to them. */
 export class Workload {
@@ -10,10 +11,12 @@ export class Workload {
   readonly #answers = new Map<string, number>();
   readonly contradictions: string[] = [];
   readonly troubles: unknown[] = [];
+  /** Of runs that were acknowledged. */
   readonly #ids: string[] = [];
   readonly client;
   /** Callbacks that were called. */
   effects = 0;
+  #asked = 0;
 
   readonly #reader;
 
@@ -43,8 +46,44 @@ export class Workload {
   }
 
   async start(): Promise<void> {
-    await this.client.start();
-    for (let n = 0; n < RUNS; n++) this.#ids.push((await this.client.invoke("work", { n })).id);
+    await this.#inSpiteOfTrouble(() => this.client.start());
+    await this.#ask(RUNS);
+  }
+
+  /** Tasks whose results the runs have got. */
+  get done(): number {
+    return this.#answers.size;
+  }
+
+  /** Asks for more runs until there are so many tasks to do. */
+  async refill(tasks: number): Promise<void> {
+    while (this.#asked * TASKS - this.done < tasks) await this.#ask(AT_A_TIME);
+  }
+
+  async #ask(runs: number): Promise<void> {
+    const first = this.#asked;
+    this.#asked += runs;
+    const requests = Array.from({ length: runs }, async (_, n) => {
+      const idempotencyKey = `run-${first + n}`;
+      // The answer to the call before may have been lost: the key finds its run.
+      const { id } = await this.#inSpiteOfTrouble(() =>
+        this.client.invoke("work", { n }, { idempotencyKey }),
+      );
+      this.#ids.push(id);
+    });
+    await Promise.all(requests);
+  }
+
+  async #inSpiteOfTrouble<T>(call: () => Promise<T>): Promise<T> {
+    const answers: T[] = [];
+    await eventually(async () => {
+      await call().then(
+        (answer) => answers.push(answer),
+        (error) => this.troubles.push(error),
+      );
+      return answers.length > 0;
+    });
+    return answers[0] as T;
   }
 
   async stop(): Promise<void> {
@@ -54,16 +93,18 @@ export class Workload {
 
   async ended(): Promise<void> {
     await eventually(async () => {
-      const open = await Promise.all(
-        this.#ids.map(async (id) => (await this.#reader.getRun(id))?.status),
-      );
-      return open.every((status) => status === "COMPLETED" || status === "FAILED");
+      const { COMPLETED = 0, FAILED = 0 } = (await this.#reader.stats()).runs;
+      return COMPLETED + FAILED >= this.#asked;
     });
   }
 
   /** What is wrong with what the store has; nothing, if all is well. */
   async faults(): Promise<string[]> {
     const found = [...this.contradictions];
+    if (this.done !== this.#asked * TASKS)
+      found.push(`${this.done} tasks were done instead of ${this.#asked * TASKS}`);
+    const { COMPLETED } = (await this.#reader.stats()).runs;
+    if (COMPLETED !== this.#asked) found.push(`${COMPLETED} runs for ${this.#asked} requests`);
     for (const id of this.#ids) {
       const run = await this.#reader.getRun(id, { tasks: true });
       const output = run?.output as number[] | undefined;

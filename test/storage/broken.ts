@@ -1,4 +1,4 @@
-import type { RunWrite, Storage } from "pawl/adapter-kit";
+import type { RunWrite, Storage, StoredItem } from "pawl/adapter-kit";
 
 /** A storage that breaks one promise, and the topics of the suite that must notice: these and no others. */
 export interface BrokenAdapter {
@@ -15,6 +15,13 @@ function changingWrites(change: Change): BrokenAdapter["breaks"] {
   return () => (inner) => ({
     commit: async (writes) =>
       inner.commit(await Promise.all(writes.map((write) => change(write, inner)))),
+  });
+}
+
+/** Each thing is changed before it is imported. */
+function changingItems(change: (item: StoredItem) => StoredItem): BrokenAdapter["breaks"] {
+  return () => (inner) => ({
+    importRuns: async (items) => inner.importRuns?.(items.map(change)),
   });
 }
 
@@ -50,6 +57,7 @@ const watches = "S9: a watch is a signal to the watcher when the target ends";
 const due = "S8: a run is due when its time has come or its signals have";
 const interleavings = "S8: no wake-up is lost or doubled between park, signal and claim";
 const repeats = "S4: what is sent again after a lost answer is recognised";
+const transfer = "exportRuns and importRuns";
 const frugality = "S12: a commit of task records leaves the run row alone";
 const signals = "S9: a signal is added once, whatever its target is doing";
 
@@ -189,14 +197,14 @@ export const brokenAdapters: readonly BrokenAdapter[] = [
   },
   {
     fault: "S7: limits are not enforced",
-    noticedBy: ["S7: a limit is never exceeded"],
+    noticedBy: ["S7: a limit is never exceeded", transfer],
     breaks: () => (inner) => ({
       claimRuns: (request) => inner.claimRuns({ ...request, limits: {} }),
     }),
   },
   {
     fault: "S8: one signal is enough for a run that waits for several",
-    noticedBy: [due],
+    noticedBy: [due, transfer],
     breaks: changingWrites((write) => {
       if (write.release === undefined) return write;
       const wakeSignals = Math.min(1, write.release.wakeSignals);
@@ -366,8 +374,45 @@ export const brokenAdapters: readonly BrokenAdapter[] = [
   },
   {
     fault: "purged runs leave no tombstone",
-    noticedBy: ["purge"],
+    noticedBy: ["purge", transfer],
     breaks: () => (inner) => ({ purge: (query) => inner.purge({ ...query, dedupeUntil: 0 }) }),
+  },
+  {
+    fault: "an import gives up the leases of its runs",
+    noticedBy: [transfer],
+    breaks: changingItems((item) =>
+      item.kind === "run" ? { ...item, run: { ...item.run, leaseUntil: null, dueAt: 0 } } : item,
+    ),
+  },
+  {
+    fault: "what was read elsewhere is imported as unread",
+    noticedBy: [transfer],
+    breaks: changingItems((item) => (item.kind === "signal" ? { ...item, isRead: false } : item)),
+  },
+  {
+    fault: "imported values begin with the first version",
+    noticedBy: [transfer],
+    breaks: changingItems((item) => (item.kind === "value" ? { ...item, version: 1 } : item)),
+  },
+  {
+    fault: "an import stops at what it cannot take",
+    noticedBy: [transfer],
+    breaks: () => (inner) => ({
+      importRuns: async (items) => {
+        if (items.length === 0) await inner.importRuns?.(items);
+        for (const item of items) await inner.importRuns?.([item]);
+      },
+    }),
+  },
+  {
+    fault: "an export ends with its first page",
+    noticedBy: [transfer],
+    breaks: () => (inner) => ({
+      exportRuns: async (query) => {
+        const items = (await inner.exportRuns?.(query))?.items ?? [];
+        return { items };
+      },
+    }),
   },
   {
     fault: "text is normalised",

@@ -132,15 +132,30 @@ type RunSketch = typeof newRun extends fc.Arbitrary<infer T> ? T : never;
 /** Turns commands into calls, the same for all storages, as the first of them stands. */
 class Script {
   readonly #clock: ManualClock;
-  readonly #storages: readonly Storage[];
+  readonly #storages: Storage[];
   #serial = 0;
   #seq = 0;
   #element: CreateElement | undefined;
   #write: RunWrite | undefined;
 
-  constructor(clock: ManualClock, storages: readonly Storage[]) {
+  constructor(clock: ManualClock, storages: Storage[]) {
     this.#clock = clock;
     this.#storages = storages;
+  }
+
+  /** The second storage goes on in another one. */
+  async move(to: Storage, byteBudget: number): Promise<void> {
+    const [, from] = this.#storages;
+    for (let after: string | undefined, isFirst = true; isFirst || after !== undefined; ) {
+      const page = await from?.exportRuns?.({ byteBudget, ...(after && { after }) });
+      await to.importRuns?.(page?.items ?? []);
+      after = page?.next;
+      isFirst = false;
+    }
+    this.#storages[1] = to;
+    // Whoever waits for an answer has got it before the clients were stopped.
+    this.#write = undefined;
+    await from?.close();
   }
 
   async step(command: Command): Promise<void> {
@@ -342,6 +357,37 @@ test("memory and sqlite answer the same calls alike", async () => {
         for (const command of script) await run.step(command);
       } finally {
         for (const storage of storages) await storage.close();
+      }
+    }),
+    { numRuns: Number(process.env.PAWL_AGREEMENT_RUNS ?? 60) },
+  );
+});
+
+/** No process outlives a move with its executions. */
+function withoutKeeping(command: Command): Command {
+  if (command.kind !== "commit" || command.release === undefined) return command;
+  return { ...command, release: { ...command.release, keep: undefined } };
+}
+
+test("a store that has moved answers as one that has not", async () => {
+  const part = fc.array(commands.map(withoutKeeping), { minLength: 5, maxLength: 25 });
+  const target = fc.constantFrom("memory", "sqlite");
+  const budget = fc.constantFrom(1, 1_000, 1_000_000);
+  await fc.assert(
+    fc.asyncProperty(part, part, target, budget, async (before, after, name, byteBudget) => {
+      const clock = new ManualClock();
+      const open = (each: string) =>
+        each === "memory" ? memory() : sqlite({ path: ":memory:", driver: "libsql" });
+      const storages = [memory(), open("sqlite")];
+      const other = open(name);
+      for (const storage of [...storages, other]) await storage.init({ clock });
+      try {
+        const run = new Script(clock, storages);
+        for (const command of before) await run.step(command);
+        await run.move(other, byteBudget);
+        for (const command of after) await run.step(command);
+      } finally {
+        for (const storage of [...storages, other]) await storage.close();
       }
     }),
     { numRuns: Number(process.env.PAWL_AGREEMENT_RUNS ?? 60) },

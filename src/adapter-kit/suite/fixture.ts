@@ -21,6 +21,13 @@ import { plain } from "./samples.js";
 type Holder = Pick<RunRecord, "id" | "epoch">;
 type WriteParts = Partial<Omit<RunWrite, "runId">>;
 
+interface Parts {
+  /** Makes one with nothing in it. */
+  makeStore(): TestStore | Promise<TestStore>;
+  readonly clock: ManualClock;
+  readonly leaseMs: number;
+}
+
 /** One store under test, two instances on it, and what cases need to be short. */
 export class Fixture {
   readonly a: Storage;
@@ -29,18 +36,19 @@ export class Fixture {
   /** The length of a lease, and the unit of all other durations. */
   readonly leaseMs: number;
   readonly #store: TestStore;
+  readonly #makeStore: () => TestStore | Promise<TestStore>;
   readonly #opened: Storage[] = [];
+  #other: Fixture | undefined;
   #ids = 0;
   #sender: string | undefined;
 
   private constructor(
-    store: TestStore,
+    { store, makeStore, clock, leaseMs }: Parts & { readonly store: TestStore },
     a: Storage,
     b: Storage,
-    clock: ManualClock,
-    leaseMs: number,
   ) {
     this.#store = store;
+    this.#makeStore = makeStore;
     this.a = a;
     this.b = b;
     this.clock = clock;
@@ -48,12 +56,24 @@ export class Fixture {
     this.#opened.push(a, b);
   }
 
-  static async open(store: TestStore, clock: ManualClock, leaseMs: number): Promise<Fixture> {
+  static async open(parts: Parts): Promise<Fixture> {
+    const store = await parts.makeStore();
+    const { clock } = parts;
     const a = await store.open();
     await a.init({ clock });
     const b = await store.open();
     await b.init({ clock });
-    return new Fixture(store, a, b, clock, leaseMs);
+    return new Fixture({ ...parts, store }, a, b);
+  }
+
+  /** A second store, with nothing in it. */
+  async other(): Promise<Fixture> {
+    const { clock, leaseMs } = this;
+    const other = await Fixture.open({ makeStore: this.#makeStore, clock, leaseMs });
+    // What it makes has other ids than what comes from here.
+    other.#ids = 1_000;
+    this.#other = other;
+    return other;
   }
 
   /** One more instance, not initialised. */
@@ -64,7 +84,9 @@ export class Fixture {
   }
 
   async close(): Promise<void> {
+    await this.#other?.close();
     for (const storage of this.#opened) await storage.close();
+    await this.#store.dispose?.();
   }
 
   async advance(ms: number): Promise<void> {

@@ -23,6 +23,8 @@ function everyMethod(store: Fixture, storage: Storage): Record<string, () => Pro
     deleteValue: () => storage.deleteValue("a"),
     listValues: () => storage.listValues("", { limit: 1 }),
     purge: () => storage.purge({ finishedBefore: 0, dedupeUntil: 0, limit: 1 }),
+    ...(storage.exportRuns && { exportRuns: async () => storage.exportRuns?.({ byteBudget: 1 }) }),
+    ...(storage.importRuns && { importRuns: async () => storage.importRuns?.([]) }),
     ...(storage.subscribe && { subscribe: async () => storage.subscribe?.(() => {}) }),
     ...(storage.deliver && { deliver: async () => storage.deliver?.() }),
   };

@@ -17,6 +17,7 @@ import { signals, watches } from "./signals.js";
 import { text } from "./text.js";
 import type { Topic } from "./topic.js";
 import { transactions } from "./transactions.js";
+import { transfer } from "./transfer.js";
 import { values } from "./values.js";
 import { taskPages, waiting } from "./waiting.js";
 import { writes } from "./writes.js";
@@ -49,6 +50,7 @@ export const topics: readonly Topic[] = [
   taskPages,
   waiting,
   purging,
+  transfer,
   text,
   lifecycle,
   clock,

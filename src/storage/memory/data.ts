@@ -51,11 +51,12 @@ export class MemoryData {
     return this.#now;
   }
 
-  insert(stored: StoredRun, now: number): void {
+  /** `hasKey`: its idempotency key, if it has one, leads to it from now on. */
+  insert(stored: StoredRun, now: number, hasKey = true): RunRow {
     this.#created += 1;
     const row = new RunRow(stored, this.#created);
     const { jobId, eventId, parentId, tags } = row.run;
-    this.identities.add(row);
+    this.identities.add(row, hasKey);
     this.runs.add(row);
     this.byJob.add(jobId, row);
     this.byEvent.add(eventId, row);
@@ -64,6 +65,7 @@ export class MemoryData {
     this.#setDeadline(row);
     this.due.place(row, now);
     this.#hint(row.run);
+    return row;
   }
 
   /** Puts the next state of a run in the place of the last one, and brings every index up to date. */

@@ -1,11 +1,12 @@
 import { holderOf, type Identity, keyName, tombstoneOf } from "../../core/creation.js";
-import type { NewRun } from "../../core/storage.js";
+import { tombstoneWithKey } from "../../core/items.js";
+import type { KeyItem, NewRun } from "../../core/storage.js";
 import { Heap } from "./heap.js";
 import type { RunRow } from "./run-row.js";
 
 interface Grave {
   heapIndex: number;
-  readonly tombstone: Identity;
+  tombstone: Identity;
   readonly until: number;
 }
 
@@ -29,17 +30,48 @@ export class Identities {
     return holderOf(run, this.#identity(run.id), byKey, now);
   }
 
-  add(row: RunRow): void {
+  add(row: RunRow, hasKey: boolean): void {
     this.#runs.set(row.id, row);
-    const key = keyName(row.run);
+    const key = hasKey ? keyName(row.run) : null;
     if (key !== null) this.#keys.set(key, row.id);
   }
 
   bury(row: RunRow, until: number): void {
-    const grave = { heapIndex: -1, tombstone: tombstoneOf(row.stored, until), until };
     this.#runs.delete(row.id);
-    this.#graves.set(row.id, grave);
+    this.#addGrave(tombstoneOf(row.stored, until), until);
+  }
+
+  #addGrave(tombstone: Identity, until: number): void {
+    const grave = { heapIndex: -1, tombstone, until };
+    this.#graves.set(tombstone.run.id, grave);
     this.#byEnd.push(grave);
+  }
+
+  *tombstones(): Generator<Identity> {
+    for (const { tombstone } of this.#graves.values()) yield tombstone;
+  }
+
+  isBuried(id: string): boolean {
+    return this.#graves.has(id);
+  }
+
+  runOfKey(name: string): string | undefined {
+    return this.#keys.get(name);
+  }
+
+  /** A tombstone of another store, unless it is here already. */
+  restore(tombstone: Identity): void {
+    const { run, until = 0 } = tombstone;
+    if (!this.#graves.has(run.id)) this.#addGrave(tombstone, until);
+  }
+
+  /** The key of a tombstone that was restored. */
+  restoreKey(item: KeyItem): void {
+    const grave = this.#graves.get(item.runId);
+    const name = keyName(item);
+    if (grave === undefined || name === null || this.#keys.has(name)) return;
+    grave.tombstone = tombstoneWithKey(grave.tombstone, item);
+    this.#keys.set(name, item.runId);
   }
 
   forgetExpired(now: number): void {

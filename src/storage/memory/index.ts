@@ -7,6 +7,8 @@ import {
   type CommitResult,
   type CreateElement,
   type CreateResult,
+  type ItemPage,
+  type ItemQuery,
   type PurgeQuery,
   type RunPage,
   type RunQuery,
@@ -17,6 +19,7 @@ import {
   type Storage,
   type StorageCapabilities,
   type StorageEnvironment,
+  type StoredItem,
   type StoredLogLine,
   type StoredValue,
   type TaskPage,
@@ -32,6 +35,7 @@ import { MemoryData } from "./data.js";
 import type { HintListener } from "./hints.js";
 import { purge } from "./purge.js";
 import { listRuns, listWaiting } from "./read.js";
+import { exportItems, importItems } from "./transfer.js";
 
 export { MemoryData } from "./data.js";
 
@@ -154,6 +158,14 @@ class MemoryStorage implements Storage {
 
   async purge(query: PurgeQuery): Promise<{ purged: number }> {
     return purge(this.#data, query, this.#now());
+  }
+
+  async exportRuns(query: ItemQuery): Promise<ItemPage> {
+    return exportItems(this.#open(), query);
+  }
+
+  async importRuns(items: readonly StoredItem[]): Promise<void> {
+    importItems(this.#data, items, this.#now());
   }
 
   async subscribe(onHint: HintListener): Promise<() => Promise<void>> {

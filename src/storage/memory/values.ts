@@ -19,12 +19,26 @@ export class Values {
     const { key } = write;
     const present = this.#entries.get(key);
     const { entry, result } = afterValueWrite(present, write);
-    if (entry !== undefined) this.#entries.set(key, entry);
-    if (entry !== undefined && present === undefined) {
+    if (entry !== undefined) this.#put(key, entry);
+    return result;
+  }
+
+  /** From another store, unless it is here already. */
+  restore(key: string, { value, version }: ValueEntry): void {
+    if (!this.#entries.has(key)) this.#put(key, { value, version });
+  }
+
+  /** Also what was deleted. */
+  entries(): Iterable<readonly [string, ValueEntry]> {
+    return this.#entries;
+  }
+
+  #put(key: string, entry: ValueEntry): void {
+    if (!this.#entries.has(key)) {
       this.#keys.push(key);
       this.#sorted = false;
     }
-    return result;
+    this.#entries.set(key, entry);
   }
 
   list(

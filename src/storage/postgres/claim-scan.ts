@@ -8,8 +8,8 @@ import { nextDue, PATIENCE, ranks } from "./rank.js";
 import { RowReader } from "./row-reader.js";
 import { runColumns, type StoredRow, storedRowOf } from "./run-row.js";
 
-/** Rows that are only looked at come in steps of so many. */
-const STEP = 256;
+/** Rows that are only looked at come in steps that grow to so many. */
+const LARGEST_STEP = 4_096;
 
 /** What decides whether a run may be taken. */
 type Candidate = Pick<RunRecord, "limitKeys" | "stalls">;
@@ -51,11 +51,11 @@ export class ClaimScan {
    */
   async choose(limit: number): Promise<StoredRow[]> {
     const chosen: StoredRow[] = [];
-    while (chosen.length < limit) {
-      const wanted = limit - chosen.length;
+    for (let wanted = limit; wanted > 0; wanted = limit - chosen.length) {
       const rows = await this.#select(runColumns, wanted, "no key update");
       const found = rows.map(storedRowOf);
       await this.#countSlots(found.map(({ stored }) => stored.run));
+      const before = chosen.length;
       for (const row of found) {
         this.#seen.add(row.rk);
         if (!this.#mayTake(row.stored.run)) continue;
@@ -63,21 +63,28 @@ export class ClaimScan {
         chosen.push(row);
       }
       if (found.length < wanted) break;
+      if (chosen.length - before < found.length) await this.#passFull(PATIENCE);
     }
     return chosen;
   }
 
-  /** Whether another claim would find something now. */
-  async isMore(): Promise<boolean> {
-    const columns = "r.rk::text, array_to_json(r.limit_keys)::text, r.stalls::text";
-    // The first one will do, unless it may not be taken.
-    for (let step = 1; ; step = STEP) {
-      const rows = await this.#selectDue(columns, step, "");
+  /** Whether another claim would find something now. The first one will do, unless it may not be taken. */
+  isMore(): Promise<boolean> {
+    return this.#passFull(1);
+  }
+
+  /**
+   * Looks at due runs, without a lock, up to a step in which one may be taken. Keys that are full on the way are
+   * passed over from then on, by the server: behind thousands of them a few looks are enough.
+   */
+  async #passFull(firstStep: number): Promise<boolean> {
+    for (let step = firstStep; ; step = Math.min(LARGEST_STEP, Math.max(step * 4, PATIENCE))) {
+      const rows = await this.#selectDue(candidateColumns, step, "");
       const found = rows.map(candidateOf);
-      await this.#countSlots(found.map(({ run }) => run));
-      if (found.some(({ run }) => this.#mayTake(run))) return true;
+      await this.#countSlots(found);
+      // Each of them: one that may not be taken tells of a key.
+      if (found.filter((run) => this.#mayTake(run)).length > 0) return true;
       if (found.length < step) return false;
-      for (const { rk } of found) this.#seen.add(rk);
     }
   }
 
@@ -196,14 +203,16 @@ export class ClaimScan {
 function mayPass(run: string): string {
   return (
     `${run}.job_id = any($2::text[]) and ${run}.stalls < $3::bigint and not (${run}.rk = any($4::bigint[])) ` +
-    `and not coalesce(${run}.limit_keys && $5::text[], false)`
+    // The full keys are hashed once; as an operator of arrays or a join each would be compared with each.
+    `and (${run}.limit_keys is null or not (select bool_or(k.key in (select unnest($5::text[]))) from unnest(${run}.limit_keys) as k(key)))`
   );
 }
 
-function candidateOf(row: Row): { readonly rk: string; readonly run: Candidate } {
+const candidateColumns = "array_to_json(r.limit_keys)::text, r.stalls::text";
+
+function candidateOf(row: Row): Candidate {
   const read = new RowReader(row);
-  const rk = read.string();
-  return { rk, run: { limitKeys: read.strings(), stalls: read.number() } };
+  return { limitKeys: read.strings(), stalls: read.number() };
 }
 
 function instantOf(row: Row | undefined): number {

@@ -6,7 +6,8 @@ import { ClaimScan } from "./claim-scan.js";
 import { claimedRuns } from "./claimed.js";
 import type { Context } from "./context.js";
 import type { Session } from "./driver.js";
-import { type StoredRow, updateParameters, updateRuns } from "./run-row.js";
+import type { StoredRow } from "./run-row.js";
+import { updateRuns } from "./run-update.js";
 
 export async function claim(context: Context, request: ClaimRequest): Promise<ClaimResult> {
   const known = await probe(context, context.driver, request);
@@ -24,7 +25,7 @@ async function claimDue(
   request: ClaimRequest,
   known: ClaimProbe,
 ): Promise<ClaimResult> {
-  const { clock } = context;
+  const { clock, held } = context;
   const isLimited = Object.keys(request.limits).length > 0;
   // Slots are counted under it: nobody else takes one meanwhile (contract S7).
   if (isLimited) await context.lock(session, ["claims"]);
@@ -36,6 +37,7 @@ async function claimDue(
     [...again, ...chosen].filter(({ stored }) => stored.run.startedAt !== null),
   );
   await take(context, session, request, chosen, now);
+  for (const { stored } of [...again, ...chosen]) held.learn(stored.run.id, stored.run);
   const runs = await claimedRuns(context, session, [...again, ...chosen], {
     budget: request.taskBudget,
     mayHaveRecords: (row) => wasStarted.has(row),
@@ -66,5 +68,5 @@ async function take(
     row.stored = afterClaim(before, request, highest.get(row.rk) ?? 0, now);
     return { rk: row.rk, before, stored: row.stored };
   });
-  await session.query(updateRuns(schema), updateParameters(updates));
+  await updateRuns(schema, session, updates);
 }

@@ -9,7 +9,7 @@ import type { Session } from "./driver.js";
 import { isUniqueViolation } from "./failure.js";
 import { LockedRuns } from "./locked-runs.js";
 import { Logs } from "./logs.js";
-import { isRecordWrite, type RecordWrite, storeRecords } from "./record-writes.js";
+import { isJoinableWrite, isRecordWrite, type RecordWrite, storeRecords } from "./record-writes.js";
 import { Signals } from "./signals.js";
 import { Tasks } from "./tasks.js";
 import { Values } from "./values.js";
@@ -22,13 +22,17 @@ export async function commitElements(
   writes: readonly RunWrite[],
 ): Promise<CommitResult[]> {
   const known: Known = new Map();
-  const records = alone(writes).filter(isRecordWrite);
+  const records = alone(writes).filter(isRecordWrite).filter(isJoinableWrite);
   const isRecord = new Set<RunWrite>(records);
   const others = writes.filter((write) => !isRecord.has(write));
   await both(shortWay(context, records, known), generalWay(context, others, known));
   const left = writes.filter((write) => !known.has(write));
   await generalWay(context, left, known);
-  return writes.map((write) => known.get(write) ?? commitResult("busy"));
+  return writes.map((write) => {
+    const answer = known.get(write) ?? commitResult("busy");
+    context.held.learnFrom(write.runId, answer);
+    return answer;
+  });
 }
 
 /** Of two writes of one run the first decides about the second. */
@@ -52,7 +56,7 @@ async function shortWay(
   known: Known,
 ): Promise<void> {
   try {
-    await storeRecords(context, context.driver, records, known);
+    await storeRecords(context, records, known);
   } catch (error) {
     if (!isUniqueViolation(error)) throw error;
   }

@@ -1,4 +1,5 @@
 import type { Driver, Session, Transaction } from "./driver.js";
+import { HeldRuns } from "./held-runs.js";
 import type { Hints } from "./hints.js";
 import type { ServerClock } from "./server-clock.js";
 
@@ -17,6 +18,7 @@ export class Context {
   /** Quoted. */
   readonly schema: string;
   readonly clock: ServerClock;
+  readonly held = new HeldRuns();
   /** Undefined if nobody is told. */
   readonly hints: Hints | undefined;
   readonly #parts: Parts;

@@ -46,7 +46,9 @@ async function createPlain(
       hint,
       hints?.channel ?? null,
     ]);
-    return Number(made?.[0]) === runs.length ? plans.map(({ answer }) => answer) : undefined;
+    if (Number(made?.[0]) < runs.length) return undefined;
+    for (const { run } of runs) context.held.learn(run.id, run);
+    return plans.map(({ answer }) => answer);
   } catch (error) {
     if (isUniqueViolation(error)) return undefined;
     throw error;
@@ -58,11 +60,12 @@ function hintOfNew(runs: readonly StoredRun[], now: number): number | undefined 
 }
 
 /** In one transaction. */
-export function createInGeneral(
+export async function createInGeneral(
   context: Context,
   elements: readonly CreateElement[],
 ): Promise<CreateResult[]> {
-  return context.driver.transaction(async (session) => {
+  const made: StoredRun[] = [];
+  const answers = await context.driver.transaction(async (session) => {
     const values = await Values.of(context, session, {
       written: elements.flatMap((element) => element.values?.map(({ key }) => key) ?? []),
       compared: elements.flatMap((element) => element.expect?.map(({ key }) => key) ?? []),
@@ -72,7 +75,6 @@ export function createInGeneral(
     );
     const identities = await Identities.of(context, session, runs);
     const now = await context.clock.atLeast(session);
-    const made: StoredRun[] = [];
     const answers = elements.map((element) => {
       const known = {
         holder: (run: NewRun) => identities.holder(run, now),
@@ -91,6 +93,8 @@ export function createInGeneral(
     context.tell(session, hintOfNew(made, now));
     return answers;
   });
+  for (const { run } of made) context.held.learn(run.id, run);
+  return answers;
 }
 
 /** Throws `Overtaken` if one of them is there already, or its key is somebody else's. */

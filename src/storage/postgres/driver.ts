@@ -45,6 +45,8 @@ export interface UserTransactions {
 export interface Driver extends Session, UserTransactions {
   /** For messages. */
   readonly name: string;
+  /** Answers how many rows a statement has inserted. */
+  insert(text: string, parameters: readonly Parameter[]): Promise<number>;
   /** One of the adapter's own, planned with indexes. What `work` throws rolls it back. */
   transaction<T>(work: (session: Transaction) => Promise<T>): Promise<T>;
   /** On a connection of its own. Answers how to end that. */

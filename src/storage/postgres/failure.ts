@@ -69,3 +69,9 @@ export function storageErrorOf(error: unknown, { schema, driver }: Place): Stora
       );
   }
 }
+
+/** The element itself is at fault: data that the server cannot take, too much of it, against a constraint. */
+export function isRefusal(error: unknown): boolean {
+  const state = sqlState(error);
+  return ["21", "22", "23", "54"].includes(state.slice(0, 2));
+}

@@ -1,5 +1,5 @@
 import { Overtaken } from "./context.js";
-import { reasonOf, sqlState } from "./failure.js";
+import { isRefusal, reasonOf, sqlState } from "./failure.js";
 
 /** Tries of a batch that others keep overtaking. */
 const MOST_TRIES = 20;
@@ -39,10 +39,4 @@ async function undisturbed<T>(apply: () => Promise<T>): Promise<T> {
 /** Somebody was faster, or two waited for each other: deciding anew helps. */
 function mayGoOn(error: unknown): boolean {
   return error instanceof Overtaken || ["40001", "40P01", "23505"].includes(sqlState(error));
-}
-
-/** The element itself is at fault: data that the server cannot take, too much of it, against a constraint. */
-function isRefusal(error: unknown): boolean {
-  const state = sqlState(error);
-  return ["21", "22", "23", "54"].includes(state.slice(0, 2));
 }

@@ -3,13 +3,8 @@ import { arrayText } from "./array.js";
 import type { Context } from "./context.js";
 import type { Session } from "./driver.js";
 import { earliest, hintOf } from "./due-hint.js";
-import {
-  runColumns,
-  type StoredRow,
-  storedRowOf,
-  updateParameters,
-  updateRuns,
-} from "./run-row.js";
+import { runColumns, type StoredRow, storedRowOf } from "./run-row.js";
+import { updateRuns } from "./run-update.js";
 
 /**
  * Runs whose rows this transaction has locked. No row is waited for, so two
@@ -90,6 +85,6 @@ export class LockedRuns {
   async store({ schema }: Context, session: Session): Promise<void> {
     if (this.#changed.size === 0) return;
     const updates = [...this.#changed].map(([{ rk, stored }, before]) => ({ rk, before, stored }));
-    await session.query(updateRuns(schema), updateParameters(updates));
+    await updateRuns(schema, session, updates);
   }
 }

@@ -16,12 +16,13 @@ interface PgQuery {
   readonly values?: (string | null)[];
   readonly name?: string;
   readonly query_timeout?: number;
-  readonly rowMode: "array";
-  readonly types: { getTypeParser(): (value: string) => string };
+  readonly rowMode?: "array";
+  readonly types?: { getTypeParser(): (value: string) => string };
 }
 
 interface PgAnswer {
   readonly rows: readonly unknown[];
+  readonly rowCount: number | null;
 }
 
 /** An event emitter, of which an error without a listener ends the process. */
@@ -108,6 +109,17 @@ export class PgDriver implements Driver {
 
   query(text: string, parameters: readonly Parameter[] = []): Promise<readonly Row[]> {
     return this.#ask(this.#pool, text, parameters);
+  }
+
+  async insert(text: string, parameters: readonly Parameter[]): Promise<number> {
+    // With few options: the client copies them one by one.
+    const { rowCount } = await this.#pool.query({
+      text,
+      values: [...parameters],
+      query_timeout: LONGEST_QUERY_MS,
+      ...(this.#options.prepare ? { name: this.#nameOf(text) } : undefined),
+    });
+    return rowCount ?? 0;
   }
 
   transaction<T>(work: (session: Transaction) => Promise<T>): Promise<T> {

@@ -11,6 +11,7 @@ import type { Heard } from "./hints.js";
 
 interface PGliteAnswer {
   readonly rows: readonly unknown[];
+  readonly affectedRows?: number;
 }
 
 interface PGliteSession {
@@ -38,6 +39,10 @@ export class PGliteDriver implements Driver {
 
   query(text: string, parameters: readonly Parameter[] = []): Promise<readonly Row[]> {
     return ask(this.#database, text, parameters);
+  }
+
+  async insert(text: string, parameters: readonly Parameter[]): Promise<number> {
+    return (await this.#database.query(text, [...parameters])).affectedRows ?? 0;
   }
 
   async transaction<T>(work: (session: Transaction) => Promise<T>): Promise<T> {

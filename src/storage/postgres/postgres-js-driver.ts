@@ -10,7 +10,7 @@ import {
 import type { Heard } from "./hints.js";
 
 interface PostgresJsPending {
-  values(): Promise<readonly unknown[][]>;
+  values(): Promise<readonly unknown[][] & { readonly count: number }>;
   simple(): PromiseLike<unknown>;
 }
 
@@ -51,6 +51,11 @@ export class PostgresJsDriver implements Driver {
 
   query(text: string, parameters: readonly Parameter[] = []): Promise<readonly Row[]> {
     return this.#ask(this.#sql, text, parameters);
+  }
+
+  async insert(text: string, parameters: readonly Parameter[]): Promise<number> {
+    const { prepare } = this.#options;
+    return (await this.#sql.unsafe(text, [...parameters], { prepare }).values()).count;
   }
 
   async transaction<T>(work: (session: Transaction) => Promise<T>): Promise<T> {

@@ -4,7 +4,7 @@ import { commitResult, hasRecordsOnly } from "../../core/write-verdict.js";
 import { arrayText } from "./array.js";
 import { isJoinable, joinedAt, joinedTexts } from "./column.js";
 import type { Context } from "./context.js";
-import type { Row, Session } from "./driver.js";
+import type { Lease } from "./held-runs.js";
 import { insertLinesOfHeld, isJoinableLine, parametersOfHeld } from "./logs.js";
 import { formOf, isJoinableTask } from "./task-row.js";
 
@@ -23,99 +23,92 @@ export interface RecordWrite extends RunWrite {
 }
 
 export function isRecordWrite(write: RunWrite): write is RecordWrite {
-  const { guard, runId, writeId, tasks = [], logs = [] } = write;
+  const { guard, tasks = [] } = write;
   return (
     hasRecordsOnly(write) &&
     guard.epoch !== undefined &&
     guard.statuses === undefined &&
     guard.inbox === undefined &&
-    tasks.every(({ replaces }) => replaces === undefined) &&
-    [runId, writeId].every(isJoinable) &&
+    tasks.every(({ replaces }) => replaces === undefined)
+  );
+}
+
+/** They travel together with others in few parameters. */
+export function isJoinableWrite({ runId, writeId, tasks, logs = [] }: RecordWrite): boolean {
+  return (
+    isJoinable(runId) &&
+    isJoinable(writeId) &&
     tasks.every(isJoinableTask) &&
     logs.every(isJoinableLine)
   );
 }
 
+type Known = Map<RunWrite, CommitResult>;
+
+interface HeldWrite {
+  readonly write: RecordWrite;
+  readonly lease: Lease;
+}
+
 /**
- * Answers into `known`. Nothing is written of a write whose guard does not hold or whose run somebody else has locked,
- * and it gets no answer.
+ * Answers into `known`. Nothing is written of a write whose guard does not hold, whose run somebody else has locked
+ * or of which there is news, and it gets no answer.
  */
 export async function storeRecords(
   context: Context,
-  session: Session,
   writes: readonly RecordWrite[],
-  known: Map<RunWrite, CommitResult>,
+  known: Known,
 ): Promise<void> {
-  const [only, ...others] = writes;
+  const [only, ...others] = writes.flatMap((write): HeldWrite[] => {
+    const lease = context.held.of(write.runId, write.guard.epoch);
+    return lease === undefined ? [] : [{ write, lease }];
+  });
   if (only === undefined) return;
-  const isLone = others.length === 0 && only.tasks.length === 1 && only.logs === undefined;
-  const [row] = await (isLone
-    ? storeOne(context, session, only)
-    : storeMany(context, session, [only, ...others]));
-  // One row: what a client makes of each costs more than its text.
-  for (const answer of row?.[0]?.split(",") ?? []) {
-    const [place = 0, inbox = 0, leaseUntil = 0] = answer.split(" ").map(Number);
-    const write = writes[place - 1];
-    if (write === undefined) continue;
-    const { epoch } = write.guard;
-    known.set(write, commitResult("ok", { epoch, status: "EXECUTING", inbox, leaseUntil }));
-  }
+  const stored = await storeMany(context, [only, ...others]);
+  for (const { write, lease } of stored)
+    known.set(write, commitResult("ok", { ...lease, status: "EXECUTING" }));
 }
 
-/** Nobody else writes records alone; the general way would know what to make of it. */
-const held = "r.status = 'EXECUTING' and r.lease_until is not null";
+/** Of a run `r`. Nobody else writes records alone; the general way would know what to make of it. */
+export const isHeld = "r.status = 'EXECUTING' and r.lease_until is not null";
 
-/** The form with arrays takes half as long again for one record. */
-function storeOne(
-  { schema }: Context,
-  session: Session,
-  write: RecordWrite,
-): Promise<readonly Row[]> {
-  const task = storedTask(write.tasks[0], write.writeId);
-  const form = formOf([task]);
-  return session.query(
-    `with held as (select r.rk, r.inbox, r.lease_until from ${schema}.runs r ` +
-      `where r.id = $1 and r.epoch = $2::integer and ${held} for share skip locked), ` +
-      `added as (insert into ${schema}.tasks (rk, ${form.columns}) select h.rk, ${form.values(3)} from held h) ` +
-      "select '1 ' || h.inbox || ' ' || h.lease_until from held h",
-    [write.runId, String(write.guard.epoch), ...form.parameters(task)],
-  );
-}
-
-function storeMany(
-  { schema }: Context,
-  session: Session,
-  writes: readonly RecordWrite[],
-): Promise<readonly Row[]> {
+async function storeMany(
+  { driver, schema }: Context,
+  writes: readonly HeldWrite[],
+): Promise<readonly HeldWrite[]> {
   const places: number[] = [];
-  const [first, ...others] = writes.flatMap((write, index) =>
+  const [first, ...others] = writes.flatMap(({ write }, index) =>
     write.tasks.map((task) => {
       places.push(index + 1);
       return storedTask(task, write.writeId);
     }),
   );
-  if (first === undefined) return Promise.resolve([]);
-  const lines = writes.flatMap(({ logs = [] }, index) =>
+  if (first === undefined) return [];
+  const lines = writes.flatMap(({ write: { logs = [] } }, index) =>
     logs.map((line) => ({ place: index + 1, line })),
   );
   const form = formOf([first, ...others]);
   const logged =
-    lines.length === 0 ? "" : `, logged as (${insertLinesOfHeld(schema, 4 + form.width)})`;
-  return session.query(
-    "with held as materialized (select w.place, w.epoch, r.rk, r.inbox, r.lease_until " +
-      `from unnest(${joinedAt(1)}, $2::integer[]) with ordinality as w(id, epoch, place) ` +
+    lines.length === 0 ? "" : `, logged as (${insertLinesOfHeld(schema, 5 + form.width)})`;
+  const [row] = await driver.query(
+    "with held as materialized (select w.place, w.epoch, r.rk " +
+      `from unnest(${joinedAt(1)}, $2::integer[], $3::integer[]) with ordinality as w(id, epoch, inbox, place) ` +
       // One by one: a join might read the whole table, see planByIndexes.
-      `cross join lateral (select r.rk, r.inbox, r.lease_until from ${schema}.runs r ` +
-      `where r.id = w.id and r.epoch = w.epoch and ${held} for share skip locked) as r), ` +
-      `added as (insert into ${schema}.tasks (rk, ${form.columns}) select h.rk, ${form.cells(4)} ` +
-      `from ${form.table(4, "$3::integer[]")} join held h on h.place = u.place)${logged} ` +
-      "select string_agg(h.place || ' ' || h.inbox || ' ' || h.lease_until, ',') from held h",
+      `cross join lateral (select r.rk from ${schema}.runs r ` +
+      `where r.id = w.id and r.epoch = w.epoch and r.inbox = w.inbox and ${isHeld} for share skip locked) as r), ` +
+      `added as (insert into ${schema}.tasks (rk, ${form.columns}) select h.rk, ${form.cells(5)} ` +
+      `from ${form.table(5, "$4::integer[]")} join held h on h.place = u.place)${logged} ` +
+      "select string_agg(h.place::text, ',') from held h",
     [
-      joinedTexts(writes.map(({ runId }) => runId)),
-      arrayText(writes.map(({ guard }) => guard.epoch)),
+      joinedTexts(writes.map(({ write }) => write.runId)),
+      arrayText(writes.map(({ lease }) => lease.epoch)),
+      arrayText(writes.map(({ lease }) => lease.inbox)),
       arrayText(places),
       ...form.parametersOfMany([first, ...others]),
       ...(lines.length === 0 ? [] : parametersOfHeld(lines)),
     ],
   );
+  // One row: what a client makes of each costs more than its text.
+  const stored = (row?.[0] ?? "").split(",").map((place) => writes[Number(place) - 1]);
+  return stored.filter((write) => write !== undefined);
 }

@@ -8,11 +8,13 @@ import { rankOf } from "./rank.js";
 import { RowReader } from "./row-reader.js";
 
 /** Those that never change are not updated. */
-interface RunColumn extends Column<StoredRun> {
+export interface RunColumn extends Column<StoredRun> {
   readonly fixed?: true;
   /** A new run has the default of the table in it. */
   readonly isInitial?: true;
-  /** May be large, and seldom changes: then it is not sent again, and what the server keeps beside the row stays there. */
+  /** It changes with the state of a run, not with its definition. */
+  readonly isState?: true;
+  /** May be large: if it stays it is not sent again, and what the server keeps beside the row stays there. */
   readonly isLarge?: true;
 }
 
@@ -47,6 +49,7 @@ const list = (name: string, cell: (stored: StoredRun) => readonly string[]): Run
   },
 });
 
+const state = (column: RunColumn): RunColumn => ({ ...column, isState: true });
 const initial = (column: RunColumn): RunColumn => ({ ...column, isInitial: true });
 
 /** In the order in which `storedRunOf` reads them. */
@@ -54,25 +57,25 @@ const columns: readonly RunColumn[] = [
   fixed("id", ({ run }) => run.id),
   fixed("job_id", ({ run }) => run.jobId),
   text("version", ({ run }) => run.version),
-  text("status", ({ run }) => run.status),
-  integer("epoch", ({ run }) => run.epoch),
+  state(text("status", ({ run }) => run.status)),
+  state(integer("epoch", ({ run }) => run.epoch)),
   initial(integer("generation", ({ run }) => run.generation)),
-  text("worker_id", ({ run }) => run.workerId),
-  bigint("lease_until", ({ run }) => run.leaseUntil),
-  bigint("due_at", ({ run }) => run.dueAt),
+  state(text("worker_id", ({ run }) => run.workerId)),
+  state(bigint("lease_until", ({ run }) => run.leaseUntil)),
+  state(bigint("due_at", ({ run }) => run.dueAt)),
   bigint("deadline_at", ({ run }) => run.deadlineAt),
   bigint("max_duration_ms", ({ run }) => run.maxDurationMs),
   integer("priority", ({ run }) => run.priority),
   list("limit_keys", ({ run }) => run.limitKeys),
   large("payload", ({ run }) => run.payload),
   large("admitted", ({ run }) => run.admitted),
-  large("output", ({ run }) => run.output),
-  large("error", ({ run }) => run.error),
+  state(large("output", ({ run }) => run.output)),
+  state(large("error", ({ run }) => run.error)),
   initial(text("blocked", ({ run }) => run.blocked)),
-  integer("execution_count", ({ run }) => run.executionCount),
-  initial(integer("stalls", ({ run }) => run.stalls)),
-  initial(integer("last_seq", ({ run }) => run.lastSeq)),
-  initial(integer("inbox", ({ run }) => run.inbox)),
+  state(integer("execution_count", ({ run }) => run.executionCount)),
+  state(initial(integer("stalls", ({ run }) => run.stalls))),
+  state(initial(integer("last_seq", ({ run }) => run.lastSeq))),
+  state(initial(integer("inbox", ({ run }) => run.inbox))),
   list("tags", ({ run }) => run.tags),
   fixed("event_id", ({ run }) => run.eventId),
   fixed("parent_id", ({ run }) => run.parentId),
@@ -81,35 +84,37 @@ const columns: readonly RunColumn[] = [
   fixed("fingerprint", ({ run }) => run.fingerprint),
   { ...boolean("is_test", ({ run }) => run.isTest), fixed: true },
   { ...bigint("created_at", ({ run }) => run.createdAt), fixed: true },
-  bigint("started_at", ({ run }) => run.startedAt),
-  bigint("finished_at", ({ run }) => run.finishedAt),
+  state(bigint("started_at", ({ run }) => run.startedAt)),
+  state(bigint("finished_at", ({ run }) => run.finishedAt)),
   large("meta", ({ run }) => run.meta),
   large("state", ({ run }) => run.state),
   fixed("create_id", ({ createId }) => createId),
   { ...bigint("key_expires_at", ({ keyExpiresAt }) => keyExpiresAt), fixed: true },
-  initial(text("write_id", ({ writeId }) => writeId)),
-  initial(text("claim_id", ({ claim }) => claim?.id ?? null)),
-  initial(boolean("claim_kept", ({ claim }) => claim?.kept === true)),
-  bigint("wake_at", ({ wakeAt }) => wakeAt),
-  initial(integer("wake_signals", ({ wakeSignals }) => wakeSignals)),
-  initial(integer("unread", ({ unread }) => unread)),
-  initial(boolean("keep", ({ keep }) => keep)),
+  state(initial(text("write_id", ({ writeId }) => writeId))),
+  state(initial(text("claim_id", ({ claim }) => claim?.id ?? null))),
+  state(initial(boolean("claim_kept", ({ claim }) => claim?.kept === true))),
+  state(bigint("wake_at", ({ wakeAt }) => wakeAt)),
+  state(initial(integer("wake_signals", ({ wakeSignals }) => wakeSignals))),
+  state(initial(integer("unread", ({ unread }) => unread))),
+  state(initial(boolean("keep", ({ keep }) => keep))),
 ];
 
 /** These follow from the others. */
 const derived: readonly RunColumn[] = [
-  bigint("rank", ({ run }) =>
-    rankOf({
-      internal: isInternal(run.jobId),
-      priority: run.priority,
-      started: run.startedAt !== null,
-    }),
+  state(
+    bigint("rank", ({ run }) =>
+      rankOf({
+        internal: isInternal(run.jobId),
+        priority: run.priority,
+        started: run.startedAt !== null,
+      }),
+    ),
   ),
   { ...boolean("internal", ({ run }) => isInternal(run.jobId)), fixed: true },
 ];
 
 const written = [...columns, ...derived];
-const updated = written.filter((column) => column.fixed !== true);
+export const updated = written.filter((column) => column.fixed !== true);
 
 function asText({ name, type }: RunColumn): string {
   if (type === "text") return `r.${name}`;
@@ -152,51 +157,6 @@ export function insertRuns(schema: string): string {
 
 export function insertParameters(runs: readonly StoredRun[]): Parameter[] {
   return arrayParametersOf(written, runs);
-}
-
-const largeColumns = updated.filter(({ isLarge }) => isLarge === true);
-
-interface Update {
-  readonly rk: string;
-  readonly before: StoredRun;
-  readonly stored: StoredRun;
-}
-
-/** Bits for the large columns that stay as they are. */
-function unchangedIn({ before, stored }: Update): number {
-  const bits = largeColumns.map(({ cell }, index) =>
-    cell(before) === cell(stored) ? 1 << index : 0,
-  );
-  return bits.reduce((all, bit) => all | bit, 0);
-}
-
-/** The columns of an update that sends of the large ones what is new. */
-const sent: readonly Column<Update>[] = updated.map(({ name, type, isLarge, cell }) => ({
-  name,
-  type,
-  cell: ({ before, stored }) =>
-    isLarge === true && cell(before) === cell(stored) ? null : cell(stored),
-}));
-
-export function updateRuns(schema: string): string {
-  const cells = cellsOf(updated, "u");
-  const sets = updated.map((column, index) => {
-    const bit = 1 << largeColumns.indexOf(column);
-    const kept = `case when u.unchanged & ${bit} > 0 then r.${column.name} else ${cells[index]} end`;
-    return `${column.name} = ${column.isLarge === true ? kept : cells[index]}`;
-  });
-  return (
-    `update ${schema}.runs r set ${sets.join(", ")} from unnest($1::bigint[], $2::integer[], ${arraysOf(sent, 3).join(", ")}) ` +
-    `as u(rk, unchanged, ${namesOf(sent)}) where r.rk = u.rk`
-  );
-}
-
-export function updateParameters(updates: readonly Update[]): Parameter[] {
-  return [
-    arrayText(updates.map(({ rk }) => rk)),
-    arrayText(updates.map(unchangedIn)),
-    ...arrayParametersOf(sent, updates),
-  ];
 }
 
 /** A run and the key of its row. */

@@ -5,11 +5,13 @@ import {
   type CommitResult,
   type CreateElement,
   type CreateResult,
+  type ItemQuery,
   type PurgeQuery,
   type RunQuery,
   type RunWrite,
   SPEC_VERSION,
   type Storage,
+  type StoredItem,
   type WaitingPage,
 } from "../../core/storage.js";
 import { commitResult } from "../../core/write-verdict.js";
@@ -18,10 +20,13 @@ import { commitElements } from "./commit.js";
 import { Context } from "./context.js";
 import { createElements } from "./create.js";
 import type { Driver, UserTransactions } from "./driver.js";
+import { exportItems } from "./export.js";
 import { storageErrorOf } from "./failure.js";
 import { Hints } from "./hints.js";
+import { importItems } from "./import.js";
 import { isolated } from "./isolate.js";
 import { countRuns, listRuns } from "./list.js";
+import { commitLoneRecord } from "./lone-record.js";
 import { purge } from "./purge.js";
 import { getRuns, listLogs, listSignals, listTasks, listWaiting } from "./read.js";
 import { migrate } from "./schema.js";
@@ -117,12 +122,14 @@ export class PostgresStorage<Tx> implements Storage<Tx> {
   }
 
   commit(writes: readonly RunWrite[]): Promise<CommitResult[]> {
-    return this.#call((context) =>
-      isolated(
-        writes,
-        (some) => commitElements(context, some),
-        (reason, cause) => ({ ...commitResult("rejected"), reason, cause }),
-      ),
+    return this.#call(
+      async (context) =>
+        (await commitLoneRecord(context, writes)) ??
+        isolated(
+          writes,
+          (some) => commitElements(context, some),
+          (reason, cause) => ({ ...commitResult("rejected"), reason, cause }),
+        ),
     );
   }
 
@@ -186,6 +193,14 @@ export class PostgresStorage<Tx> implements Storage<Tx> {
 
   purge(query: PurgeQuery) {
     return this.#call((context) => purge(context, query));
+  }
+
+  exportRuns(query: ItemQuery) {
+    return this.#call((context) => exportItems(context, query));
+  }
+
+  importRuns(items: readonly StoredItem[]) {
+    return this.#call((context) => importItems(context, items));
   }
 
   #subscribe(onHint: (dueAt?: number) => void): Promise<() => Promise<void>> {

@@ -91,51 +91,66 @@ export const newTask = {
   parameters: (task: StoredTask) => parametersOf(written, task),
 };
 
-/** Records in few parameters. What is the same in all of them is sent once; columns that are left out are null. */
+interface FormParts {
+  /** Columns that the statement itself fills. */
+  readonly fixed: Readonly<Record<string, string>>;
+  /** What is the same in all records is sent once. */
+  readonly once: readonly TaskColumn[];
+  readonly each: readonly TaskColumn[];
+}
+
+/** Records in few parameters. Columns that are left out are null. */
 export class TaskForm {
-  readonly #once: readonly TaskColumn[];
-  readonly #each: readonly TaskColumn[];
+  readonly columns: string;
+  /** How many parameters it takes. */
+  readonly width: number;
+  readonly #parts: FormParts;
 
-  constructor(once: readonly TaskColumn[], each: readonly TaskColumn[]) {
-    this.#once = once;
-    this.#each = each;
-  }
-
-  get columns(): string {
-    return namesOf([...this.#once, ...this.#each]);
-  }
-
-  get width(): number {
-    return this.#once.length + this.#each.length;
+  constructor(parts: FormParts) {
+    const { fixed, once, each } = parts;
+    this.#parts = parts;
+    this.columns = [...Object.keys(fixed), namesOf([...once, ...each])].join(", ");
+    this.width = once.length + each.length;
   }
 
   /** One record, from the parameter `$from` on. */
   values(from: number): string {
-    return placesOf([...this.#once, ...this.#each], from).join(", ");
+    const { fixed, once, each } = this.#parts;
+    return [...Object.values(fixed), ...placesOf([...once, ...each], from)].join(", ");
   }
 
   parameters(task: StoredTask): Parameter[] {
-    return parametersOf([...this.#once, ...this.#each], task);
+    const { once, each } = this.#parts;
+    return parametersOf([...once, ...each], task);
   }
 
   /** Many: a table with the alias `u`, in which the column `place` stands beside those of the records. */
   table(from: number, places: string): string {
-    const each = joinedOf(this.#each, from + this.#once.length);
-    return `unnest(${[places, ...each].join(", ")}) as u(place, ${namesOf(this.#each)})`;
+    const { once, each } = this.#parts;
+    const columns = [places, ...joinedOf(each, from + once.length)].join(", ");
+    return `unnest(${columns}) as u(place, ${namesOf(each)})`;
   }
 
   /** What is inserted of a row of that table. */
   cells(from: number): string {
-    return [...placesOf(this.#once, from), ...cellsOf(this.#each, "u")].join(", ");
+    const { fixed, once, each } = this.#parts;
+    return [...Object.values(fixed), ...placesOf(once, from), ...cellsOf(each, "u")].join(", ");
   }
 
   parametersOfMany(tasks: readonly [StoredTask, ...StoredTask[]]): Parameter[] {
-    return [...parametersOf(this.#once, tasks[0]), ...joinedParametersOf(this.#each, tasks)];
+    const { once, each } = this.#parts;
+    return [...parametersOf(once, tasks[0]), ...joinedParametersOf(each, tasks)];
   }
 }
 
-const plainForm = new TaskForm(shared, own);
-const fullForm = new TaskForm([], written);
+/** Of tasks that were completed in their first attempt. */
+const usualForm = new TaskForm({
+  fixed: { kind: "'task'", status: "'COMPLETED'", attempts: "1" },
+  once: [],
+  each: own,
+});
+const plainForm = new TaskForm({ fixed: {}, once: shared, each: own });
+const fullForm = new TaskForm({ fixed: {}, once: [], each: written });
 
 /** The smallest in which these fit. */
 export function formOf(tasks: readonly [StoredTask, ...StoredTask[]]): TaskForm {
@@ -145,7 +160,10 @@ export function formOf(tasks: readonly [StoredTask, ...StoredTask[]]): TaskForm 
       shared.every(({ cell }) => cell(task) === cell(first)) &&
       further.every(({ cell }) => cell(task) === null),
   );
-  return isPlain ? plainForm : fullForm;
+  if (!isPlain) return fullForm;
+  return first.kind === "task" && first.status === "COMPLETED" && first.attempts === 1
+    ? usualForm
+    : plainForm;
 }
 
 export function isJoinableTask(task: TaskWrite): boolean {

@@ -221,6 +221,7 @@ function savepoints(session: Session): Driver {
     },
     within: () => undefined,
     begin: () => Promise.reject(notOpen()),
+    insert: () => Promise.reject(new Error("No record alone is written in a transaction.")),
     listen: () => Promise.reject(new Error("Nobody listens in a transaction.")),
     close: async () => {},
   };

@@ -4,6 +4,7 @@ import { Committer } from "./commit.js";
 import { RunCreator } from "./create.js";
 import type { Database } from "./database.js";
 import { Hints } from "./hints.js";
+import { Importer } from "./import.js";
 import { RunLister } from "./list.js";
 import { LockManners } from "./lock-manners.js";
 import { Purger } from "./purge.js";
@@ -28,6 +29,7 @@ export class Session {
   readonly committer: Committer;
   readonly claimer: Claimer;
   readonly purger: Purger;
+  readonly importer: Importer;
   readonly users: UserTransactions;
 
   constructor(database: Database, clock: Clock) {
@@ -44,6 +46,7 @@ export class Session {
     this.committer = new Committer(transaction, this.creator, this.values);
     this.claimer = new Claimer(transaction, this.reader, this.clock);
     this.purger = new Purger(transaction, this.values);
+    this.importer = new Importer(transaction);
     const { committer, creator } = this;
     this.users = new UserTransactions({ transaction, committer, creator });
   }

@@ -6,6 +6,8 @@ import {
   type CommitResult,
   type CreateElement,
   type CreateResult,
+  type ItemPage,
+  type ItemQuery,
   type PurgeQuery,
   type RunPage,
   type RunQuery,
@@ -15,6 +17,7 @@ import {
   SPEC_VERSION,
   type Storage,
   type StorageEnvironment,
+  type StoredItem,
   type StoredLogLine,
   type StoredValue,
   type TaskPage,
@@ -25,6 +28,7 @@ import {
 import { ElementBatch, type ElementWork, SingleBatch } from "./batches.js";
 import { countRuns } from "./count.js";
 import type { Durability } from "./database.js";
+import { exportItems } from "./export.js";
 import { readonlyError, storageErrorOf } from "./failure.js";
 import { DriverFinder, type DriverSource } from "./load-driver.js";
 import { openDatabase, openReadonly, whileBusy } from "./open.js";
@@ -173,6 +177,14 @@ export class SqliteStorage<Tx> implements Storage<Tx> {
 
   purge(query: PurgeQuery): Promise<{ purged: number }> {
     return this.#single(({ purger }) => ({ purged: purger.purge(query) }));
+  }
+
+  exportRuns(query: ItemQuery): Promise<ItemPage> {
+    return this.#read(({ database }) => exportItems(database, query));
+  }
+
+  importRuns(items: readonly StoredItem[]): Promise<void> {
+    return this.#single(({ importer }) => importer.import(items));
   }
 
   async subscribe(onHint: (dueAt?: number) => void): Promise<() => Promise<void>> {

@@ -1,3 +1,4 @@
+// The generated client of a schema with one model. An application has it by `npx prisma generate`.
 import { execFile } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -5,9 +6,9 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { PrismaPg } from "@prisma/adapter-pg";
 
-/** What the tests use of a transaction of the generated client. */
+/** What is used here of a transaction of the generated client. */
 export interface PrismaTransaction {
-  readonly order: { create(row: { data: { id: string } }): Promise<unknown> };
+  readonly order: { create(row: { data: { id: string; amount?: number } }): Promise<unknown> };
   $queryRawUnsafe(text: string, ...values: unknown[]): Promise<Record<string, unknown>[]>;
 }
 
@@ -17,7 +18,6 @@ export interface GeneratedPrisma {
 }
 
 const root = join(import.meta.dirname, "../..");
-const folder = join(root, ".test-results", "prisma");
 
 const schema = `
 generator client {
@@ -36,10 +36,17 @@ model Order {
 `;
 
 /**
- * Prisma's own client, which is code that has to be generated. Its engines are not needed for that
- * any more, only looked for, and could not be downloaded everywhere: any program will do.
+ * Generated into a folder of this name. Prisma's engines are not needed for that any more, only looked for, and could not
+ * be downloaded everywhere: any program will do.
+ *
+ * @param tables the schema of the database that has the table
  */
-export async function prismaClient(url: string, tables: string): Promise<GeneratedPrisma> {
+export async function prismaClient(
+  url: string,
+  tables: string,
+  name: string,
+): Promise<GeneratedPrisma> {
+  const folder = join(root, ".test-results", name);
   mkdirSync(folder, { recursive: true });
   const path = join(folder, "schema.prisma");
   writeFileSync(path, schema.replace('"postgresql"', `"postgresql"\n  url = "${url}"`));

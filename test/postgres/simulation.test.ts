@@ -9,10 +9,10 @@ const FROM = Number(process.env.PAWL_SIM_FROM ?? 1);
 const ONE = process.env.PAWL_SIM_SEED;
 
 /**
- * The simulation of test/sim on a real server. In odd seeds calls reach it one at a time, and the seed decides
- * everything: it replays. In even ones several calls are with the server at once. Programs, faults and the order of
- * everything else are those of the seed, and which of the calls is first is the server's affair: such a seed does not
- * replay exactly, and keeps its promises all the same.
+ * The simulation of test/sim on a real server. In odd seeds calls reach it one at a time, in even ones several are with
+ * the server at once, and which of them is first is the server's affair. Programs, faults and the choices of the seed
+ * replay; the trace does not always (seed 7 gave two), so a failure may need some tries. What is promised must hold in
+ * each of them.
  */
 describe("simulation on PostgreSQL", () => {
   const url = inject("postgresUrl");
@@ -44,12 +44,10 @@ describe("simulation on PostgreSQL", () => {
     const report = await bundle.simulate(SEEDS, FROM, 5);
     console.log(simulationReport(report));
     const failures = report.failures.map(({ seed, violation }) => {
-      const how = seed % 2 === 0 ? "replay it, as far as its calls do not overlap" : "replay it";
-      return `seed ${seed}: ${violation}\n  ${how}: npm run test:sim -- --storage postgres --seed ${seed}`;
+      return `seed ${seed}: ${violation}\n  its programs and faults again: npm run test:sim -- --storage postgres --seed ${seed}`;
     });
     expect(failures, failures.join("\n")).toEqual([]);
     expect(report.seeds).toBe(SEEDS);
-    expect(report.twice).toBeGreaterThan(0);
   };
 
   if (ONE === undefined) test(`no seed of ${SEEDS} breaks a promise`, { timeout }, breaksNone);

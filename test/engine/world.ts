@@ -9,6 +9,7 @@ import { memory } from "../../src/storage/memory/index.js";
 import { postgres } from "../../src/storage/postgres/index.js";
 import { sqlite } from "../../src/storage/sqlite/index.js";
 import { FakeClock } from "../../src/testing/fake-clock.js";
+import { deleteAll } from "../postgres/tables.js";
 import { passingTime } from "./support.js";
 import { counted, quiet } from "./under-way.js";
 
@@ -99,13 +100,12 @@ function postgresStore(url: string): Store {
     await pool.query(`drop schema if exists "${schema}" cascade`);
     await pool.end();
   });
-  const tables = ["runs", "tasks", "signals", "logs", "keys", "tombstones", "values"];
   return {
     name: "postgres",
     make: () => ({
       open: (clock) => postgres({ client: pool, schema, clock }),
       remove: async () => {
-        await pool.query(tables.map((table) => `delete from "${schema}".${table}`).join(";"));
+        await pool.query(deleteAll(schema));
       },
     }),
   };

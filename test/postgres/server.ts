@@ -35,7 +35,7 @@ export async function postgresServer(): Promise<PostgresServer> {
   return startServer(installedBinaries() ?? embeddedBinaries());
 }
 
-async function answers(url: string): Promise<boolean> {
+export async function answers(url: string): Promise<boolean> {
   const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 5_000 });
   // One that ends later is no news.
   client.on("error", () => {});
@@ -144,8 +144,8 @@ function embeddedBinaries(): string {
   return join(root, "native", "bin");
 }
 
-/** PostgreSQL refuses to run as root. */
-function unprivilegedUser(): { readonly uid: number; readonly gid: number } | undefined {
+/** PostgreSQL refuses to run as root, PgBouncer too. */
+export function unprivilegedUser(): { readonly uid: number; readonly gid: number } | undefined {
   if (process.getuid?.() !== 0) return undefined;
   const id = (flag: string, name: string) =>
     Number(execFileSync("id", [flag, name], { encoding: "utf8", stdio: "pipe" }));
@@ -156,10 +156,10 @@ function unprivilegedUser(): { readonly uid: number; readonly gid: number } | un
       // The next one.
     }
   }
-  throw new Error("PostgreSQL does not run as root, and there is no user to run it as.");
+  throw new Error("It does not run as root, and there is no user to run it as.");
 }
 
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const server = createServer().listen(0, "127.0.0.1");
   await once(server, "listening");
   const address = server.address();

@@ -19,15 +19,23 @@ export interface Edit {
 export class Bundle {
   readonly #folder: string;
 
-  private constructor(folder: string) {
+  /** Arguments for each process. */
+  readonly #store: (lane: number) => readonly string[];
+
+  private constructor(folder: string, store: (lane: number) => readonly string[]) {
     this.#folder = folder;
+    this.#store = store;
   }
 
-  static async make(edits: readonly Edit[] = []): Promise<Bundle> {
+  /** @param store what main.ts is told of the store, for each process; default: nothing */
+  static async make(
+    edits: readonly Edit[] = [],
+    store: (lane: number) => readonly string[] = () => [],
+  ): Promise<Bundle> {
     // Inside of node_modules, so that the native drivers are found.
     const parent = join(root, "node_modules", ".pawl-sim");
     mkdirSync(parent, { recursive: true });
-    const bundle = new Bundle(mkdtempSync(join(parent, "bundle-")));
+    const bundle = new Bundle(mkdtempSync(join(parent, "bundle-")), store);
     const used = new Set<Edit>();
     try {
       await build({
@@ -37,7 +45,7 @@ export class Bundle {
         platform: "node",
         format: "esm",
         target: "node20",
-        external: ["libsql", "better-sqlite3", "bun:sqlite"],
+        external: ["libsql", "better-sqlite3", "bun:sqlite", "pg"],
         sourcemap: "inline",
         logLevel: "silent",
         banner: {
@@ -69,7 +77,10 @@ export class Bundle {
       Array.from({ length: lanes }, async (_, lane) => {
         const share = Math.ceil((count - lane) / lanes);
         const text = await this.#run(
-          ["--from", from + lane, "--step", lanes, "--count", share, "--stop-at", stopAt],
+          [
+            ...["--from", from + lane, "--step", lanes, "--count", share, "--stop-at", stopAt],
+            ...this.#store(lane),
+          ],
           stop.signal,
         );
         if (text === undefined) return undefined;
@@ -83,7 +94,7 @@ export class Bundle {
 
   /** What happened in one seed, for people. */
   async replay(seed: number): Promise<string> {
-    return (await this.#run(["--seed", seed], undefined)) ?? "";
+    return (await this.#run(["--seed", seed, ...this.#store(0)], undefined)) ?? "";
   }
 
   /** undefined if it was stopped. */

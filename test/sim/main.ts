@@ -1,8 +1,11 @@
+import { EmptiedSchema } from "../postgres/emptied-schema.js";
 import { type Outcome, simulate } from "./simulate.js";
+import type { Store } from "./world.js";
 
 /**
  * `--from F --count N`: simulates these seeds and prints one line of JSON.
  * `--seed S`: simulates one and prints what happened. `--stop-at N`: after so many failures.
+ * `--postgres URL --schema NAME`: on that server, where the schema is made and removed again.
  */
 const values = new Map<string, string>();
 for (let index = 2; index < process.argv.length; index += 2) {
@@ -23,9 +26,27 @@ export interface Report {
   readonly twice: number;
 }
 
+/** Seeds in which calls overlap on a server: what it makes of them differs from time to time. */
+const CROWDED_EVERY = 2;
+const CROWD = 0.4;
+
+/** The store of a seed; undefined: as ever. */
+type StoreOf = (seed: number) => Store | undefined;
+
 const performanceNow = performance.now.bind(performance);
 
-async function many(from: number, count: number, step: number, stopAt: number): Promise<Report> {
+interface Seeds {
+  readonly from: number;
+  readonly count: number;
+  readonly step: number;
+  readonly stopAt: number;
+}
+
+async function many({ from, count, step, stopAt }: Seeds, storeOf: StoreOf): Promise<Report> {
+  const once = (seed: number) => {
+    const store = storeOf(seed);
+    return simulate(seed, store === undefined ? {} : { store });
+  };
   const failures: { seed: number; violation: string }[] = [];
   const counts: Record<string, number> = {};
   const troubles: Record<string, number> = {};
@@ -33,14 +54,14 @@ async function many(from: number, count: number, step: number, stopAt: number): 
   let seeds = 0;
   let twice = 0;
   for (let seed = from; seeds < count && failures.length < stopAt; seed += step) {
-    const outcome = await simulate(seed);
+    const outcome = await once(seed);
     seeds++;
     if (outcome.violation !== undefined) failures.push({ seed, violation: outcome.violation });
     add(counts, outcome.counts);
     add(troubles, outcome.troubles);
-    if (seeds % 100 !== 1) continue;
+    if (seeds % 100 !== 1 || storeOf(seed) !== undefined) continue;
     twice++;
-    const again = await simulate(seed);
+    const again = await once(seed);
     if (again.traceHash !== outcome.traceHash) {
       failures.push({ seed, violation: `REPLAY: ${again.traceHash} is not ${outcome.traceHash}` });
     }
@@ -63,16 +84,42 @@ function textOf(outcome: Outcome): string {
   ].join("\n");
 }
 
-async function main(): Promise<string> {
-  if (values.has("--seed")) return textOf(await simulate(numberOf("--seed", 1), { keepLog: true }));
-  const report = await many(
-    numberOf("--from", 1),
-    numberOf("--count", 100),
-    numberOf("--step", 1),
-    numberOf("--stop-at", 5),
-  );
-  return JSON.stringify(report);
+function postgresStore(made: EmptiedSchema, seed: number): Store {
+  const isCrowded = seed % CROWDED_EVERY === 0;
+  return {
+    name: `PostgreSQL${isCrowded ? ", where calls overlap" : ""}`,
+    open: (clock) => made.open(clock),
+    settled: () => made.listener.settled(),
+    ...(isCrowded ? { crowd: CROWD } : {}),
+    remove: () => made.empty(),
+  };
+}
+
+async function main(storeOf: StoreOf): Promise<string> {
+  if (values.has("--seed")) {
+    const seed = numberOf("--seed", 1);
+    const store = storeOf(seed);
+    return textOf(
+      await simulate(seed, { keepLog: true, ...(store === undefined ? {} : { store }) }),
+    );
+  }
+  const seeds = {
+    from: numberOf("--from", 1),
+    count: numberOf("--count", 100),
+    step: numberOf("--step", 1),
+    stopAt: numberOf("--stop-at", 5),
+  };
+  return JSON.stringify(await many(seeds, storeOf));
+}
+
+async function onPostgres(url: string): Promise<string> {
+  const made = await EmptiedSchema.make(url, values.get("--schema") ?? `pawl_sim_${process.pid}`);
+  const text = await main((seed) => postgresStore(made, seed));
+  await made.remove();
+  return text;
 }
 
 // A pipe takes its time; an abandoned world leaves nothing that must be waited for.
-process.stdout.write(`${await main()}\n`, () => process.exit());
+const url = values.get("--postgres");
+const text = url === undefined ? await main(() => undefined) : await onPostgres(url);
+process.stdout.write(`${text}\n`, () => process.exit());

@@ -12,15 +12,24 @@ export interface StoreWatcher {
     answer: unknown,
     machine: Machine,
   ): Promise<void>;
+  /** All that reached the store so far was seen. */
+  caughtUp(): void;
 }
 
 type Apply = () => Promise<unknown>;
+
+function isReject(end: PromiseSettledResult<unknown>): end is PromiseRejectedResult {
+  return end.status === "rejected";
+}
 
 /** Between the machines and the store: every call is two events, its arrival and its answer. */
 export class Network {
   readonly #schedule: Schedule;
   readonly #faults: Faults;
   readonly #watcher: StoreWatcher;
+  /** Calls may be with the store at the same time; what came of them is looked at in the order in which they were made. */
+  #looked: Promise<void> = Promise.resolve();
+  #unseen = 0;
 
   constructor(schedule: Schedule, faults: Faults, watcher: StoreWatcher) {
     this.#schedule = schedule;
@@ -37,15 +46,35 @@ export class Network {
         if (name === "subscribe") return hasHints ? this.#subscribe(target, machine) : undefined;
         const method = String(name);
         return (...args: unknown[]) => {
-          const apply = async () => {
-            const answer: unknown = await Reflect.apply(member, target, args);
-            await this.#watcher.applied(method, args, answer, machine);
-            return answer;
-          };
+          const apply = () =>
+            this.#inOrder(
+              () => Reflect.apply(member, target, args),
+              (answer) => this.#watcher.applied(method, args, answer, machine),
+            );
           return this.#call(machine, method, isFencedCall(args[0]), apply);
         };
       },
     });
+  }
+
+  async #inOrder(call: Apply, look: (answer: unknown) => Promise<void>): Promise<unknown> {
+    this.#unseen++;
+    const before = this.#looked;
+    const ending = Promise.allSettled([call()]);
+    let seen = () => {};
+    this.#looked = new Promise((resolve) => {
+      seen = resolve;
+    });
+    await before;
+    const [end] = await ending;
+    try {
+      if (isReject(end)) throw end.reason;
+      await look(end.value);
+      return end.value;
+    } finally {
+      if (--this.#unseen === 0) this.#watcher.caughtUp();
+      seen();
+    }
   }
 
   #subscribe(storage: Storage, machine: Machine): Storage["subscribe"] {

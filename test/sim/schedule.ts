@@ -39,6 +39,10 @@ export class Schedule {
   #turns = 0;
   /** Chance that time moves although something could happen. */
   hurry = 0;
+  /** Chance that several things happen at once, as far as a storage behind a socket can tell. */
+  crowd = 0;
+  /** Until no storage is at work. */
+  rest: (() => Promise<void>) | undefined;
   readonly log: string[] | undefined;
 
   constructor(random: Random, keepLog: boolean) {
@@ -97,12 +101,14 @@ export class Schedule {
       if (this.#now > endsAt || this.#steps > lastStep) return false;
       this.#steps++;
       if (!this.#happen() && !this.#advance()) return false;
+      while (this.crowd > 0 && this.#random.chance(this.crowd) && this.#happen()) this.#steps++;
     }
   }
 
   async #settle(): Promise<void> {
     for (let turns = 0; ; turns++) {
       await this.#macrotask();
+      await this.rest?.();
       const due = this.#immediates;
       if (due.length === 0) return;
       if (turns > 20_000) throw new Violation("LIVELOCK", "the library never comes to rest");
@@ -111,6 +117,7 @@ export class Schedule {
         callback();
         // As in Node, no immediate runs before all microtasks of the one before it.
         await this.#macrotask();
+        await this.rest?.();
       }
     }
   }

@@ -5,7 +5,7 @@ import { Random } from "./random.js";
 import { Schedule } from "./schedule.js";
 import { judge } from "./verdict.js";
 import { Violation } from "./violation.js";
-import { LEASE_MS, type StoreName, World } from "./world.js";
+import { LEASE_MS, memoryStore, type Store, sqliteStore, World } from "./world.js";
 
 /** Virtual time: things come from outside, the weather may be bad, and all must be over. */
 const OUTSIDE_MS = 90_000;
@@ -17,7 +17,7 @@ const SQLITE_EVERY = 20;
 
 export interface Outcome {
   readonly seed: number;
-  readonly store: StoreName;
+  readonly store: string;
   readonly traceHash: string;
   readonly steps: number;
   readonly virtualMs: number;
@@ -28,13 +28,16 @@ export interface Outcome {
   readonly log?: readonly string[];
 }
 
-function storeOfSeed(seed: number): StoreName {
-  return seed % SQLITE_EVERY === 0 ? "sqlite" : "memory";
+function storeOfSeed(seed: number): Store {
+  return seed % SQLITE_EVERY === 0 ? sqliteStore() : memoryStore();
 }
 
 export async function simulate(
   seed: number,
-  { keepLog = false, store = storeOfSeed(seed) }: { keepLog?: boolean; store?: StoreName } = {},
+  {
+    keepLog = false,
+    store = storeOfSeed(seed),
+  }: { readonly keepLog?: boolean; readonly store?: Store } = {},
 ): Promise<Outcome> {
   const schedule = new Schedule(new Random(seed, "schedule"), keepLog);
   const giveBack = takeGlobals(schedule, seed);
@@ -61,7 +64,7 @@ export async function simulate(
   counts.set("task starts repeated", ledger.repeats.length);
   return {
     seed,
-    store,
+    store: store.name,
     traceHash: schedule.traceHash,
     steps: schedule.steps,
     virtualMs: Math.round(schedule.now),

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Bundle } from "./bundle.js";
 import { fates } from "./faults.js";
-import type { Report } from "./main.js";
+import { ids, reads, simulationReport } from "./report.js";
 
 // `npm run test:sim -- --seeds N` and `-- --seed S` set these; see scripts/sim.mjs.
 const SEEDS = Number(process.env.PAWL_SIM_SEEDS ?? 1_000);
@@ -10,8 +10,6 @@ const ONE = process.env.PAWL_SIM_SEED;
 /** With fewer seeds, chance may leave something out. */
 const ENOUGH_TO_COUNT = 1_000;
 
-const ids = ["commit", "claimRuns", "createRuns"];
-const reads = ["getRuns", "listSignals", "listTasks", "listRuns", "getValue", "now"];
 const commands = [
   ...["task", "nested", "all", "allSettled", "race", "any", "waitForAny", "parallel", "wait"],
   ...[
@@ -50,28 +48,6 @@ const mustHappen = [
   "task starts repeated",
 ];
 
-function table({ counts, seeds, ms, twice }: Report): string {
-  const rows = [...ids, ...reads].map((method) => {
-    const row = fates.map((fate) => String(counts[`${method}: ${fate}`] ?? 0).padStart(12));
-    return `${method.padEnd(12)}${row.join("")}`;
-  });
-  const list = (prefix: string) =>
-    Object.entries(counts)
-      .filter(([name]) => name.startsWith(prefix))
-      .map(([name, count]) => `${name.slice(prefix.length)} ${count}`)
-      .join(", ");
-  const perSecond = ((seeds * 1_000) / Math.max(1, ms)).toFixed(1);
-  return [
-    `${seeds} seeds in ${(ms / 1_000).toFixed(1)} s (${perSecond} a second), ${twice} of them twice`,
-    `${" ".repeat(12)}${fates.map((fate) => fate.padStart(12)).join("")}`,
-    ...rows,
-    `commands: ${list("command: ")}`,
-    `outside: ${list("outside: ")}`,
-    `hints: ${list("hint: ")}`,
-    `executions ${counts.executions}, task starts ${counts["task starts"]}, repeated ${counts["task starts repeated"]}`,
-  ].join("\n");
-}
-
 describe("simulation", () => {
   let bundle: Bundle;
 
@@ -92,7 +68,7 @@ describe("simulation", () => {
     { timeout: 3_600_000 },
     async () => {
       const report = await bundle.simulate(SEEDS, FROM, 5);
-      console.log(table(report));
+      console.log(simulationReport(report));
       const failures = report.failures.map(
         ({ seed, violation }) =>
           `seed ${seed}: ${violation}\n  replay it: npm run test:sim -- --seed ${seed}`,

@@ -6,6 +6,7 @@ import type { Storage } from "../../src/core/storage.js";
 import { type AnyJob, type Client, createClient } from "../../src/index.js";
 import { MemoryData, memory } from "../../src/storage/memory/index.js";
 import { sqlite } from "../../src/storage/sqlite/index.js";
+import { AtWork } from "./at-work.js";
 import type { Faults } from "./faults.js";
 import { jobsOf } from "./jobs.js";
 import { Ledger } from "./ledger.js";
@@ -26,23 +27,29 @@ const TICKING = 0.2;
 /** And those that have a service to connect to. */
 const LINKING = 0.25;
 
-export type StoreName = "memory" | "sqlite";
-
-interface Store {
-  open(): Storage;
-  remove(): void;
+/** Fresh data, and as many handles on it as there are machines. */
+export interface Store {
+  readonly name: string;
+  open(clock: Clock): Storage;
+  /** Only of a store that is another process: until what it tells by itself was heard. */
+  settled?(): Promise<void>;
+  /** Chance that calls overlap. Then what the store makes of them is not in the seed. */
+  readonly crowd?: number;
+  remove(): void | Promise<void>;
 }
 
-function storeOf(name: StoreName, clock: Clock): Store {
-  if (name === "memory") {
-    const data = new MemoryData();
-    return { open: () => memory({ data, clock }), remove: () => {} };
-  }
+export function memoryStore(): Store {
+  const data = new MemoryData();
+  return { name: "memory", open: (clock) => memory({ data, clock }), remove: () => {} };
+}
+
+export function sqliteStore(): Store {
   // A simulation may be stopped in the middle: who started it removes what it left.
   const folder = mkdtempSync(join(process.env.PAWL_SIM_FOLDER ?? tmpdir(), "pawl-sim-"));
   const path = join(folder, "sim.db");
   return {
-    open: () => sqlite({ path, durability: "relaxed", clock }),
+    name: "sqlite",
+    open: (clock) => sqlite({ path, durability: "relaxed", clock }),
     remove: () => rmSync(folder, { recursive: true, force: true }),
   };
 }
@@ -58,6 +65,7 @@ export class World {
   readonly troubles = new Map<string, number>();
   readonly #random: Random;
   readonly #store: Store;
+  readonly #atWork: AtWork;
   readonly #opened: Storage[] = [];
   readonly #network: Network;
   readonly #clock: Clock;
@@ -72,7 +80,7 @@ export class World {
   isOver = false;
 
   constructor(
-    name: StoreName,
+    store: Store,
     schedule: Schedule,
     faults: Faults,
     random: Random,
@@ -89,17 +97,25 @@ export class World {
       setTimer: (delayMs, callback) => schedule.timer(delayMs, undefined, callback),
     };
     this.service = links.chance(LINKING) ? new Service(links, this.#clock.now) : undefined;
-    this.#store = storeOf(name, this.#clock);
+    this.#store = store;
+    this.#atWork = new AtWork(store.settled?.bind(store));
+    if (store.settled !== undefined) schedule.rest = () => this.#atWork.rest();
+    schedule.crowd = store.crowd ?? 0;
     this.view = new StoreView(this.#open());
     this.ledger = new Ledger(this.view, this.#clock.now, () => schedule.turn, LEASE_MS);
-    this.monitor = new Monitor(this.view, this.#clock.now, (violation) => this.report(violation));
+    this.monitor = new Monitor(
+      this.view,
+      this.#clock.now,
+      (violation) => this.report(violation),
+      store.crowd !== undefined,
+    );
     this.#network = new Network(schedule, faults, this.monitor);
   }
 
   #open(): Storage {
-    const storage = this.#store.open();
+    const storage = this.#store.open(this.#clock);
     this.#opened.push(storage);
-    return storage;
+    return this.#atWork.counted(storage);
   }
 
   report(violation: unknown): void {
@@ -207,7 +223,7 @@ export class World {
     this.isOver = true;
     for (const machine of this.machines) machine.isDead = true;
     for (const storage of this.#opened) await storage.close().catch(() => {});
-    this.#store.remove();
+    await this.#store.remove();
   }
 }
 

@@ -71,8 +71,8 @@ export class Process {
   }
 
   async #call(method: string, args: unknown[], apply: () => Promise<unknown>): Promise<unknown> {
-    if (this.#isDead) return never();
     const { stage } = this;
+    if (this.#isDead || stage.isAbandoned) return never();
     const act = stage.nextAct(this, method);
     if (act.refused !== undefined) throw act.refused;
     if (act.kind === "crash before") {

@@ -5,7 +5,7 @@ import { flowScenarios } from "./scenarios-flow.js";
 import { lifecycleScenarios } from "./scenarios-lifecycle.js";
 import { storeScenarios } from "./scenarios-stores.js";
 import { taskScenarios } from "./scenarios-tasks.js";
-import { transactionScenarios } from "./scenarios-transactions.js";
+import { sqliteRows, transactionScenarios } from "./scenarios-transactions.js";
 import { sqliteStores } from "./stores.js";
 import { sweep } from "./sweep.js";
 
@@ -29,7 +29,7 @@ sweep({
   title: "SQLite",
   scenarios: [
     ...taskScenarios,
-    ...transactionScenarios,
+    ...transactionScenarios(sqliteRows),
     ...childScenarios,
     ...clientScenarios,
     ...lifecycleScenarios,

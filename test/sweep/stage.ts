@@ -1,4 +1,5 @@
 import type { AnyJob, ClientOptions, Storage, StorageError } from "pawl";
+import type { Clock } from "../../src/core/clock.js";
 import { isFinal } from "../../src/core/run-status.js";
 import type { RunRecord } from "../../src/core/storage.js";
 import { assertNoOrphan } from "./checks.js";
@@ -22,6 +23,14 @@ export interface Act {
   readonly lost?: StorageError;
 }
 
+/** Fresh data, and as many handles on it as a play has processes. */
+export interface Store {
+  open(clock: Clock): Storage;
+  /** Until what the store tells by itself was heard. */
+  settled?(): Promise<void>;
+  dispose(): void | Promise<void>;
+}
+
 export interface HostOptions extends Omit<ClientOptions, "clock" | "storage" | "jobs"> {
   readonly jobs?: (process: Process) => readonly AnyJob[];
 }
@@ -31,7 +40,7 @@ export class Stage {
   readonly clock = new SweepClock(() => this.sign());
   readonly ledger = new Ledger();
   readonly troubles: unknown[] = [];
-  readonly openStore: () => Storage;
+  readonly #store: Store;
   /** Reads the store past all faults. */
   readonly observer: Storage;
   readonly #plan: FaultPlan | undefined;
@@ -44,17 +53,37 @@ export class Stage {
   repeats = 0;
   /** Runs wait for what the script has yet to send. */
   isAwaited = false;
+  /** It came to no good end: what its processes still ask for must not reach a store that others use after it. */
+  isAbandoned = false;
   #isAway = false;
   #signs = 0;
   #underWay = 0;
+  /** While no storage is at work. */
+  #answered = Promise.resolve();
+  #allAnswered = () => {};
   #failure: unknown;
   #isOver = false;
 
-  constructor(openStore: () => Storage, maxParked: number, plan?: FaultPlan) {
+  constructor(store: Store, maxParked: number, plan?: FaultPlan) {
     this.#maxParked = maxParked;
-    this.openStore = openStore;
-    this.observer = openStore();
+    this.#store = store;
+    this.observer = this.#awaited(this.openStore());
     this.#plan = plan;
+  }
+
+  /** No time passes before it answers. */
+  #awaited(storage: Storage): Storage {
+    return new Proxy(storage, {
+      get: (target, name) => {
+        const member: unknown = Reflect.get(target, name);
+        if (typeof member !== "function") return member;
+        return (...args: unknown[]) => this.underWay(() => Reflect.apply(member, target, args));
+      },
+    });
+  }
+
+  openStore(): Storage {
+    return this.#store.open(this.clock);
   }
 
   /** A process that is replaced when it dies. */
@@ -111,12 +140,16 @@ export class Stage {
   }
 
   async underWay<T>(apply: () => Promise<T>): Promise<T> {
-    this.#underWay++;
+    if (this.#underWay++ === 0) {
+      this.#answered = new Promise((resolve) => {
+        this.#allAnswered = resolve;
+      });
+    }
     try {
       return await apply();
     } finally {
-      this.#underWay--;
       this.sign();
+      if (--this.#underWay === 0) this.#allAnswered();
     }
   }
 
@@ -184,9 +217,20 @@ export class Stage {
   }
 
   async #quiet(): Promise<void> {
+    await this.#rest();
+    if (this.#store.settled === undefined) return;
+    for (let seen = -1; seen !== this.#signs; ) {
+      seen = this.#signs;
+      await this.#store.settled();
+      await this.#rest();
+    }
+  }
+
+  async #rest(): Promise<void> {
     let seen = this.#signs;
     let turns = 0;
     for (let quiet = 0; quiet < QUIET_TURNS; quiet++) {
+      await this.#answered;
       await new Promise<void>((resolve) => setImmediate(resolve));
       if (seen === this.#signs && this.#underWay === 0) continue;
       if (++turns > MAX_TURNS) throw new Error(`It never rests: ${await this.#describe()}`);

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { MemoryData, memory } from "../../src/storage/memory/index.js";
 import { sqlite } from "../../src/storage/sqlite/index.js";
 import { FakeClock } from "../../src/testing/fake-clock.js";
-import type { Store } from "./sweep.js";
+import type { Store } from "./stage.js";
 
 export function memoryStore(): Store {
   const data = new MemoryData();

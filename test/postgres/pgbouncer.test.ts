@@ -39,10 +39,10 @@ function through(schema: string, more: PostgresOptions = {}): Storage {
   return postgres({ url: bouncer.url, schema, prepare: false, ...more });
 }
 
-/** Of all tests of the suite, which find it empty. */
-const suiteSchema = schemaName();
+/** Those that no test of the suite uses at the moment, emptied. */
+const emptySchemas: string[] = [];
 afterAll(async () => {
-  await admin.query(`drop schema if exists "${suiteSchema}" cascade`);
+  for (const schema of emptySchemas) await admin.query(`drop schema if exists "${schema}" cascade`);
 });
 
 testStorage({
@@ -54,12 +54,16 @@ testStorage({
       tests: ["it never goes back, whatever becomes of the wall clock"],
     },
   ],
-  create: (clock) => ({
-    open: () => through(suiteSchema, { clock, maxConnections: 4 }),
-    dispose: async () => {
-      await admin.query(deleteAll(suiteSchema));
-    },
-  }),
+  create: (clock) => {
+    const schema = emptySchemas.pop() ?? schemaName();
+    return {
+      open: () => through(schema, { clock, maxConnections: 4 }),
+      dispose: async () => {
+        await admin.query(deleteAll(schema));
+        emptySchemas.push(schema);
+      },
+    };
+  },
 });
 
 describe.skipIf(isAbsent)("through PgBouncer in transaction mode", () => {

@@ -62,6 +62,8 @@ export default defineConfig({
   test: {
     reporters: process.env.CI ? ["default", ["json", { outputFile: resultFile }]] : ["default"],
     pool: "forks",
+    // By default one is left out, which on two cores is half of them; most files wait for disks and servers.
+    maxWorkers: 2,
     testTimeout: 60_000,
     hookTimeout: 60_000,
     passWithNoTests: true,

@@ -4,7 +4,7 @@ import { Bundle } from "../sim/bundle.js";
 import { simulationReport } from "../sim/report.js";
 
 // `npm run test:sim -- --storage postgres` with `--seeds N` or `--seed S` sets these.
-const SEEDS = Number(process.env.PAWL_SIM_SEEDS ?? 20);
+const SEEDS = Number(process.env.PAWL_SIM_SEEDS ?? 10);
 const FROM = Number(process.env.PAWL_SIM_FROM ?? 1);
 const ONE = process.env.PAWL_SIM_SEED;
 

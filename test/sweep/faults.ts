@@ -66,6 +66,10 @@ export class FaultTable {
     return this.#counts.get(`${kind} ${method}`) ?? 0;
   }
 
+  totalOf(kind: FaultKind): number {
+    return this.methods.reduce((sum, method) => sum + this.count(kind, method), 0);
+  }
+
   get total(): number {
     return this.#total;
   }

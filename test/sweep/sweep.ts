@@ -12,7 +12,7 @@ const TIMEOUT_MS = 1_200_000;
 export interface SweepOptions {
   readonly title: string;
   readonly scenarios: readonly Scenario[];
-  /** Storage methods that these scenarios call: each must have met each kind of fault. */
+  /** Storage methods that these scenarios call: each must have met each kind of fault, if all faults are tried. */
   readonly methods: readonly string[];
   makeStore(): Store;
   /**
@@ -24,7 +24,7 @@ export interface SweepOptions {
 
 /** One test per scenario: every storage call that it makes meets every kind of fault. */
 export function sweep(options: SweepOptions): void {
-  const { title, scenarios, methods } = options;
+  const { title, scenarios, methods, every = 1 } = options;
   describe(`fault sweep, ${title}`, () => {
     const table = new FaultTable();
     const totals = { scenarios: 0, calls: 0, plays: 0, ms: 0 };
@@ -48,12 +48,20 @@ export function sweep(options: SweepOptions): void {
         `fault sweep, ${title}: ${count} scenarios, ${calls} storage calls, ${plays} plays, ${table.total} faults fired, ${Math.round(ms)} ms\n${table}`,
       );
     });
-    test("every kind of fault met every method", () => {
-      const missed = methods.flatMap((method) =>
-        faultKinds.filter((kind) => table.count(kind, method) === 0).map((k) => `${k} ${method}`),
-      );
-      expect(missed).toEqual([]);
-    });
+    if (every === 1) {
+      test("every kind of fault met every method", () => {
+        const missed = methods.flatMap((method) =>
+          faultKinds.filter((kind) => table.count(kind, method) === 0).map((k) => `${k} ${method}`),
+        );
+        expect(missed).toEqual([]);
+      });
+    } else {
+      // Which call is the n-th depends on a server's answers, so the methods that a sample meets do, too.
+      test("the faults of the sample fired", () => {
+        expect(table.total).toBeGreaterThan((totals.plays - totals.scenarios) / 2);
+        expect(faultKinds.filter((kind) => table.totalOf(kind) === 0)).toEqual([]);
+      });
+    }
   });
 }
 

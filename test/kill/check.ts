@@ -55,6 +55,11 @@ class Checker {
   /** Lines after which any process may have: nobody could write, so no lease could be extended. */
   readonly #standstills: number[] = [];
   readonly #acknowledged: string[] = [];
+  /**
+   * Stopped, and not yet told how long it stood still. One stopped between a look at its lease and the start that
+   * follows in the same turn starts that task: nothing can prevent it.
+   */
+  readonly #unaware = new Set<string>();
   readonly #shared = new SharedChecker();
   readonly #holders = new HolderChecker();
   #kills = 0;
@@ -88,7 +93,7 @@ class Checker {
     this.#open.set(pid, open);
     switch (what) {
       case "start":
-        if (this.#seen.has(id))
+        if (this.#seen.has(id) && !this.#unaware.has(pid))
           this.#problem(`${id} was started again after its record, by ${pid}`);
         push(this.#starts, `${id} ${third}`, { pid, at });
         open.add(id);
@@ -113,6 +118,7 @@ class Checker {
         break;
       case "stall":
         this.#stalls++;
+        this.#unaware.delete(pid);
         push(this.#losses, pid, { at, isToldLate: true });
         break;
       case "slow":
@@ -123,6 +129,9 @@ class Checker {
         this.#standstills.push(at);
         break;
       case "stop":
+        this.#unaware.add(pid);
+        push(this.#losses, pid, { at, isToldLate: false });
+        break;
       case "cont":
         push(this.#losses, pid, { at, isToldLate: false });
     }

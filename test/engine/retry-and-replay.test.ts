@@ -103,30 +103,10 @@ describeEngine("retryRun", (world) => {
     void job;
   });
 
-  test("C9: maxDuration counts anew from the retry", async () => {
-    const client = world().client();
-    let fails = true;
-    const job = client.defineJob({
-      id: "j",
-      trigger: invokeTrigger(),
-      maxDuration: "1h",
-      run: async (_payload, io) => {
-        if (fails) throw new Error("no");
-        await io.wait("half", "30m");
-      },
-    });
-    const handle = await client.invoke(job);
-    await client.drain();
-    world().clock.advance("10d");
-    fails = false;
-    await client.retryRun(handle);
-    await client.drain();
-    world().clock.advance("30m");
-    await client.drain();
-    expect((await client.getRun(handle))?.status).toBe("COMPLETED");
-  });
-
-  test("C9: a retried run has its maxDuration, and no more", async () => {
+  test.each([
+    { what: "counts anew from the retry", waits: "30m", after: "30m", status: "COMPLETED" },
+    { what: "bounds the retried run, too", waits: "2h", after: "1h", status: "TIMED_OUT" },
+  ] as const)("C9: maxDuration $what", async ({ waits, after, status }) => {
     const client = world().client();
     client.on("runFailed", () => {});
     let fails = true;
@@ -136,17 +116,18 @@ describeEngine("retryRun", (world) => {
       maxDuration: "1h",
       run: async (_payload, io) => {
         if (fails) throw new Error("no");
-        await io.wait("long", "2h");
+        await io.wait("wait", waits);
       },
     });
     const handle = await client.invoke(job);
     await client.drain();
+    world().clock.advance("10d");
     fails = false;
     await client.retryRun(handle);
     await client.drain();
-    world().clock.advance("1h");
+    world().clock.advance(after);
     await client.drain();
-    expect((await client.getRun(handle))?.status).toBe("TIMED_OUT");
+    expect((await client.getRun(handle))?.status).toBe(status);
   });
 
   test("C9: a retried run whose sender had no code keeps the time that the retry gave it", async () => {

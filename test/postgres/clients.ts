@@ -1,4 +1,3 @@
-import { setTimeout as pause } from "node:timers/promises";
 import { PGlite } from "@electric-sql/pglite";
 import pg from "pg";
 import postgres from "postgres";
@@ -7,6 +6,7 @@ import type { Driver } from "../../src/storage/postgres/driver.js";
 import { PgDriver } from "../../src/storage/postgres/pg-driver.js";
 import { PGliteDriver } from "../../src/storage/postgres/pglite-driver.js";
 import { PostgresJsDriver } from "../../src/storage/postgres/postgres-js-driver.js";
+import { eventually } from "../eventually.js";
 
 /** A client of one kind, and how to end it. */
 interface Opened {
@@ -64,17 +64,6 @@ export function describeClients(
       });
       tests(driver, schema);
     });
-  }
-}
-
-const PATIENCE_MS = 30_000;
-
-/** Looks until it is so, for what takes real time; the limit is a guard against hanging, not a measure. */
-export async function eventually(condition: () => boolean | Promise<boolean>): Promise<void> {
-  const until = Date.now() + PATIENCE_MS;
-  while (!(await condition())) {
-    if (Date.now() > until) throw new Error("The condition never came true.");
-    await pause(2);
   }
 }
 

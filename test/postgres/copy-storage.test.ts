@@ -8,7 +8,7 @@ import { sqlite } from "pawl/sqlite";
 import pg from "pg";
 import { afterAll, describe, expect, inject, onTestFinished, test } from "vitest";
 import { PostgresStorage } from "../../src/storage/postgres/storage.js";
-import { MovingApp, type Opener } from "../storage/moving-app.js";
+import { expectToGoOnElsewhere, MovingApp, type Opener } from "../storage/moving-app.js";
 import { describeClients, schemaName } from "./clients.js";
 
 const pool = new pg.Pool({ connectionString: inject("postgresUrl"), max: 10 });
@@ -49,17 +49,10 @@ describe("an app with runs in every state", () => {
     ["memory", "Postgres"],
     ["Postgres", "Postgres"],
   ])("N13: goes on from %s in %s as if nothing had happened", async (source, target) => {
-    const unmoved = await new MovingApp().play(opener(source), async (open) => open);
-    const app = new MovingApp();
-    const moved = await app.play(opener(source), async (open) => {
-      const to = opener(target);
-      const { held, runs } = await copyStorage(open(app.clock), to(app.clock));
-      expect(held).toBe(1);
-      expect(runs).toBeGreaterThan(20);
-      return to;
-    });
-    expect(moved).toEqual(unmoved);
-    expect(app.troubles).toEqual([]);
+    await expectToGoOnElsewhere(
+      () => opener(source),
+      () => opener(target),
+    );
   });
 
   test("there and back again, twice, it is the same", async () => {

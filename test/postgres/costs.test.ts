@@ -5,7 +5,7 @@ import pg from "pg";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { passingTime } from "../engine/support.js";
 import { counted } from "../engine/under-way.js";
-import { eventually } from "./clients.js";
+import { eventually } from "../eventually.js";
 import { type OwnServer, startOwnServer } from "./server.js";
 
 /** What the start and the end of a run may cost, in messages and in flushes of the log. */

@@ -2,7 +2,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import { postgres } from "pawl/postgres";
 import pg from "pg";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { eventually } from "./clients.js";
+import { eventually } from "../eventually.js";
 import { CommitWatch } from "./commit-watch.js";
 import { cuts, restarts, terminations } from "./fault-cycles.js";
 import { startProxy } from "./proxy.js";

@@ -2,7 +2,8 @@ import { type Client, type ClientOptions, createClient, eventTrigger, invokeTrig
 import { postgres } from "pawl/postgres";
 import pg from "pg";
 import { afterEach, beforeEach, describe, expect, inject, test } from "vitest";
-import { eventually, schemaName } from "./clients.js";
+import { eventually } from "../eventually.js";
+import { schemaName } from "./clients.js";
 
 /**
  * What only several processes on one store show. Each client stands for one: it has a pool of its own, and nothing

@@ -3,7 +3,8 @@ import { afterAll, afterEach, beforeAll, describe, expect, inject, test } from "
 import { Hints } from "../../src/storage/postgres/hints.js";
 import { postgres } from "../../src/storage/postgres/index.js";
 import { PgDriver } from "../../src/storage/postgres/pg-driver.js";
-import { eventually, schemaName } from "./clients.js";
+import { eventually } from "../eventually.js";
+import { schemaName } from "./clients.js";
 import { startProxy } from "./proxy.js";
 
 const schema = schemaName();

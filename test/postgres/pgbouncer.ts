@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { chownSync, existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
-import { eventually } from "./clients.js";
+import { eventually } from "../eventually.js";
 import { answers, freePort, unprivilegedUser } from "./server.js";
 
 export interface PgBouncer {

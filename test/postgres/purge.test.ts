@@ -2,7 +2,8 @@ import { createClient, invokeTrigger } from "pawl";
 import { postgres } from "pawl/postgres";
 import pg from "pg";
 import { afterAll, beforeAll, expect, inject, test } from "vitest";
-import { eventually, schemaName } from "./clients.js";
+import { eventually } from "../eventually.js";
+import { schemaName } from "./clients.js";
 
 const RUNS = 150;
 const BATCH = 25;

@@ -3,7 +3,8 @@ import { afterAll, afterEach, describe, expect, inject, test } from "vitest";
 import type { ClaimRequest, NewRun, RunWrite, TaskWrite } from "../../src/core/storage.js";
 import { PgDriver } from "../../src/storage/postgres/pg-driver.js";
 import { PostgresStorage } from "../../src/storage/postgres/storage.js";
-import { eventually, schemaName, waitingForLock } from "./clients.js";
+import { eventually } from "../eventually.js";
+import { schemaName, waitingForLock } from "./clients.js";
 import { GateDriver } from "./gate.js";
 
 /** What two processes do at the same moment, on a real server under READ COMMITTED, in an order that the test gives. */

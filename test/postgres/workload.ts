@@ -1,5 +1,5 @@
 import { createClient, invokeTrigger, type Storage } from "pawl";
-import { eventually } from "./clients.js";
+import { eventually } from "../eventually.js";
 
 const RUNS = 60;
 const TASKS = 20;

@@ -14,7 +14,7 @@ import { describe, expect, test } from "vitest";
 import { fileStorage } from "../../examples/custom-adapter.js";
 import { codeOf } from "../engine/support.js";
 import { withMethods } from "./broken.js";
-import { MovingApp, type Opener } from "./moving-app.js";
+import { expectToGoOnElsewhere, type Opener } from "./moving-app.js";
 import { create, leased, newDirectory, newPath, newRun, opened, task } from "./sqlite-fixture.js";
 
 function memoryStore(): Opener {
@@ -46,17 +46,7 @@ describe("an app with runs in every state", () => {
     ["sqlite", "files"],
     ["files", "memory"],
   ] as const)("goes on from %s in %s as if nothing had happened", async (source, target) => {
-    const unmoved = await new MovingApp().play(stores[source](), async (open) => open);
-    const app = new MovingApp();
-    const moved = await app.play(stores[source](), async (open) => {
-      const to = stores[target]();
-      const { held, runs } = await copyStorage(open(app.clock), to(app.clock));
-      expect(held).toBe(1);
-      expect(runs).toBeGreaterThan(20);
-      return to;
-    });
-    expect(moved).toEqual(unmoved);
-    expect(app.troubles).toEqual([]);
+    await expectToGoOnElsewhere(stores[source], stores[target]);
   });
 });
 

@@ -13,10 +13,11 @@ import {
   type Storage,
   task,
 } from "pawl";
+import { copyStorage } from "pawl/adapter-kit";
 import { expect } from "vitest";
 import { z } from "zod";
 import { FakeClock } from "../../src/testing/fake-clock.js";
-import { eventually } from "./eventually.js";
+import { eventually } from "../eventually.js";
 
 const auth: ConnectionAuth = { type: "apiKey", accessToken: "t" };
 const bank = createIntegration({
@@ -360,4 +361,22 @@ export class MovingApp {
     await client.stop();
     return answers;
   }
+}
+
+/** Played in two stores of one kind, once as it is and once copied to a third between: the same comes of it. */
+export async function expectToGoOnElsewhere(
+  source: () => Opener,
+  target: () => Opener,
+): Promise<void> {
+  const unmoved = await new MovingApp().play(source(), async (open) => open);
+  const app = new MovingApp();
+  const moved = await app.play(source(), async (open) => {
+    const to = target();
+    const { held, runs } = await copyStorage(open(app.clock), to(app.clock));
+    expect(held).toBe(1);
+    expect(runs).toBeGreaterThan(20);
+    return to;
+  });
+  expect(moved).toEqual(unmoved);
+  expect(app.troubles).toEqual([]);
 }

@@ -49,6 +49,20 @@ export const signals = topic("S9: a signal is added once, whatever its target is
     await store.ok(store.write(held, { tasks: [task("t", 1)] }));
   },
 
+  async "the answer to a record tells of a signal that came since the last one, alone and in a batch"(
+    store,
+  ) {
+    const [alone, ...together] = [await store.hold(), await store.hold(), await store.hold()];
+    for (const seq of [1, 2]) {
+      for (const runs of [[present(alone, "run")], together]) {
+        const writes = runs.map((run) => store.write(run, { tasks: [task(`t${seq}`, seq)] }));
+        for (const answer of await store.commitAll(writes))
+          has(answer, { result: "ok", inbox: seq - 1 });
+        for (const { id } of runs) await store.send(id, {}, store.b);
+      }
+    }
+  },
+
   async "a claim does not mark signals as read"(store) {
     const run = await store.hold();
     const sent = await store.send(run.id);

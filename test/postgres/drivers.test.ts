@@ -15,6 +15,15 @@ const awkward = [
 ];
 
 describeClients("a client of PostgreSQL", (driver, schema) => {
+  test("says how many rows were inserted: without that every lone record would go the long way", async () => {
+    await driver().script(
+      `create schema if not exists "${schema}"; create table "${schema}".counted (a text)`,
+    );
+    const insert = `insert into "${schema}".counted select $1::text where $2::text::boolean`;
+    expect(await driver().insert(insert, ["x", "true"])).toBe(1);
+    expect(await driver().insert(insert, ["x", "false"])).toBe(0);
+  });
+
   test("takes text and gives text, whatever the type", async () => {
     const rows = await driver().query(
       "select $1::text, $2::bigint, $3::integer, $4::text::boolean::text, $5::text, $6::text",
@@ -41,7 +50,9 @@ describeClients("a client of PostgreSQL", (driver, schema) => {
   });
 
   test("a transaction is committed as a whole, and rolled back as a whole by what its work throws", async () => {
-    await driver().script(`create schema "${schema}"; create table "${schema}".notes (note text)`);
+    await driver().script(
+      `create schema if not exists "${schema}"; create table "${schema}".notes (note text)`,
+    );
     const insert = `insert into "${schema}".notes values ($1)`;
     const answer = await driver().transaction(async (session) => {
       await session.query(insert, ["one"]);

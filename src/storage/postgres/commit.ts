@@ -6,6 +6,7 @@ import { commitResult, commitVerdict, hasRecordsOnly } from "../../core/write-ve
 import type { Context } from "./context.js";
 import { Identities, storeNewRuns } from "./create.js";
 import type { Session } from "./driver.js";
+import { isEndWrite, storeEnds } from "./end-writes.js";
 import { isUniqueViolation } from "./failure.js";
 import { LockedRuns } from "./locked-runs.js";
 import { Logs } from "./logs.js";
@@ -16,16 +17,22 @@ import { Values } from "./values.js";
 
 type Known = Map<RunWrite, CommitResult>;
 
-/** Mostly task records, which have a short way; the rest goes the general one, at the same time. */
+/** Mostly task records and ends of runs, which have short ways; the rest goes the general one, at the same time. */
 export async function commitElements(
   context: Context,
   writes: readonly RunWrite[],
 ): Promise<CommitResult[]> {
   const known: Known = new Map();
-  const records = alone(writes).filter(isRecordWrite).filter(isJoinableWrite);
-  const isRecord = new Set<RunWrite>(records);
-  const others = writes.filter((write) => !isRecord.has(write));
-  await both(shortWay(context, records, known), generalWay(context, others, known));
+  const single = alone(writes);
+  const records = single.filter(isRecordWrite).filter(isJoinableWrite);
+  const ends = single.filter(isEndWrite);
+  const isShort = new Set<RunWrite>([...records, ...ends]);
+  const others = writes.filter((write) => !isShort.has(write));
+  await all([
+    shortWay(context, records, known),
+    storeEnds(context, ends, known),
+    generalWay(context, others, known),
+  ]);
   const left = writes.filter((write) => !known.has(write));
   await generalWay(context, left, known);
   return writes.map((write) => {
@@ -43,11 +50,10 @@ function alone(writes: readonly RunWrite[]): RunWrite[] {
   return writes.filter(({ runId }) => counts.get(runId) === 1);
 }
 
-/** Whoever repeats what failed must not meet the other one still under way. */
-async function both(one: Promise<void>, other: Promise<void>): Promise<void> {
-  await Promise.allSettled([one, other]);
-  await one;
-  await other;
+/** Whoever repeats what failed must not meet the others still under way. */
+async function all(ways: readonly Promise<void>[]): Promise<void> {
+  const outcomes = await Promise.allSettled(ways);
+  for (const outcome of outcomes) if (outcome.status === "rejected") throw outcome.reason;
 }
 
 async function shortWay(

@@ -6,10 +6,9 @@ import { commitResult, commitVerdict, hasRecordsOnly } from "../../core/write-ve
 import type { Context } from "./context.js";
 import { Identities, storeNewRuns } from "./create.js";
 import type { Session } from "./driver.js";
-import { isUniqueViolation } from "./failure.js";
 import { LockedRuns } from "./locked-runs.js";
 import { Logs } from "./logs.js";
-import { isJoinableWrite, isRecordWrite, type RecordWrite, storeRecords } from "./record-writes.js";
+import { RecordBatch } from "./record-batch.js";
 import { Signals } from "./signals.js";
 import { Tasks } from "./tasks.js";
 import { Values } from "./values.js";
@@ -22,12 +21,14 @@ export async function commitElements(
   writes: readonly RunWrite[],
 ): Promise<CommitResult[]> {
   const known: Known = new Map();
-  const records = alone(writes).filter(isRecordWrite).filter(isJoinableWrite);
-  const isRecord = new Set<RunWrite>(records);
-  const others = writes.filter((write) => !isRecord.has(write));
-  await both(shortWay(context, records, known), generalWay(context, others, known));
-  const left = writes.filter((write) => !known.has(write));
-  await generalWay(context, left, known);
+  const records = new RecordBatch(context);
+  const twice = metTwice(writes);
+  const others = writes.filter((write) => twice.has(write.runId) || !records.add(write));
+  await both(records.store(known), generalWay(context, others, known));
+  if (known.size < writes.length) {
+    const left = writes.filter((write) => !known.has(write));
+    await generalWay(context, left, known);
+  }
   return writes.map((write) => {
     const answer = known.get(write) ?? commitResult("busy");
     context.held.learnFrom(write.runId, answer);
@@ -35,12 +36,12 @@ export async function commitElements(
   });
 }
 
-/** Of two writes of one run the first decides about the second. */
-function alone(writes: readonly RunWrite[]): RunWrite[] {
-  if (new Set(writes.map(({ runId }) => runId)).size === writes.length) return [...writes];
-  const counts = new Map<string, number>();
-  for (const { runId } of writes) counts.set(runId, (counts.get(runId) ?? 0) + 1);
-  return writes.filter(({ runId }) => counts.get(runId) === 1);
+/** The runs of which there is more than one write: the first decides about the second. */
+function metTwice(writes: readonly RunWrite[]): ReadonlySet<string> {
+  const once = new Set<string>();
+  const twice = new Set<string>();
+  for (const { runId } of writes) (once.has(runId) ? twice : once).add(runId);
+  return twice;
 }
 
 /** Whoever repeats what failed must not meet the other one still under way. */
@@ -48,18 +49,6 @@ async function both(one: Promise<void>, other: Promise<void>): Promise<void> {
   await Promise.allSettled([one, other]);
   await one;
   await other;
-}
-
-async function shortWay(
-  context: Context,
-  records: readonly RecordWrite[],
-  known: Known,
-): Promise<void> {
-  try {
-    await storeRecords(context, records, known);
-  } catch (error) {
-    if (!isUniqueViolation(error)) throw error;
-  }
 }
 
 async function generalWay(

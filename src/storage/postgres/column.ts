@@ -82,15 +82,24 @@ export function joinedParametersOf<Entry>(
   columns: Columns<Entry>,
   entries: readonly Entry[],
 ): Parameter[] {
-  return columns.map(({ type, cell }) => {
-    const cells = entries.map(cell);
-    return type === "text" ? joinedTexts(cells) : arrayOfCells(cells);
-  });
+  return columns.map(({ type, cell }) =>
+    type === "text" ? joinedTexts(entries, cell) : arrayOfCells(entries.map(cell)),
+  );
 }
 
-export function joinedTexts(cells: readonly Cell[]): Parameter {
-  if (cells.every((cell) => cell === null)) return "";
-  return cells.map((cell) => cell ?? NOTHING).join(BETWEEN);
+/** The text of each entry. */
+export function joinedTexts<Entry>(
+  entries: readonly Entry[],
+  cell: (entry: Entry) => Cell,
+): Parameter {
+  let isEmpty = true;
+  const cells = entries.map((entry) => {
+    const text = cell(entry);
+    if (text === null) return NOTHING;
+    isEmpty = false;
+    return text;
+  });
+  return isEmpty ? "" : cells.join(BETWEEN);
 }
 
 /** Of an empty text alone nothing would be left. */

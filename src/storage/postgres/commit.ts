@@ -6,11 +6,10 @@ import { commitResult, commitVerdict, hasRecordsOnly } from "../../core/write-ve
 import type { Context } from "./context.js";
 import { Identities, storeNewRuns } from "./create.js";
 import type { Session } from "./driver.js";
-import { isEndWrite, storeEnds } from "./end-writes.js";
-import { isUniqueViolation } from "./failure.js";
+import { type EndWrite, isEndWrite, storeEnds } from "./end-writes.js";
 import { LockedRuns } from "./locked-runs.js";
 import { Logs } from "./logs.js";
-import { isJoinableWrite, isRecordWrite, type RecordWrite, storeRecords } from "./record-writes.js";
+import { RecordBatch } from "./record-batch.js";
 import { Signals } from "./signals.js";
 import { Tasks } from "./tasks.js";
 import { Values } from "./values.js";
@@ -23,18 +22,24 @@ export async function commitElements(
   writes: readonly RunWrite[],
 ): Promise<CommitResult[]> {
   const known: Known = new Map();
-  const single = alone(writes);
-  const records = single.filter(isRecordWrite).filter(isJoinableWrite);
-  const ends = single.filter(isEndWrite);
-  const isShort = new Set<RunWrite>([...records, ...ends]);
-  const others = writes.filter((write) => !isShort.has(write));
+  const records = new RecordBatch(context);
+  const ends: EndWrite[] = [];
+  const others: RunWrite[] = [];
+  const twice = metTwice(writes);
+  for (const write of writes) {
+    if (twice.has(write.runId)) others.push(write);
+    else if (isEndWrite(write)) ends.push(write);
+    else if (!records.add(write)) others.push(write);
+  }
   await all([
-    shortWay(context, records, known),
+    records.store(known),
     storeEnds(context, ends, known),
     generalWay(context, others, known),
   ]);
-  const left = writes.filter((write) => !known.has(write));
-  await generalWay(context, left, known);
+  if (known.size < writes.length) {
+    const left = writes.filter((write) => !known.has(write));
+    await generalWay(context, left, known);
+  }
   return writes.map((write) => {
     const answer = known.get(write) ?? commitResult("busy");
     context.held.learnFrom(write.runId, answer);
@@ -42,30 +47,18 @@ export async function commitElements(
   });
 }
 
-/** Of two writes of one run the first decides about the second. */
-function alone(writes: readonly RunWrite[]): RunWrite[] {
-  if (new Set(writes.map(({ runId }) => runId)).size === writes.length) return [...writes];
-  const counts = new Map<string, number>();
-  for (const { runId } of writes) counts.set(runId, (counts.get(runId) ?? 0) + 1);
-  return writes.filter(({ runId }) => counts.get(runId) === 1);
+/** The runs of which there is more than one write: the first decides about the second. */
+function metTwice(writes: readonly RunWrite[]): ReadonlySet<string> {
+  const once = new Set<string>();
+  const twice = new Set<string>();
+  for (const { runId } of writes) (once.has(runId) ? twice : once).add(runId);
+  return twice;
 }
 
 /** Whoever repeats what failed must not meet the others still under way. */
 async function all(ways: readonly Promise<void>[]): Promise<void> {
   const outcomes = await Promise.allSettled(ways);
   for (const outcome of outcomes) if (outcome.status === "rejected") throw outcome.reason;
-}
-
-async function shortWay(
-  context: Context,
-  records: readonly RecordWrite[],
-  known: Known,
-): Promise<void> {
-  try {
-    await storeRecords(context, records, known);
-  } catch (error) {
-    if (!isUniqueViolation(error)) throw error;
-  }
 }
 
 async function generalWay(

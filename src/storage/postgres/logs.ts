@@ -52,18 +52,22 @@ export class Logs {
   }
 }
 
-/** In a statement in which `held` has place, rk and epoch of each write, beginning with parameter `$from`. */
+/** In a statement in which `held` has number, rk and epoch of each write, beginning with parameter `$from`. */
 export function insertLinesOfHeld(schema: string, from: number): string {
   const joined = joinedOf(columns, from + 1).join(", ");
-  const table = `unnest($${from}::integer[], ${joined}) with ordinality as u(place, ${namesOf(columns)}, line) join held h on h.place = u.place`;
+  const table = `unnest($${from}::integer[], ${joined}) with ordinality as u(number, ${namesOf(columns)}, line) join held h on h.number = u.number`;
   return insertLines(schema, "h", table);
 }
 
-export function parametersOfHeld(
-  lines: readonly { readonly place: number; readonly line: LogLine }[],
-): Parameter[] {
+/** A line of the write with a number. */
+export interface LineOfWrite {
+  readonly number: number;
+  readonly line: LogLine;
+}
+
+export function parametersOfHeld(lines: readonly LineOfWrite[]): Parameter[] {
   return [
-    arrayText(lines.map(({ place }) => place)),
+    arrayText(lines.map(({ number }) => number)),
     ...joinedParametersOf(
       columns,
       lines.map(({ line }) => line),

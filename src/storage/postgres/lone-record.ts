@@ -1,9 +1,7 @@
-import { storedTask } from "../../core/run-tables.js";
 import type { CommitResult, RunWrite } from "../../core/storage.js";
-import { commitResult } from "../../core/write-verdict.js";
 import type { Context } from "./context.js";
 import { isRefusal, isUniqueViolation } from "./failure.js";
-import { isHeld, isRecordWrite } from "./record-writes.js";
+import { answerOf, isHeld, isRecordWrite } from "./record-writes.js";
 import { formOf, type TaskForm } from "./task-row.js";
 
 /**
@@ -21,18 +19,19 @@ export async function commitLoneRecord(
   const [write] = writes;
   if (write === undefined || writes.length > 1 || write.logs !== undefined) return undefined;
   if (write.tasks?.length !== 1 || !isRecordWrite(write)) return undefined;
+  const [task] = write.tasks;
   const lease = context.held.of(write.runId, write.guard.epoch);
   if (lease === undefined) return undefined;
-  const task = storedTask(write.tasks[0], write.writeId);
-  const form = formOf([task]);
+  const form = formOf(task, write.tasks);
   try {
     const inserted = await context.driver.insert(statement(context.schema, form), [
       write.runId,
+      write.writeId,
       String(lease.epoch),
       String(lease.inbox),
       ...form.parameters(task),
     ]);
-    if (inserted === 1) return [commitResult("ok", { ...lease, status: "EXECUTING" })];
+    if (inserted === 1) return [answerOf(lease)];
   } catch (error) {
     if (!isUniqueViolation(error) && !isRefusal(error)) throw error;
   }
@@ -49,8 +48,8 @@ function statement(schema: string, form: TaskForm): string {
   const known = ofForm.get(schema);
   if (known !== undefined) return known;
   const text =
-    `insert into ${schema}.tasks (rk, ${form.columns}) select r.rk, ${form.values(4)} from ${schema}.runs r ` +
-    `where r.id = $1 and r.epoch = $2::integer and r.inbox = $3::integer and ${isHeld} for share skip locked`;
+    `insert into ${schema}.tasks (rk, write_id, ${form.columns}) select r.rk, $2::text, ${form.values(5)} from ${schema}.runs r ` +
+    `where r.id = $1 and r.epoch = $3::integer and r.inbox = $4::integer and ${isHeld} for share skip locked`;
   ofForm.set(schema, text);
   return text;
 }

@@ -1,5 +1,5 @@
 import type { StoredTask } from "../../core/run-tables.js";
-import type { TaskStatus, TaskWrite } from "../../core/storage.js";
+import type { TaskRecord, TaskStatus, TaskWrite } from "../../core/storage.js";
 import { arrayText } from "./array.js";
 import {
   arrayParametersOf,
@@ -50,7 +50,7 @@ export function taskOf(row: Row): { readonly rk: string; readonly task: StoredTa
   };
 }
 
-type TaskColumn = Column<StoredTask>;
+type TaskColumn = Column<TaskRecord>;
 
 /** Of records of one kind these are mostly the same. */
 const shared: readonly TaskColumn[] = [
@@ -64,7 +64,6 @@ const own: readonly TaskColumn[] = [
   { name: "path", type: "text", cell: ({ path }) => path },
   { name: "started_at", type: "bigint", cell: ({ startedAt }) => startedAt },
   { name: "finished_at", type: "bigint", cell: ({ finishedAt }) => finishedAt },
-  { name: "write_id", type: "text", cell: ({ writeId }) => writeId },
   { name: "output", type: "text", cell: ({ output }) => output },
 ];
 
@@ -81,14 +80,19 @@ const further: readonly TaskColumn[] = [
   { name: "error", type: "text", cell: ({ error }) => error },
 ];
 
-/** What a record brings, all but the key of its run. */
 const written = [...shared, ...own, ...further];
+
+/** All but the key of the run. */
+const stored: readonly Column<StoredTask>[] = [
+  ...written,
+  { name: "write_id", type: "text", cell: ({ writeId }) => writeId },
+];
 
 /** One record. */
 export const newTask = {
-  columns: namesOf(written),
-  values: (from: number) => placesOf(written, from).join(", "),
-  parameters: (task: StoredTask) => parametersOf(written, task),
+  columns: namesOf(stored),
+  values: (from: number) => placesOf(stored, from).join(", "),
+  parameters: (task: StoredTask) => parametersOf(stored, task),
 };
 
 interface FormParts {
@@ -99,7 +103,7 @@ interface FormParts {
   readonly each: readonly TaskColumn[];
 }
 
-/** Records in few parameters. Columns that are left out are null. */
+/** What records bring, in few parameters; whose they are and which write brought them comes on top. Columns that are left out are null. */
 export class TaskForm {
   readonly columns: string;
   /** How many parameters it takes. */
@@ -119,16 +123,16 @@ export class TaskForm {
     return [...Object.values(fixed), ...placesOf([...once, ...each], from)].join(", ");
   }
 
-  parameters(task: StoredTask): Parameter[] {
+  parameters(task: TaskRecord): Parameter[] {
     const { once, each } = this.#parts;
     return parametersOf([...once, ...each], task);
   }
 
-  /** Many: a table with the alias `u`, in which the column `place` stands beside those of the records. */
-  table(from: number, places: string): string {
+  /** Many: a table with the alias `u`, in which the column `number` stands beside those of the records. */
+  table(from: number, numbers: string): string {
     const { once, each } = this.#parts;
-    const columns = [places, ...joinedOf(each, from + once.length)].join(", ");
-    return `unnest(${columns}) as u(place, ${namesOf(each)})`;
+    const columns = [numbers, ...joinedOf(each, from + once.length)].join(", ");
+    return `unnest(${columns}) as u(number, ${namesOf(each)})`;
   }
 
   /** What is inserted of a row of that table. */
@@ -137,9 +141,9 @@ export class TaskForm {
     return [...Object.values(fixed), ...placesOf(once, from), ...cellsOf(each, "u")].join(", ");
   }
 
-  parametersOfMany(tasks: readonly [StoredTask, ...StoredTask[]]): Parameter[] {
+  parametersOfMany(first: TaskRecord, tasks: readonly TaskRecord[]): Parameter[] {
     const { once, each } = this.#parts;
-    return [...parametersOf(once, tasks[0]), ...joinedParametersOf(each, tasks)];
+    return [...parametersOf(once, first), ...joinedParametersOf(each, tasks)];
   }
 }
 
@@ -152,18 +156,19 @@ const usualForm = new TaskForm({
 const plainForm = new TaskForm({ fixed: {}, once: shared, each: own });
 const fullForm = new TaskForm({ fixed: {}, once: [], each: written });
 
-/** The smallest in which these fit. */
-export function formOf(tasks: readonly [StoredTask, ...StoredTask[]]): TaskForm {
-  const [first] = tasks;
-  const isPlain = tasks.every(
-    (task) =>
-      shared.every(({ cell }) => cell(task) === cell(first)) &&
-      further.every(({ cell }) => cell(task) === null),
-  );
-  if (!isPlain) return fullForm;
+/** The smallest in which these fit, of which `first` is one. */
+export function formOf(first: TaskRecord, tasks: readonly TaskRecord[]): TaskForm {
+  for (const task of tasks) if (!isPlainAs(first, task)) return fullForm;
   return first.kind === "task" && first.status === "COMPLETED" && first.attempts === 1
     ? usualForm
     : plainForm;
+}
+
+function isPlainAs(first: TaskRecord, task: TaskRecord): boolean {
+  for (const { cell } of further) if (cell(task) !== null) return false;
+  if (task === first) return true;
+  for (const { cell } of shared) if (cell(task) !== cell(first)) return false;
+  return true;
 }
 
 export function isJoinableTask(task: TaskWrite): boolean {
@@ -179,8 +184,8 @@ export function isJoinableTask(task: TaskWrite): boolean {
 
 export function insertTasks(schema: string): string {
   return (
-    `insert into ${schema}.tasks (rk, ${namesOf(written)}) select u.rk, ${cellsOf(written, "u").join(", ")} ` +
-    `from unnest($1::bigint[], ${arraysOf(written, 2).join(", ")}) as u(rk, ${namesOf(written)})`
+    `insert into ${schema}.tasks (rk, ${namesOf(stored)}) select u.rk, ${cellsOf(stored, "u").join(", ")} ` +
+    `from unnest($1::bigint[], ${arraysOf(stored, 2).join(", ")}) as u(rk, ${namesOf(stored)})`
   );
 }
 
@@ -188,5 +193,5 @@ export function taskParameters(
   rows: readonly { readonly rk: string; readonly task: StoredTask }[],
 ): Parameter[] {
   const tasks = rows.map(({ task }) => task);
-  return [arrayText(rows.map(({ rk }) => rk)), ...arrayParametersOf(written, tasks)];
+  return [arrayText(rows.map(({ rk }) => rk)), ...arrayParametersOf(stored, tasks)];
 }

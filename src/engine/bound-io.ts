@@ -269,11 +269,16 @@ function addIntegrations(execution: Execution, io: Io, keys: readonly string[]):
 
 /** It lives as long as the execution, so it has the run's io, whose calls belong to the task that makes them. */
 function integrationOf(execution: Execution, key: string): unknown {
-  const { integrations, job, connections, root } = execution;
-  if (!integrations.has(key)) {
+  const { integrations, job, root } = execution;
+  const { instances } = integrations;
+  if (!instances.has(key)) {
     const io = execution.host.ioOf(root);
-    const instance = job.options.integrations?.[key]?.cloneForRun(io, key, connections.get(key));
-    integrations.set(key, instance);
+    const instance = job.options.integrations?.[key]?.cloneForRun(
+      io,
+      key,
+      integrations.connections.get(key),
+    );
+    instances.set(key, instance);
   }
-  return integrations.get(key);
+  return instances.get(key);
 }

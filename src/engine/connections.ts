@@ -39,7 +39,7 @@ export async function connect(
   execution: Execution,
   context: Context,
 ): Promise<Ending | "ready" | "over"> {
-  const { job, run, connections, writer } = execution;
+  const { job, run, integrations: used, writer } = execution;
   const integrations = Object.entries(job.options.integrations ?? {});
   const answers = await Promise.all(
     integrations.map(([key, integration]) => ask(execution, context, key, integration)),
@@ -50,7 +50,7 @@ export async function connect(
   for (const { key, id, outcome, version } of answers) {
     if (outcome.kind === "problem") problems.set(key, outcome.message);
     else if (outcome.kind === "notConnected") missing.set(id, { id, version });
-    else if (outcome.auth !== undefined) connections.set(key, outcome.auth);
+    else if (outcome.auth !== undefined) used.connections.set(key, outcome.auth);
   }
   if (problems.size > 0) {
     writer.patch(unstarted(run));

@@ -1,5 +1,4 @@
 import type { Ending } from "../core/final.js";
-import type { ConnectionAuth } from "../core/integration.js";
 import type { Key } from "../core/key.js";
 import type { ClaimedRun, RunRecord, TaskRecord } from "../core/storage.js";
 import type { TaskKind } from "../core/task-data.js";
@@ -22,6 +21,7 @@ import { RunStore } from "./run-store.js";
 import { Scope } from "./scope.js";
 import { Settlement } from "./settlement.js";
 import type { Draft } from "./task-write.js";
+import { UsedIntegrations } from "./used-integrations.js";
 import { Waits } from "./waits.js";
 
 /**
@@ -45,10 +45,7 @@ export class Execution {
   readonly received: ReceivedEvents;
   readonly store: RunStore;
   readonly cancellation = new Cancellation();
-  /** What auth resolvers gave, by the key under which the job has the integration. */
-  readonly connections = new Map<string, ConnectionAuth>();
-  /** One instance of each integration per execution, made on first use. */
-  readonly integrations = new Map<string, unknown>();
+  readonly integrations = new UsedIntegrations();
   /** Open operations by path. */
   readonly ops = new Map<string, Op>();
   /** Records by path that a call may meet: what was stored before the claim, and nested ones, since a task may be attempted again. */

@@ -1,12 +1,16 @@
 import { type Signal, WATCH_TOPIC } from "../core/storage.js";
 import type { Execution } from "./execution.js";
 
-/** The signals of a run that its holder knows and has not dealt with. */
-export class Inbox {
-  readonly #unread = new Map<string, Signal>();
-  readonly #watches = new Map<string, Signal>();
+interface Signals {
+  readonly unread: Map<string, Signal>;
+  readonly watches: Map<string, Signal>;
   /** Taken here, and not yet committed as read. */
-  readonly #taken = new Set<string>();
+  readonly taken: Set<string>;
+}
+
+/** The signals of a run that its holder knows and has not dealt with. Most runs get none, and have no room for any. */
+export class Inbox {
+  #signals: Signals | undefined;
   #count: number;
 
   constructor(signals: readonly Signal[], count: number) {
@@ -16,9 +20,7 @@ export class Inbox {
 
   /** After a claim: the store's view replaces ours. */
   reset(signals: readonly Signal[], count: number): void {
-    this.#unread.clear();
-    this.#watches.clear();
-    this.#taken.clear();
+    this.#signals = undefined;
     this.#count = count;
     this.#add(signals);
   }
@@ -30,13 +32,18 @@ export class Inbox {
   }
 
   get #known(): number {
-    return this.#unread.size + this.#watches.size + this.#taken.size;
+    if (this.#signals === undefined) return 0;
+    const { unread, watches, taken } = this.#signals;
+    return unread.size + watches.size + taken.size;
   }
 
   #add(signals: readonly Signal[]): void {
+    if (signals.length === 0) return;
+    this.#signals ??= { unread: new Map(), watches: new Map(), taken: new Set() };
+    const { unread, watches, taken } = this.#signals;
     for (const signal of signals) {
-      if (signal.topic === WATCH_TOPIC) this.#watches.set(signal.id, signal);
-      else if (!this.#taken.has(signal.id)) this.#unread.set(signal.id, signal);
+      if (signal.topic === WATCH_TOPIC) watches.set(signal.id, signal);
+      else if (!taken.has(signal.id)) unread.set(signal.id, signal);
     }
   }
 
@@ -50,19 +57,21 @@ export class Inbox {
   }
 
   get isEmpty(): boolean {
-    return this.#unread.size === 0;
+    return (this.#signals?.unread.size ?? 0) === 0;
   }
 
   get watches(): readonly Signal[] {
-    return [...this.#watches.values()];
+    return [...(this.#signals?.watches.values() ?? [])];
   }
 
   /** The oldest unread signal of a topic, now somebody's to act on. */
   take(topic: string): Signal | undefined {
-    for (const signal of this.#unread.values()) {
+    if (this.#signals === undefined) return undefined;
+    const { unread, taken } = this.#signals;
+    for (const signal of unread.values()) {
       if (signal.topic !== topic) continue;
-      this.#unread.delete(signal.id);
-      this.#taken.add(signal.id);
+      unread.delete(signal.id);
+      taken.add(signal.id);
       return signal;
     }
     return undefined;
@@ -70,9 +79,11 @@ export class Inbox {
 
   /** Signals that nobody waits for: to be marked read with the next commit. */
   takeRest(): string[] {
-    const ids = [...this.#unread.keys()];
-    for (const id of ids) this.#taken.add(id);
-    this.#unread.clear();
+    if (this.#signals === undefined) return [];
+    const { unread, taken } = this.#signals;
+    const ids = [...unread.keys()];
+    for (const id of ids) taken.add(id);
+    unread.clear();
     return ids;
   }
 }

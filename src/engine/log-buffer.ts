@@ -6,7 +6,7 @@ import type { LogLine } from "../core/storage.js";
  */
 export class LogBuffer {
   readonly #stored: Readonly<Record<string, number>>;
-  readonly #written = new Map<string, number>();
+  #written: Map<string, number> | undefined;
   #ordinal = 0;
 
   constructor(stored: Readonly<Record<string, number>>) {
@@ -15,6 +15,7 @@ export class LogBuffer {
 
   /** The line to store and show, or undefined for a repetition. */
   next(stream: string, line: Omit<LogLine, "ordinal" | "stream">): LogLine | undefined {
+    this.#written ??= new Map();
     const count = (this.#written.get(stream) ?? 0) + 1;
     this.#written.set(stream, count);
     const known = Object.hasOwn(this.#stored, stream) ? (this.#stored[stream] ?? 0) : 0;

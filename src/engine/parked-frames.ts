@@ -1,8 +1,8 @@
 import type { Execution } from "./execution.js";
 
 /** With credentials it is not: they are asked for anew each time the run goes on. */
-export function mayBeKept({ engine, connections }: Execution): boolean {
-  return engine.maxParked > 0 && connections.size === 0;
+export function mayBeKept({ engine, integrations }: Execution): boolean {
+  return engine.maxParked > 0 && integrations.connections.size === 0;
 }
 
 /** Executions kept in memory while their runs are parked: bounded, least recently parked out first. */

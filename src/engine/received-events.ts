@@ -26,7 +26,7 @@ export class ReceivedEvents {
   readonly #records: ReadonlyMap<string, TaskRecord>;
   #received: Map<string, Received[]> | undefined;
   /** Path of each decided race, and that of its winner. */
-  readonly #races = new Map<string, string>();
+  #races: Map<string, string> | undefined;
 
   /** Reads the records only when somebody asks: most runs wait for no event. */
   constructor(records: ReadonlyMap<string, TaskRecord>) {
@@ -41,6 +41,7 @@ export class ReceivedEvents {
 
   /** A race was decided: its other branches go on no more. */
   decided(racePath: string, winnerPath: string): void {
+    this.#races ??= new Map();
     this.#races.set(racePath, winnerPath);
   }
 
@@ -51,7 +52,7 @@ export class ReceivedEvents {
   }
 
   #isLost(path: string): boolean {
-    for (const [race, winner] of this.#races) {
+    for (const [race, winner] of this.#races ?? []) {
       if (path.startsWith(`${race}/`) && path !== winner && !path.startsWith(`${winner}/`))
         return true;
     }

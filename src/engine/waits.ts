@@ -13,7 +13,7 @@ export class Waits {
   /** The inbox is being read for waits that are due: they are not fired a second time meanwhile. */
   #isLooking = false;
   /** Reads under way that may end a wait without a signal. */
-  readonly #looks = new Set<Promise<void>>();
+  #looks: Set<Promise<void>> | undefined;
 
   constructor(execution: Execution) {
     this.#execution = execution;
@@ -47,8 +47,9 @@ export class Waits {
       const target = await engine.reader.read(targetId);
       if (op.waiting === waiting) seen(target);
     });
+    this.#looks ??= new Set();
     this.#looks.add(look);
-    void look.finally(() => this.#looks.delete(look));
+    void look.finally(() => this.#looks?.delete(look));
   }
 
   /** After a pause: what arrived or became due meanwhile goes on, the rest waits again. */
@@ -118,7 +119,7 @@ export class Waits {
     this.#isLooking = true;
     void execution.hold(async () => {
       try {
-        await Promise.all([this.readInbox(), ...this.#looks]);
+        await Promise.all([this.readInbox(), ...(this.#looks ?? [])]);
       } finally {
         this.#isLooking = false;
       }

@@ -27,9 +27,10 @@ export async function commitElements(
   const others: RunWrite[] = [];
   const twice = metTwice(writes);
   for (const write of writes) {
-    if (twice.has(write.runId)) others.push(write);
-    else if (isEndWrite(write)) ends.push(write);
-    else if (!records.add(write)) others.push(write);
+    const isAlone = !twice.has(write.runId);
+    if (isAlone && records.add(write)) continue;
+    if (isAlone && isEndWrite(write)) ends.push(write);
+    else others.push(write);
   }
   await all([
     records.store(known),
@@ -40,18 +41,17 @@ export async function commitElements(
     const left = writes.filter((write) => !known.has(write));
     await generalWay(context, left, known);
   }
-  return writes.map((write) => {
-    const answer = known.get(write) ?? commitResult("busy");
-    context.held.learnFrom(write.runId, answer);
-    return answer;
-  });
+  return writes.map((write) => known.get(write) ?? commitResult("busy"));
 }
 
 /** The runs of which there is more than one write: the first decides about the second. */
 function metTwice(writes: readonly RunWrite[]): ReadonlySet<string> {
   const once = new Set<string>();
   const twice = new Set<string>();
-  for (const { runId } of writes) (once.has(runId) ? twice : once).add(runId);
+  for (const { runId } of writes) {
+    if (once.has(runId)) twice.add(runId);
+    else once.add(runId);
+  }
   return twice;
 }
 
@@ -73,6 +73,10 @@ async function generalWay(
     await batch.store();
     context.tell(session, batch.hint());
   });
+  for (const write of writes) {
+    const answer = known.get(write);
+    if (answer !== undefined) context.held.learnFrom(write.runId, answer);
+  }
 }
 
 interface Parts {

@@ -2,9 +2,10 @@ import { type FinalStatus, isFinal } from "../../core/run-status.js";
 import type { CommitResult, RunPatch, RunWrite } from "../../core/storage.js";
 import { commitResult } from "../../core/write-verdict.js";
 import {
-  arrayParametersOf,
-  arraysOf,
   type Column,
+  isJoinable,
+  joinedOf,
+  joinedParametersOf,
   namesOf,
   parametersOf,
   placesOf,
@@ -56,7 +57,8 @@ export function isEndWrite(write: RunWrite): write is EndWrite {
     guard.inbox !== undefined &&
     namesOnly(write, parts) &&
     namesOnly(guard, guarded) &&
-    namesOnly(run, patched)
+    namesOnly(run, patched) &&
+    [write.runId, write.writeId, run.output, run.error].every(isJoinable)
   );
 }
 
@@ -102,7 +104,7 @@ function endStatement(schema: string, ends: string, isEnded: string): string {
 }
 
 const oneEnd = `(select ${placesOf(columns, 1).join(", ")}, 1)`;
-const manyEnds = `unnest(${arraysOf(columns, 1).join(", ")}) with ordinality`;
+const manyEnds = `unnest(${joinedOf(columns, 1).join(", ")}) with ordinality`;
 
 /** Answers into `known`. What is not held as it was known to be gets no answer. */
 export async function storeEnds(
@@ -124,6 +126,7 @@ export async function storeEnds(
     if (end === undefined) continue;
     const { epoch, inbox } = end.lease;
     const { status } = end.write.run;
+    context.held.forget(end.write.runId);
     known.set(end.write, commitResult("ok", { epoch, inbox, status, leaseUntil: null }));
   }
 }
@@ -136,6 +139,6 @@ function endAll({ driver, schema }: Context, writes: readonly EndWrite[]): Promi
     return driver.query(statement, parametersOf(columns, only));
   }
   const statement = endStatement(schema, manyEnds, "r.rk = e.rk");
-  const parameters = arrayParametersOf(columns, writes);
+  const parameters = joinedParametersOf(columns, writes);
   return driver.transaction((session) => session.query(statement, parameters));
 }

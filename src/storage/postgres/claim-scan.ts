@@ -5,7 +5,7 @@ import { arrayText } from "./array.js";
 import { type ClaimProbe, stallsBelow } from "./claim-probe.js";
 import type { Context } from "./context.js";
 import type { Parameter, Row, Session } from "./driver.js";
-import { nextDue, PATIENCE, ranks, unknown } from "./rank.js";
+import { firstOfJob, isDueIn, nextDue, PATIENCE, ranks, unknown } from "./rank.js";
 import { RowReader } from "./row-reader.js";
 import { runColumns, type StoredRow, storedRowOf } from "./run-row.js";
 
@@ -160,16 +160,16 @@ export class ClaimScan {
     const { columns, also, lock } = look;
     const looked = limit + PATIENCE + this.#seen.size;
     const atMost = (place: number) => `limit ${unknown(`$${place}`)}`;
-    const due = "x.rank = ranks.rank and x.due_at <= $1::bigint";
+    const due = isDueIn("x", "$1::bigint");
     const inOrder = "order by x.due_at, x.rk";
     const longest = `select x.rk, x.due_at from ${schema}.runs x where ${due} ${inOrder} ${atMost(7)}`;
     const beyond = `(select from ${schema}.runs x where ${due} ${inOrder} offset ${unknown("$7")} limit 1) as beyond`;
     const ofJobs =
-      `select x.rk, x.due_at from unnest($2::text[]) as j(id) cross join lateral (select x.rk, x.due_at from ${schema}.runs x ` +
-      `where x.job_id = j.id and ${due} and ${mayPass("x")} ${inOrder} ${atMost(6)}) as x ${inOrder} ${atMost(6)}`;
+      `select x.rk, x.due_at from unnest($2::text[]) as j(id) cross join lateral (${firstOfJob(schema, "$1::bigint", { also: mayPass("x"), limit: "$6" })}) as x ` +
+      `${inOrder} ${atMost(6)}`;
     const taken = (head: string) =>
       `cross join lateral (select ${columns} from (${head}) as head join ${schema}.runs r on r.rk = head.rk ` +
-      `where r.due_at <= $1::bigint and ${mayPass("r")} ${also} order by head.due_at, head.rk ${atMost(6)} ${lock}) as found ${atMost(6)}`;
+      `where r.due_at <= $1::bigint and ${isWanted("r")} ${also} order by head.due_at, head.rk ${atMost(6)} ${lock}) as found ${atMost(6)}`;
     const parameters = [...this.#filter, String(limit), String(looked), ...look.parameters];
     const rows = await this.#session.query(
       `with recursive ${ranks(schema)} select found.* from ranks ${taken(longest)}`,
@@ -191,7 +191,7 @@ export class ClaimScan {
     const { schema } = this.#context;
     return this.#session.query(
       `select ${columns} from ${schema}.runs r where r.due_at is not null and (r.lease_until is null or r.lease_until <= $1::bigint) ` +
-        `and r.id = any($7::text[]) and ${mayPass("r")} ${also} order by r.rank, r.due_at, r.rk limit $6::bigint ${lock}`,
+        `and r.id = any($7::text[]) and ${isWanted("r")} ${also} order by r.rank, r.due_at, r.rk limit $6::bigint ${lock}`,
       [...this.#filter, String(limit), arrayText(only), ...parameters],
     );
   }
@@ -241,9 +241,13 @@ export class ClaimScan {
 }
 
 /** Whether the run of this alias is of a known job, and was not passed over. */
+function isWanted(run: string): string {
+  return `${run}.job_id = any($2::text[]) and ${mayPass(run)}`;
+}
+
 function mayPass(run: string): string {
   return (
-    `${run}.job_id = any($2::text[]) and ${run}.stalls < $3::bigint and not (${run}.rk = any($4::bigint[])) ` +
+    `${run}.stalls < $3::bigint and not (${run}.rk = any($4::bigint[])) ` +
     // The full keys are hashed once; as an operator of arrays or a join each would be compared with each.
     `and (${run}.limit_keys is null or not (select bool_or(k.key in (select unnest($5::text[]))) from unnest(${run}.limit_keys) as k(key)))`
   );

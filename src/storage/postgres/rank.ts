@@ -13,16 +13,38 @@ export function rankOf(run: {
 }
 
 /**
- * A recursive table `ranks (rank)` with the ranks of all open runs, in order, and a null at its end. Found by leaps
- * through the index runs_claim, so that no run is looked at which is not due: within a rank that index is in the order
- * in which they are.
+ * A recursive table `ranks (rank, first)` with the ranks of all open runs, in order, and when the first of each is due.
+ * Found by leaps through the index runs_claim, so that no run is looked at which is not due: within a rank that index is
+ * in the order in which they are. Before the first there may be many that were taken and have not been vacuumed yet: who
+ * begins at `first` passes over them no second time.
  */
 export function ranks(schema: string): string {
   const next = (after: string) =>
-    `(select r.rank from ${schema}.runs r where r.due_at is not null ${after} order by r.rank limit 1)`;
+    `(select r.rank, r.due_at from ${schema}.runs r where r.due_at is not null ${after} order by r.rank, r.due_at limit 1)`;
   return (
-    `ranks (rank) as (${next("")} union all ` +
-    `select ${next("and r.rank > ranks.rank")} from ranks where ranks.rank is not null)`
+    `ranks (rank, first) as (${next("")} union all ` +
+    `select next.* from ranks cross join lateral ${next("and r.rank > ranks.rank")} as next)`
+  );
+}
+
+/** Whether the run of this alias is one of the rank that is due. */
+export function isDueIn(run: string, now: string): string {
+  return `${run}.rank = ranks.rank and ${run}.due_at >= ranks.first and ${run}.due_at <= ${now}`;
+}
+
+/**
+ * The first of these runs that are of the job `j.id`, in order. Compared as rows they are many for the planner, so
+ * that it does not take the index of all jobs for as good as runs_lane.
+ */
+export function firstOfJob(
+  schema: string,
+  now: string,
+  { also, limit }: { readonly also: string; readonly limit: string | number },
+): string {
+  const place = "(x.rank, x.due_at)";
+  return (
+    `select x.rk, x.due_at from ${schema}.runs x where x.job_id = j.id and x.due_at is not null ` +
+    `and ${place} >= (ranks.rank, ranks.first) and ${place} <= (ranks.rank, ${now}) and ${also} order by x.rank, x.due_at, x.rk limit ${unknown(limit)}`
   );
 }
 
@@ -40,7 +62,7 @@ export function unknown(number: number | string): string {
 
 /** Runs of a rank that are due, those first that are due the longest. */
 function dueInOrder(schema: string, now: string): string {
-  return `${schema}.runs r where r.rank = ranks.rank and r.due_at <= ${now} order by r.due_at, r.rk`;
+  return `${schema}.runs r where ${isDueIn("r", now)} order by r.due_at, r.rk`;
 }
 
 /**
@@ -67,7 +89,7 @@ export function isLong(schema: string, now: string): string {
 export function isDueInLong(schema: string, now: string): string {
   return (
     `exists (select from ranks cross join lateral ${beyond(schema, now)} cross join unnest($2::text[]) as j(id) ` +
-    `cross join lateral (select from ${schema}.runs r where r.job_id = j.id and r.rank = ranks.rank and r.due_at <= ${now} limit 1) as found)`
+    `cross join lateral (${firstOfJob(schema, now, { also: "true", limit: 1 })}) as found)`
   );
 }
 
@@ -80,7 +102,7 @@ function beyond(schema: string, now: string): string {
  * earlier one, at which the caller looks again.
  */
 export function nextDue(schema: string, now: string): string {
-  const later = `${schema}.runs r where r.rank = ranks.rank and r.due_at > ${now} order by r.due_at, r.rk`;
+  const later = `${schema}.runs r where r.rank = ranks.rank and r.due_at >= ranks.first and r.due_at > ${now} order by r.due_at, r.rk`;
   return (
     `(select min(coalesce((select head.due_at from (select r.due_at, r.job_id from ${later} limit ${unknown(PATIENCE)}) as head ` +
     "where head.job_id = any($2::text[]) order by head.due_at limit 1), " +

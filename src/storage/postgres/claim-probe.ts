@@ -1,15 +1,24 @@
+import { SUSPECT_STALLS } from "../../core/claim-order.js";
 import { OVERDUE_LIMIT } from "../../core/claim-plan.js";
 import { type ClaimRequest, NEVER } from "../../core/storage.js";
 import { arrayText } from "./array.js";
 import type { Context } from "./context.js";
 import type { Session } from "./driver.js";
-import { isDue, nextDue, ranks } from "./rank.js";
+import { isDueInLong, isLong, nextDue, ranks, unknown, waiting } from "./rank.js";
 import { RowReader } from "./row-reader.js";
 
 /** What one statement tells a worker that looks for work. */
 export interface ClaimProbe {
   readonly now: number;
-  /** There may be something to take, or the claim is a repeated one. */
+  /** Something was taken under this id: the claim is a repeated one. */
+  readonly isRepeated: boolean;
+  /** So many runs of these jobs are due, counted up to one more than the claim may take. */
+  readonly waiting: number;
+  /** Of them, those with many stalls. */
+  readonly suspects: number;
+  /** All that are due were counted. */
+  readonly isAll: boolean;
+  /** There may be something to take. */
   readonly isDue: boolean;
   /** Earliest instant after now at which a run of these jobs is due. */
   readonly nextDue: number | null;
@@ -21,22 +30,24 @@ export interface ClaimProbe {
 export async function probe(
   { clock, hints, schema }: Context,
   session: Session,
-  { claimId, jobIds }: Pick<ClaimRequest, "claimId" | "jobIds">,
+  { claimId, jobIds, limit, suspects }: ClaimRequest,
 ): Promise<ClaimProbe> {
-  const [row] = await session.query(
-    `with recursive clock as materialized (select ${clock.reading("$3")} as now), ${ranks(schema)} ` +
-      "select clock.now::text, " +
-      `(exists (select from ${schema}.runs r where r.claim_id = $1) or ` +
-      `${isDue(schema, "clock.now")})::text, ` +
-      `${nextDue(schema, "clock.now")}::text, ` +
-      `array_to_json(array(select r.id from ${schema}.runs r where r.deadline_at <= clock.now order by r.deadline_at limit ${OVERDUE_LIMIT}))::text, ` +
-      `(select min(r.deadline_at) from ${schema}.runs r)::text, ` +
-      "(select count(pg_notify($5, $4)) where $4::text is not null)::text from clock",
-    [claimId, arrayText(jobIds), clock.given, hints?.echo() ?? null, hints?.channel ?? null],
-  );
+  const [row] = await session.query(statement(schema, clock.reading("$3")), [
+    claimId,
+    arrayText(jobIds),
+    clock.given,
+    hints?.echo() ?? null,
+    hints?.channel ?? null,
+    String(limit),
+    String(stallsBelow(suspects)),
+  ]);
   const read = new RowReader(row ?? []);
   const answer = {
     now: read.number(),
+    isRepeated: read.boolean(),
+    waiting: read.number(),
+    suspects: read.number(),
+    isAll: read.boolean(),
     isDue: read.boolean(),
     nextDue: instantOrNull(read.numberOrNull()),
     overdue: read.strings(),
@@ -44,6 +55,29 @@ export async function probe(
   };
   clock.observe(answer.now);
   return answer;
+}
+
+function statement(schema: string, reading: string): string {
+  const now = "(select now from clock)";
+  const counted = waiting(schema, now, { limit: "$6::bigint + 1", belowStalls: "$7::bigint" });
+  const count = "(select count(*) from waiting)";
+  return (
+    `with recursive clock as materialized (select ${reading} as now), ${ranks(schema)}, ${counted} ` +
+    "select clock.now::text, " +
+    `(exists (select from ${schema}.runs r where r.claim_id = $1))::text, ` +
+    `${count}::text, (select count(*) from waiting where stalls >= ${SUSPECT_STALLS})::text, ` +
+    `(${count} <= $6::bigint and not ${isLong(schema, now)})::text, ` +
+    `(${count} > 0 or ${isDueInLong(schema, now)})::text, ` +
+    `${nextDue(schema, now)}::text, ` +
+    `array_to_json(array(select r.id from ${schema}.runs r where r.deadline_at <= ${now} order by r.deadline_at limit ${unknown(OVERDUE_LIMIT)}))::text, ` +
+    `(select min(r.deadline_at) from ${schema}.runs r)::text, ` +
+    "(select count(pg_notify($5, $4)) where $4::text is not null)::text from clock"
+  );
+}
+
+/** Runs with so many stalls are passed over. */
+export function stallsBelow(suspects: number): number {
+  return suspects > 0 ? NEVER : SUSPECT_STALLS;
 }
 
 function instantOrNull(instant: number | null): number | null {

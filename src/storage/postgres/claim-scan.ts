@@ -1,10 +1,11 @@
-import { isSuspect, SUSPECT_STALLS } from "../../core/claim-order.js";
+import { isSuspect } from "../../core/claim-order.js";
 import { slotsOf } from "../../core/claim-plan.js";
 import { type ClaimRequest, NEVER, type RunRecord } from "../../core/storage.js";
 import { arrayText } from "./array.js";
+import { type ClaimProbe, stallsBelow } from "./claim-probe.js";
 import type { Context } from "./context.js";
-import type { Row, Session } from "./driver.js";
-import { nextDue, PATIENCE, ranks } from "./rank.js";
+import type { Parameter, Row, Session } from "./driver.js";
+import { firstOfJob, isDueIn, nextDue, PATIENCE, ranks, unknown } from "./rank.js";
 import { RowReader } from "./row-reader.js";
 import { runColumns, type StoredRow, storedRowOf } from "./run-row.js";
 
@@ -14,11 +15,19 @@ const LARGEST_STEP = 4_096;
 /** What decides whether a run may be taken. */
 type Candidate = Pick<RunRecord, "limitKeys" | "stalls">;
 
+interface Claim {
+  readonly request: ClaimRequest;
+  /** What was so a moment ago, before the transaction. */
+  readonly known: ClaimProbe;
+  readonly now: number;
+}
+
 /** One claim, and which slots are free while it takes runs. */
 export class ClaimScan {
   readonly #context: Context;
   readonly #session: Session;
   readonly #request: ClaimRequest;
+  readonly #known: ClaimProbe;
   readonly #now: number;
   readonly #used = new Map<string, number>();
   /** Limit keys that were found full, whose runs are passed over from then on. */
@@ -26,10 +35,11 @@ export class ClaimScan {
   readonly #seen = new Set<string>();
   #suspects: number;
 
-  constructor(context: Context, session: Session, request: ClaimRequest, now: number) {
+  constructor(context: Context, session: Session, { request, known, now }: Claim) {
     this.#context = context;
     this.#session = session;
     this.#request = request;
+    this.#known = known;
     this.#now = now;
     this.#suspects = request.suspects;
   }
@@ -52,7 +62,7 @@ export class ClaimScan {
   async choose(limit: number): Promise<StoredRow[]> {
     const chosen: StoredRow[] = [];
     for (let wanted = limit; wanted > 0; wanted = limit - chosen.length) {
-      const rows = await this.#select(runColumns, wanted, "no key update");
+      const rows = await this.#selectToTake(wanted);
       const found = rows.map(storedRowOf);
       await this.#countSlots(found.map(({ stored }) => stored.run));
       const before = chosen.length;
@@ -68,18 +78,13 @@ export class ClaimScan {
     return chosen;
   }
 
-  /** Whether another claim would find something now. The first one will do, unless it may not be taken. */
-  isMore(): Promise<boolean> {
-    return this.#passFull(1);
-  }
-
   /**
    * Looks at due runs, without a lock, up to a step in which one may be taken. Keys that are full on the way are
    * passed over from then on, by the server: behind thousands of them a few looks are enough.
    */
   async #passFull(firstStep: number): Promise<boolean> {
     for (let step = firstStep; ; step = Math.min(LARGEST_STEP, Math.max(step * 4, PATIENCE))) {
-      const rows = await this.#selectDue(candidateColumns, step, "");
+      const rows = await this.#selectDue(candidates, step);
       const found = rows.map(candidateOf);
       await this.#countSlots(found);
       // Each of them: one that may not be taken tells of a key.
@@ -88,51 +93,89 @@ export class ClaimScan {
     }
   }
 
-  async nextDue(): Promise<number | null> {
+  /**
+   * When this caller could claim more, after it took runs that were like `before` and are now in `rows`.
+   *
+   * The probe has told most of it: what is due since then comes with a hint of its own, as it does after a claim. Runs
+   * that were counted and not taken may be somebody else's by now; the next claim finds out.
+   */
+  async nextDue(before: readonly RunRecord[], rows: readonly StoredRow[]): Promise<number | null> {
+    if (await this.#isMore(before)) return this.#now;
+    const next = Math.min(
+      await this.#nextTime(before),
+      await this.#nextSlot(),
+      ...rows.map(({ stored }) => stored.run.leaseUntil ?? NEVER),
+    );
+    return next === NEVER ? null : Math.max(this.#now, next);
+  }
+
+  async #isMore(before: readonly RunRecord[]): Promise<boolean> {
+    const { waiting, suspects, isAll, now } = this.#known;
+    const left = waiting - before.filter(({ dueAt }) => (dueAt ?? NEVER) <= now).length;
+    if (left <= 0 && isAll) return false;
+    const { limits } = this.#request;
+    const isFree = Object.keys(limits).length === 0 && suspects <= this.#request.suspects;
+    // The first one will do, unless it may not be taken.
+    return (left > 0 && isFree) || this.#passFull(1);
+  }
+
+  async #nextTime(before: readonly RunRecord[]): Promise<number> {
+    const next = this.#known.nextDue ?? NEVER;
+    // It may be that of a run which was taken before its time.
+    if (!before.some(({ dueAt }) => dueAt === next)) return next;
     const { schema } = this.#context;
     const [due] = await this.#session.query(
       `with recursive ${ranks(schema)} select ${nextDue(schema, "$1::bigint")}::text`,
       [String(this.#now), arrayText(this.#request.jobIds)],
     );
-    const released =
-      this.#saturated.size === 0
-        ? undefined
-        : await this.#session.query(
-            `select min(lease_until)::text from ${schema}.runs where lease_until > $1::bigint and limit_keys && $2::text[]`,
-            [String(this.#now), arrayText([...this.#saturated])],
-          );
-    const next = Math.min(instantOf(due), instantOf(released?.[0]));
-    return next === NEVER ? null : next;
+    return instantOf(due);
   }
 
-  #select(columns: string, limit: number, lock: string): Promise<readonly Row[]> {
-    const { only } = this.#request;
-    return only === undefined
-      ? this.#selectDue(columns, limit, lock)
-      : this.#selectNamed(only, columns, limit, lock);
+  /** When a slot of a full key is free for certain. */
+  async #nextSlot(): Promise<number> {
+    if (this.#saturated.size === 0) return NEVER;
+    const [released] = await this.#session.query(
+      `select min(lease_until)::text from ${this.#context.schema}.runs where lease_until > $1::bigint and limit_keys && $2::text[]`,
+      [String(this.#now), arrayText([...this.#saturated])],
+    );
+    return instantOf(released);
+  }
+
+  /** Locked; none, if a first try of this claim was committed before this statement. */
+  #selectToTake(limit: number): Promise<readonly Row[]> {
+    const { claimId, only } = this.#request;
+    const isHeld = `select from ${this.#context.schema}.runs c where c.claim_id = $8 and c.lease_until > $1::bigint`;
+    const take: Look = {
+      columns: runColumns,
+      also: `and not (select exists (${isHeld}))`,
+      lock: "for no key update of r skip locked",
+      parameters: [claimId],
+    };
+    return only === undefined ? this.#selectDue(take, limit) : this.#selectNamed(only, take, limit);
   }
 
   /** First among the runs that are due the longest, of whatever job; behind a backlog of others by way of the jobs. */
-  async #selectDue(columns: string, limit: number, lock: string): Promise<readonly Row[]> {
+  async #selectDue(look: Look, limit: number): Promise<readonly Row[]> {
     const { schema } = this.#context;
+    const { columns, also, lock } = look;
     const looked = limit + PATIENCE + this.#seen.size;
-    const due = "x.rank = ranks.rank and x.due_at <= $1::bigint";
-    const longest = `select x.rk, x.due_at from ${schema}.runs x where ${due} order by x.due_at, x.rk limit $7::bigint`;
-    const beyond = `(select from ${schema}.runs x where ${due} order by x.due_at, x.rk offset $7::bigint limit 1) as beyond`;
+    const atMost = (place: number) => `limit ${unknown(`$${place}`)}`;
+    const due = isDueIn("x", "$1::bigint");
+    const inOrder = "order by x.due_at, x.rk";
+    const longest = `select x.rk, x.due_at from ${schema}.runs x where ${due} ${inOrder} ${atMost(7)}`;
+    const beyond = `(select from ${schema}.runs x where ${due} ${inOrder} offset ${unknown("$7")} limit 1) as beyond`;
     const ofJobs =
-      `select x.rk, x.due_at from unnest($2::text[]) as j(id) cross join lateral (select x.rk, x.due_at from ${schema}.runs x ` +
-      `where x.job_id = j.id and ${due} and ${mayPass("x")} order by x.due_at, x.rk limit $6::bigint) as x ` +
-      "order by x.due_at, x.rk limit $6::bigint";
+      `select x.rk, x.due_at from unnest($2::text[]) as j(id) cross join lateral (${firstOfJob(schema, "$1::bigint", { also: mayPass("x"), limit: "$6" })}) as x ` +
+      `${inOrder} ${atMost(6)}`;
     const taken = (head: string) =>
       `cross join lateral (select ${columns} from (${head}) as head join ${schema}.runs r on r.rk = head.rk ` +
-      `where r.due_at <= $1::bigint and ${mayPass("r")} order by head.due_at, head.rk ` +
-      `limit $6::bigint ${lock === "" ? "" : `for ${lock} of r skip locked`}) as found limit $6::bigint`;
-    const parameters = [...this.#filter, String(limit), String(looked)];
+      `where r.due_at <= $1::bigint and ${isWanted("r")} ${also} order by head.due_at, head.rk ${atMost(6)} ${lock}) as found ${atMost(6)}`;
+    const parameters = [...this.#filter, String(limit), String(looked), ...look.parameters];
     const rows = await this.#session.query(
       `with recursive ${ranks(schema)} select found.* from ranks ${taken(longest)}`,
       parameters,
     );
-    if (rows.length === limit) return rows;
+    if (rows.length === limit || this.#known.isAll) return rows;
     const others = await this.#session.query(
       `with recursive ${ranks(schema)} select found.* from ranks cross join lateral ${beyond} ${taken(ofJobs)}`,
       parameters,
@@ -142,16 +185,14 @@ export class ClaimScan {
 
   #selectNamed(
     only: readonly string[],
-    columns: string,
+    { columns, also, lock, parameters }: Look,
     limit: number,
-    lock: string,
   ): Promise<readonly Row[]> {
     const { schema } = this.#context;
     return this.#session.query(
       `select ${columns} from ${schema}.runs r where r.due_at is not null and (r.lease_until is null or r.lease_until <= $1::bigint) ` +
-        `and r.id = any($7::text[]) and ${mayPass("r")} order by r.rank, r.due_at, r.rk limit $6::bigint ` +
-        (lock === "" ? "" : `for ${lock} skip locked`),
-      [...this.#filter, String(limit), arrayText(only)],
+        `and r.id = any($7::text[]) and ${isWanted("r")} ${also} order by r.rank, r.due_at, r.rk limit $6::bigint ${lock}`,
+      [...this.#filter, String(limit), arrayText(only), ...parameters],
     );
   }
 
@@ -159,7 +200,7 @@ export class ClaimScan {
     return [
       String(this.#now),
       arrayText(this.#request.jobIds),
-      String(this.#suspects > 0 ? NEVER : SUSPECT_STALLS),
+      String(stallsBelow(this.#suspects)),
       arrayText([...this.#seen]),
       arrayText([...this.#saturated]),
     ];
@@ -200,15 +241,34 @@ export class ClaimScan {
 }
 
 /** Whether the run of this alias is of a known job, and was not passed over. */
+function isWanted(run: string): string {
+  return `${run}.job_id = any($2::text[]) and ${mayPass(run)}`;
+}
+
 function mayPass(run: string): string {
   return (
-    `${run}.job_id = any($2::text[]) and ${run}.stalls < $3::bigint and not (${run}.rk = any($4::bigint[])) ` +
+    `${run}.stalls < $3::bigint and not (${run}.rk = any($4::bigint[])) ` +
     // The full keys are hashed once; as an operator of arrays or a join each would be compared with each.
     `and (${run}.limit_keys is null or not (select bool_or(k.key in (select unnest($5::text[]))) from unnest(${run}.limit_keys) as k(key)))`
   );
 }
 
-const candidateColumns = "array_to_json(r.limit_keys)::text, r.stalls::text";
+/** What is asked of the runs that are found. */
+interface Look {
+  readonly columns: string;
+  /** A further condition. */
+  readonly also: string;
+  readonly lock: string;
+  /** From $8 on. */
+  readonly parameters: readonly Parameter[];
+}
+
+const candidates: Look = {
+  columns: "array_to_json(r.limit_keys)::text, r.stalls::text",
+  also: "",
+  lock: "",
+  parameters: [],
+};
 
 function candidateOf(row: Row): Candidate {
   const read = new RowReader(row);

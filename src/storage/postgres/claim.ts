@@ -11,7 +11,7 @@ import { updateRuns } from "./run-update.js";
 
 export async function claim(context: Context, request: ClaimRequest): Promise<ClaimResult> {
   const known = await probe(context, context.driver, request);
-  if (!known.isDue && request.only === undefined) return answerOf(known);
+  if (!known.isDue && !known.isRepeated && request.only === undefined) return answerOf(known);
   return context.driver.transaction((session) => claimDue(context, session, request, known));
 }
 
@@ -30,19 +30,21 @@ async function claimDue(
   // Slots are counted under it: nobody else takes one meanwhile (contract S7).
   if (isLimited) await context.lock(session, ["claims"]);
   const now = isLimited ? await clock.now(session) : await clock.atLeast(session);
-  const scan = new ClaimScan(context, session, request, now);
-  const again = await scan.heldBefore();
+  const scan = new ClaimScan(context, session, { request, known, now });
+  const again = known.isRepeated ? await scan.heldBefore() : [];
   const chosen = again.length > 0 ? [] : await scan.choose(request.limit);
-  const wasStarted = new Set(
-    [...again, ...chosen].filter(({ stored }) => stored.run.startedAt !== null),
-  );
+  // Its first try may have been committed since the probe.
+  if (again.length + chosen.length === 0) again.push(...(await scan.heldBefore()));
+  const before = chosen.map(({ stored }) => stored.run);
+  const rows = [...again, ...chosen];
+  const wasStarted = new Set(rows.filter(({ stored }) => stored.run.startedAt !== null));
   await take(context, session, request, chosen, now);
-  for (const { stored } of [...again, ...chosen]) held.learn(stored.run.id, stored.run);
-  const runs = await claimedRuns(context, session, [...again, ...chosen], {
+  for (const { stored } of rows) held.learn(stored.run.id, stored.run);
+  const runs = await claimedRuns(context, session, rows, {
     budget: request.taskBudget,
     mayHaveRecords: (row) => wasStarted.has(row),
   });
-  const nextDue = (await scan.isMore()) ? now : await scan.nextDue();
+  const nextDue = await scan.nextDue(before, rows);
   return { ...answerOf(known), now, runs, nextDue };
 }
 

@@ -32,6 +32,13 @@ export function placesOf<Entry>(columns: Columns<Entry>, from: number): string[]
   return columns.map(({ type }, index) => `$${from + index}::${type}`);
 }
 
+/** The same for a statement that inserts the cells beside those of {@link cellsOf}: of a boolean a client makes another one. */
+export function onceOf<Entry>(columns: Columns<Entry>, from: number): string[] {
+  return columns.map(({ type }, index) =>
+    travelsAsText(type) ? `$${from + index}::text::${type}` : `$${from + index}::${type}`,
+  );
+}
+
 export function parametersOf<Entry>(columns: Columns<Entry>, entry: Entry): Parameter[] {
   return columns.map(({ cell }) => {
     const value = cell(entry);

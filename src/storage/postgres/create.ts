@@ -6,8 +6,8 @@ import { type Context, Overtaken } from "./context.js";
 import type { Row, Session } from "./driver.js";
 import { earliest, hintOf } from "./due-hint.js";
 import { isUniqueViolation } from "./failure.js";
+import { insertAll, insertMissing } from "./new-runs.js";
 import { RowReader } from "./row-reader.js";
-import { freshParameters, insertFreshRuns, insertParameters, insertRuns } from "./run-row.js";
 import { Values } from "./values.js";
 
 /** Throws `Overtaken` if somebody made one of the runs meanwhile. */
@@ -38,14 +38,14 @@ async function createPlain(
   const now = await clock.atLeast(driver);
   const plans = elements.map((element) => planCreation(element, nothingKnown, now));
   const runs = plans.flatMap((plan) => plan.runs);
+  const [first, ...others] = runs;
+  if (first === undefined) return plans.map(({ answer }) => answer);
   try {
     const dueAt = hintOfNew(runs, now);
-    const hint = dueAt === undefined ? null : (hints?.payload(dueAt) ?? null);
-    const [made] = await driver.query(insertFreshRuns(schema), [
-      ...freshParameters(runs),
-      hint,
-      hints?.channel ?? null,
-    ]);
+    const payload = dueAt === undefined ? null : (hints?.payload(dueAt) ?? null);
+    const hint = { payload, channel: hints?.channel ?? null };
+    const { text, parameters } = insertAll(schema, [first, ...others], hint);
+    const [made] = await driver.query(text, parameters);
     if (Number(made?.[0]) < runs.length) return undefined;
     for (const { run } of runs) context.held.learn(run.id, run);
     return plans.map(({ answer }) => answer);
@@ -104,9 +104,11 @@ export async function storeNewRuns(
   runs: readonly StoredRun[],
   identities: Identities,
 ): Promise<void> {
-  if (runs.length === 0) return;
-  const rows = await session.query(insertRuns(schema), insertParameters(runs));
-  if (rows.length < runs.length) throw new Overtaken("a run was made meanwhile");
+  const [first, ...others] = runs;
+  if (first === undefined) return;
+  const { text, parameters } = insertMissing(schema, [first, ...others]);
+  const [made] = await session.query(text, parameters);
+  if (Number(made?.[0]) < runs.length) throw new Overtaken("a run was made meanwhile");
   await storeKeys(schema, session, runs, identities);
 }
 

@@ -15,7 +15,7 @@ import { arrayParametersOf, arraysOf, type Column, cellsOf, namesOf } from "./co
 import type { Context } from "./context.js";
 import type { Session } from "./driver.js";
 import { Logs } from "./logs.js";
-import { insertParameters, insertRuns } from "./run-row.js";
+import { insertMissing } from "./new-runs.js";
 import { insertTasks, taskParameters } from "./task-row.js";
 
 /** Puts what another store gave into the schema, in one transaction. What is there already stays as it is. */
@@ -112,8 +112,10 @@ class Importing {
   }
 
   async runs(items: readonly RunItem[]): Promise<void> {
-    if (items.length === 0) return;
-    await this.#session.query(insertRuns(this.#schema), insertParameters(items.map(importedRun)));
+    const [first, ...others] = items.map(importedRun);
+    if (first === undefined) return;
+    const { text, parameters } = insertMissing(this.#schema, [first, ...others]);
+    await this.#session.query(text, parameters);
     const keyed = items.flatMap(({ key, run: { id: runId, jobId, idempotencyKey } }) =>
       key === null || idempotencyKey === null ? [] : [{ runId, jobId, idempotencyKey }],
     );

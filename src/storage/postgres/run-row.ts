@@ -2,16 +2,14 @@ import { isInternal } from "../../core/final.js";
 import type { StoredStatus } from "../../core/run-status.js";
 import type { StoredRun } from "../../core/stored-run.js";
 import { arrayText } from "./array.js";
-import { arrayParametersOf, arraysOf, type Column, cellsOf, namesOf } from "./column.js";
-import type { Parameter, Row } from "./driver.js";
+import type { Column } from "./column.js";
+import type { Row } from "./driver.js";
 import { rankOf } from "./rank.js";
 import { RowReader } from "./row-reader.js";
 
 /** Those that never change are not updated. */
 export interface RunColumn extends Column<StoredRun> {
   readonly fixed?: true;
-  /** A new run has the default of the table in it. */
-  readonly isInitial?: true;
   /** It changes with the state of a run, not with its definition. */
   readonly isState?: true;
   /** May be large: if it stays it is not sent again, and what the server keeps beside the row stays there. */
@@ -50,7 +48,6 @@ const list = (name: string, cell: (stored: StoredRun) => readonly string[]): Run
 });
 
 const state = (column: RunColumn): RunColumn => ({ ...column, isState: true });
-const initial = (column: RunColumn): RunColumn => ({ ...column, isInitial: true });
 
 /** In the order in which `storedRunOf` reads them. */
 const columns: readonly RunColumn[] = [
@@ -59,7 +56,7 @@ const columns: readonly RunColumn[] = [
   text("version", ({ run }) => run.version),
   state(text("status", ({ run }) => run.status)),
   state(integer("epoch", ({ run }) => run.epoch)),
-  initial(integer("generation", ({ run }) => run.generation)),
+  integer("generation", ({ run }) => run.generation),
   state(text("worker_id", ({ run }) => run.workerId)),
   state(bigint("lease_until", ({ run }) => run.leaseUntil)),
   state(bigint("due_at", ({ run }) => run.dueAt)),
@@ -71,11 +68,11 @@ const columns: readonly RunColumn[] = [
   large("admitted", ({ run }) => run.admitted),
   state(large("output", ({ run }) => run.output)),
   state(large("error", ({ run }) => run.error)),
-  initial(text("blocked", ({ run }) => run.blocked)),
+  text("blocked", ({ run }) => run.blocked),
   state(integer("execution_count", ({ run }) => run.executionCount)),
-  state(initial(integer("stalls", ({ run }) => run.stalls))),
-  state(initial(integer("last_seq", ({ run }) => run.lastSeq))),
-  state(initial(integer("inbox", ({ run }) => run.inbox))),
+  state(integer("stalls", ({ run }) => run.stalls)),
+  state(integer("last_seq", ({ run }) => run.lastSeq)),
+  state(integer("inbox", ({ run }) => run.inbox)),
   list("tags", ({ run }) => run.tags),
   fixed("event_id", ({ run }) => run.eventId),
   fixed("parent_id", ({ run }) => run.parentId),
@@ -90,13 +87,13 @@ const columns: readonly RunColumn[] = [
   large("state", ({ run }) => run.state),
   fixed("create_id", ({ createId }) => createId),
   { ...bigint("key_expires_at", ({ keyExpiresAt }) => keyExpiresAt), fixed: true },
-  state(initial(text("write_id", ({ writeId }) => writeId))),
-  state(initial(text("claim_id", ({ claim }) => claim?.id ?? null))),
-  state(initial(boolean("claim_kept", ({ claim }) => claim?.kept === true))),
+  state(text("write_id", ({ writeId }) => writeId)),
+  state(text("claim_id", ({ claim }) => claim?.id ?? null)),
+  state(boolean("claim_kept", ({ claim }) => claim?.kept === true)),
   state(bigint("wake_at", ({ wakeAt }) => wakeAt)),
-  state(initial(integer("wake_signals", ({ wakeSignals }) => wakeSignals))),
-  state(initial(integer("unread", ({ unread }) => unread))),
-  state(initial(boolean("keep", ({ keep }) => keep))),
+  state(integer("wake_signals", ({ wakeSignals }) => wakeSignals)),
+  state(integer("unread", ({ unread }) => unread)),
+  state(boolean("keep", ({ keep }) => keep)),
 ];
 
 /** These follow from the others. */
@@ -113,7 +110,7 @@ const derived: readonly RunColumn[] = [
   { ...boolean("internal", ({ run }) => isInternal(run.jobId)), fixed: true },
 ];
 
-const written = [...columns, ...derived];
+export const written = [...columns, ...derived];
 export const updated = written.filter((column) => column.fixed !== true);
 
 function asText({ name, type }: RunColumn): string {
@@ -123,41 +120,6 @@ function asText({ name, type }: RunColumn): string {
 
 /** Of a table with the alias `r`. `rk` comes first. */
 export const runColumns = ["r.rk::text", ...columns.map(asText)].join(", ");
-
-/** Of a run that is made; the others have the defaults of the table. */
-const fresh = written.filter(({ isInitial }) => isInitial !== true);
-
-/**
- * Inserts in the given order, all or none, and answers how many. None if one of the ids is that of a purged run; one
- * that is there violates its uniqueness. Two more parameters: a notification, if there is one, and its channel.
- */
-export function insertFreshRuns(schema: string): string {
-  return (
-    `with made as (insert into ${schema}.runs (${namesOf(fresh)}) select ${cellsOf(fresh, "u").join(", ")} ` +
-    `from unnest(${arraysOf(fresh, 1).join(", ")}) as u(${namesOf(fresh)}) where not exists (select from unnest($1::text[]) as i(id) ` +
-    `cross join lateral (select from ${schema}.tombstones x where x.id = i.id limit 1) as gone) returning 1), ` +
-    // A part without rows that are asked for is not executed.
-    `told as materialized (select pg_notify($${fresh.length + 2}, $${fresh.length + 1}) where $${fresh.length + 1}::text is not null) ` +
-    "select (select count(*) from made)::text, (select count(*) from told)::text"
-  );
-}
-
-export function freshParameters(runs: readonly StoredRun[]): Parameter[] {
-  return arrayParametersOf(fresh, runs);
-}
-
-/** Inserts in the given order, and answers the new ones: `rk`, `id`. */
-export function insertRuns(schema: string): string {
-  return (
-    `insert into ${schema}.runs (${namesOf(written)}) select ${cellsOf(written, "u").join(", ")} ` +
-    `from unnest(${arraysOf(written, 1).join(", ")}) with ordinality as u(${namesOf(written)}, place) ` +
-    "order by u.place on conflict (id) do nothing returning rk::text, id"
-  );
-}
-
-export function insertParameters(runs: readonly StoredRun[]): Parameter[] {
-  return arrayParametersOf(written, runs);
-}
 
 /** A run and the key of its row. */
 export interface StoredRow {

@@ -42,6 +42,7 @@ async function claimDue(
     budget: request.taskBudget,
     mayHaveRecords: (row) => wasStarted.has(row),
   });
+  context.paths.learnClaimed(runs);
   const nextDue = (await scan.isMore()) ? now : await scan.nextDue();
   return { ...answerOf(known), now, runs, nextDue };
 }

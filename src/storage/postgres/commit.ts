@@ -31,7 +31,7 @@ export async function commitElements(
   }
   return writes.map((write) => {
     const answer = known.get(write) ?? commitResult("busy");
-    context.held.learnFrom(write.runId, answer);
+    context.learnFrom(write, answer);
     return answer;
   });
 }
@@ -97,7 +97,7 @@ class CommitBatch {
     const runs = await LockedRuns.of(context, session, writes.flatMap(touchedBy));
     const rows = writes.flatMap((write) => {
       const row = runs.row(write.runId);
-      return row === undefined ? [] : [{ rk: row.rk, write }];
+      return row === undefined ? [] : [{ rk: row.rk, epoch: row.stored.run.epoch, write }];
     });
     const tasks = await Tasks.of(context, session, rows);
     const signals = await Signals.of(context, session, writes, runs);

@@ -44,6 +44,7 @@ async function claimDue(
     budget: request.taskBudget,
     mayHaveRecords: (row) => wasStarted.has(row),
   });
+  context.paths.learnClaimed(runs);
   const nextDue = await scan.nextDue(before, rows);
   return { ...answerOf(known), now, runs, nextDue };
 }

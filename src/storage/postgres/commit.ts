@@ -41,7 +41,11 @@ export async function commitElements(
     const left = writes.filter((write) => !known.has(write));
     await generalWay(context, left, known);
   }
-  return writes.map((write) => known.get(write) ?? commitResult("busy"));
+  return writes.map((write) => {
+    const answer = known.get(write) ?? commitResult("busy");
+    context.learnFrom(write, answer);
+    return answer;
+  });
 }
 
 /** The runs of which there is more than one write: the first decides about the second. */
@@ -73,10 +77,6 @@ async function generalWay(
     await batch.store();
     context.tell(session, batch.hint());
   });
-  for (const write of writes) {
-    const answer = known.get(write);
-    if (answer !== undefined) context.held.learnFrom(write.runId, answer);
-  }
 }
 
 interface Parts {
@@ -111,7 +111,7 @@ class CommitBatch {
     const runs = await LockedRuns.of(context, session, writes.flatMap(touchedBy));
     const rows = writes.flatMap((write) => {
       const row = runs.row(write.runId);
-      return row === undefined ? [] : [{ rk: row.rk, write }];
+      return row === undefined ? [] : [{ rk: row.rk, epoch: row.stored.run.epoch, write }];
     });
     const tasks = await Tasks.of(context, session, rows);
     const signals = await Signals.of(context, session, writes, runs);

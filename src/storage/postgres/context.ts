@@ -1,6 +1,8 @@
+import type { CommitResult, RunRecord, RunWrite } from "../../core/storage.js";
 import type { Driver, Session, Transaction } from "./driver.js";
 import { HeldRuns } from "./held-runs.js";
 import type { Hints } from "./hints.js";
+import { PathsOfRun, RecordedPaths } from "./recorded-paths.js";
 import type { ServerClock } from "./server-clock.js";
 
 interface Parts {
@@ -19,6 +21,7 @@ export class Context {
   readonly schema: string;
   readonly clock: ServerClock;
   readonly held = new HeldRuns();
+  readonly paths = new RecordedPaths();
   /** Undefined if nobody is told. */
   readonly hints: Hints | undefined;
   readonly #parts: Parts;
@@ -34,6 +37,16 @@ export class Context {
   /** The same schema in a transaction of the application's: when that commits nobody knows, this process neither. */
   within(driver: Driver): Context {
     return new Context({ ...this.#parts, driver, tellsAll: true });
+  }
+
+  learnNew(run: RunRecord): void {
+    this.held.learn(run.id, run);
+    if (run.leaseUntil !== null) this.paths.learn(run.id, run.epoch, new PathsOfRun());
+  }
+
+  learnFrom(write: RunWrite, answer: CommitResult): void {
+    this.held.learnFrom(write.runId, answer);
+    this.paths.learnFrom(write, answer);
   }
 
   /** With the commit, one for all that it made due. */

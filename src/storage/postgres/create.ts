@@ -47,7 +47,7 @@ async function createPlain(
     const { text, parameters } = insertAll(schema, [first, ...others], hint);
     const [made] = await driver.query(text, parameters);
     if (Number(made?.[0]) < runs.length) return undefined;
-    for (const { run } of runs) context.held.learn(run.id, run);
+    for (const { run } of runs) context.learnNew(run);
     return plans.map(({ answer }) => answer);
   } catch (error) {
     if (isUniqueViolation(error)) return undefined;
@@ -93,7 +93,7 @@ export async function createInGeneral(
     context.tell(session, hintOfNew(made, now));
     return answers;
   });
-  for (const { run } of made) context.held.learn(run.id, run);
+  for (const { run } of made) context.learnNew(run);
   return answers;
 }
 

@@ -126,7 +126,6 @@ export async function storeEnds(
     if (end === undefined) continue;
     const { epoch, inbox } = end.lease;
     const { status } = end.write.run;
-    context.held.forget(end.write.runId);
     known.set(end.write, commitResult("ok", { epoch, inbox, status, leaseUntil: null }));
   }
 }

@@ -19,10 +19,10 @@ import { insertMissing } from "./new-runs.js";
 import { insertTasks, taskParameters } from "./task-row.js";
 
 /** Puts what another store gave into the schema, in one transaction. What is there already stays as it is. */
-export function importItems(context: Context, items: readonly StoredItem[]): Promise<void> {
+export async function importItems(context: Context, items: readonly StoredItem[]): Promise<void> {
   const of = <K extends StoredItem["kind"]>(kind: K) =>
     items.filter((item): item is Extract<StoredItem, { kind: K }> => item.kind === kind);
-  return context.driver.transaction(async (session) => {
+  await context.driver.transaction(async (session) => {
     const importing = new Importing(context, session);
     await importing.values(of("value"));
     await importing.tombstones(of("tombstone"));
@@ -36,6 +36,7 @@ export function importItems(context: Context, items: readonly StoredItem[]): Pro
     await importing.signals(signals, rows);
     await importing.logs(logs, rows);
   });
+  for (const { runId } of of("task")) context.paths.forget(runId);
 }
 
 const valueColumns: readonly Column<ValueItem>[] = [

@@ -21,7 +21,7 @@ export async function commitLoneRecord(
   if (write.tasks?.length !== 1 || !isRecordWrite(write)) return undefined;
   const [task] = write.tasks;
   const lease = context.held.of(write.runId, write.guard.epoch);
-  if (lease === undefined) return undefined;
+  if (lease === undefined || !context.paths.areFree(write)) return undefined;
   const form = formOf(task, write.tasks);
   try {
     const inserted = await context.driver.insert(statement(context.schema, form), [
@@ -31,7 +31,11 @@ export async function commitLoneRecord(
       String(lease.inbox),
       ...form.parameters(task),
     ]);
-    if (inserted === 1) return [answerOf(lease)];
+    if (inserted === 1) {
+      const answer = answerOf(lease);
+      context.paths.learnFrom(write, answer);
+      return [answer];
+    }
   } catch (error) {
     if (!isUniqueViolation(error) && !isRefusal(error)) throw error;
   }

@@ -6,6 +6,8 @@
  * - `wake_at`, `wake_signals`, `keep` are what the last release said.
  * - `write_id`: the last write that was more than task records.
  *
+ * A path is recorded once in a run, but no index says so: see recorded-paths.ts.
+ *
  * Names are compared as bytes, which is faster, and the same in every database.
  * User values are text, never jsonb: they come back byte for byte (contract §1).
  * Pages of runs keep some room for a row that changes no indexed column, as where
@@ -90,8 +92,7 @@ create table $schema.tasks (
   data text,
   error text,
   output text,
-  primary key (rk, seq),
-  unique (rk, path)
+  primary key (rk, seq)
 );
 create index tasks_topics on $schema.tasks using gin (topics) where topics is not null and status = 'WAITING';
 

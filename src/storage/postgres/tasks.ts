@@ -1,10 +1,10 @@
 import type { StoredTask } from "../../core/run-tables.js";
-import type { RunWrite } from "../../core/storage.js";
 import type { KnownOfWrite } from "../../core/write-verdict.js";
 import { arrayText } from "./array.js";
 import type { Context } from "./context.js";
 import type { Session } from "./driver.js";
-import { insertTasks, taskColumns, taskOf, taskParameters } from "./task-row.js";
+import { tasksMet, type WriteOfRow } from "./met-tasks.js";
+import { insertTasks, taskParameters } from "./task-row.js";
 
 interface KnownTask {
   readonly stored: StoredTask | undefined;
@@ -20,27 +20,13 @@ interface TasksOfRun {
 export class Tasks {
   readonly #runs = new Map<string, TasksOfRun>();
 
-  /** Reads the records of the paths and seqs that are written. */
   static async of(
-    { schema }: Context,
+    context: Context,
     session: Session,
-    rows: readonly { readonly rk: string; readonly write: RunWrite }[],
+    writes: readonly WriteOfRow[],
   ): Promise<Tasks> {
     const tasks = new Tasks();
-    const wanted = rows.flatMap(({ rk, write }) =>
-      (write.tasks ?? []).map(({ path, seq }) => ({ rk, path, seq })),
-    );
-    if (wanted.length === 0) return tasks;
-    const found = await session.query(
-      `select ${taskColumns} from ${schema}.tasks t where (t.rk, t.path) in (select * from unnest($1::bigint[], $2::text[])) ` +
-        `union select ${taskColumns} from ${schema}.tasks t where (t.rk, t.seq) in (select * from unnest($1::bigint[], $3::integer[]))`,
-      [
-        arrayText(wanted.map(({ rk }) => rk)),
-        arrayText(wanted.map(({ path }) => path)),
-        arrayText(wanted.map(({ seq }) => seq)),
-      ],
-    );
-    for (const { rk, task } of found.map(taskOf)) {
+    for (const { rk, task } of await tasksMet(context, session, writes)) {
       const { paths, seqs } = tasks.#run(rk);
       paths.set(task.path, { stored: task, now: task });
       seqs.add(task.seq);

@@ -14,6 +14,7 @@ import { createInGeneral } from "./create.js";
 import type { Driver, Session, Transaction, UserTransactions } from "./driver.js";
 import { causedState, reasonOf } from "./failure.js";
 import { isolated } from "./isolate.js";
+import { pathsOfHeld } from "./met-tasks.js";
 import { RowReader } from "./row-reader.js";
 import { newTask } from "./task-row.js";
 
@@ -37,7 +38,7 @@ export async function commitWith(
 ): Promise<CommitResult> {
   const progress: Progress = { stage: "work" };
   try {
-    return await users.begin(async (session, tx) => {
+    const stored = await users.begin(async (session, tx) => {
       const write = await Promise.resolve()
         .then(() => work(tx))
         .catch((error: unknown) => {
@@ -49,8 +50,10 @@ export async function commitWith(
       progress.result = result;
       if (result.result !== "ok") throw new RolledBack();
       progress.stage = "commit";
-      return result;
+      return { write, result };
     });
+    context.paths.learnFrom(stored.write, stored.result);
+    return stored.result;
   } catch (error) {
     const { stage, thrown, result } = progress;
     // Whatever a library has made of it on its way.
@@ -101,9 +104,16 @@ async function storeRecord(
   session: Session,
   write: RunWrite,
 ): Promise<CommitResult> {
+  const { runId, guard, tasks = [] } = write;
+  const paths =
+    guard.epoch === undefined
+      ? undefined
+      : await pathsOfHeld(context, session, { runId, epoch: guard.epoch });
   let result = commitResult("missing");
-  for (const task of write.tasks ?? []) {
-    result = await storeTask(context, session, write, task);
+  for (const task of tasks) {
+    // Where it is known there is nothing to be found, unless somebody else has written since.
+    const isFree = task.replaces === undefined && paths?.has(task.path) === false;
+    result = await storeTask(context, session, write, task, isFree ? paths.lastSeq : 0);
     if (result.result !== "ok") return result;
   }
   return result;
@@ -118,13 +128,15 @@ async function storeTask(
   session: Session,
   write: RunWrite,
   task: TaskWrite,
+  freeUpTo: number,
 ): Promise<CommitResult> {
   const { runId, guard } = write;
   const [row] = await session.query(recordStatement(schema, task.replaces !== undefined), [
     runId,
     guard.epoch === undefined ? null : String(guard.epoch),
     ...newTask.parameters(storedTask(task, write.writeId)),
-    ...(task.replaces === undefined ? [] : [task.path, String(task.replaces)]),
+    task.path,
+    String(task.replaces ?? freeUpTo),
   ]);
   if (row === undefined) return commitResult("missing");
   const read = new RowReader(row);
@@ -137,18 +149,28 @@ async function storeTask(
   const outcome = guardOutcome(write, run);
   if (outcome !== undefined) return commitResult(outcome, run);
   if (read.number() === 1) return commitResult("ok", run);
-  const reason = `Task ${JSON.stringify(task.path)} has another record than seq ${task.replaces}, or is completed.`;
+  const name = JSON.stringify(task.path);
+  const reason =
+    task.replaces === undefined
+      ? `Task ${name} has a record.`
+      : `Task ${name} has another record than seq ${task.replaces}, or is completed.`;
   return { ...commitResult("rejected", run), reason };
 }
 
-/** Nothing is written unless the guard holds. Columns have names of their own, for clients that give rows as objects. */
+/**
+ * Nothing is written unless the guard holds, nor of a path that has another record: the last parameter says which one
+ * is replaced, or above which seq to look. Columns have names of their own, for clients that give rows as objects.
+ */
 function recordStatement(schema: string, replaces: boolean): string {
   const columns = newTask.columns.split(", ").length;
   const holds = `($2::integer is null or h.epoch = $2::integer) and h.status <> all ('{${finalStatuses.join(",")}}')`;
+  const isOfPath = `t.rk = h.rk and t.path = $${3 + columns}`;
+  const seq = `$${4 + columns}::integer`;
   const written = replaces
     ? `update ${schema}.tasks t set (${newTask.columns}) = row(${newTask.values(3)}) from held h ` +
-      `where ${holds} and t.rk = h.rk and t.path = $${3 + columns} and t.seq = $${4 + columns}::integer and t.status <> 'COMPLETED' returning 1`
-    : `insert into ${schema}.tasks (rk, ${newTask.columns}) select h.rk, ${newTask.values(3)} from held h where ${holds} returning 1`;
+      `where ${holds} and ${isOfPath} and t.seq = ${seq} and t.status <> 'COMPLETED' returning 1`
+    : `insert into ${schema}.tasks (rk, ${newTask.columns}) select h.rk, ${newTask.values(3)} from held h ` +
+      `where ${holds} and (select count(*) from ${schema}.tasks t where ${isOfPath} and t.seq > ${seq}) = 0 returning 1`;
   return (
     `with held as materialized (select r.rk, r.epoch, r.status, r.inbox, r.lease_until from ${schema}.runs r where r.id = $1 for share), ` +
     `written as (${written}) ` +

@@ -7,25 +7,34 @@ const LEAST_BYTES = 64;
 const texts = ["path", "output", "error", "data", "filter"];
 const bytes = [LEAST_BYTES, ...texts.map((name) => `coalesce(octet_length(t.${name}), 0)`)];
 
+/** Most records are of tasks that were completed in their first attempt, and have nothing in these columns. */
+const isUsual =
+  "t.kind = 'task' and t.status = 'COMPLETED' and t.attempts = 1 and num_nonnulls(t.error, t.wake_at, t.data, t.topics, t.filter) = 0";
+/** Of the others, in one column, as {@link Unusual}. */
+const unusual = `case when ${isUsual} then null else json_build_array(t.kind, t.status, t.attempts, t.error, t.wake_at, t.data, t.topics, t.filter)::text end`;
+
+type Unusual = readonly [
+  kind: string,
+  status: TaskStatus,
+  attempts: number,
+  error: string | null,
+  wakeAt: number | null,
+  data: string | null,
+  topics: readonly string[] | null,
+  filter: string | null,
+];
+
 const columns: readonly PackedColumn[] = [
   { sql: "t.place", isShared: true },
   { sql: "t.seq" },
   { sql: "t.path" },
-  { sql: 't.kind collate "C"', isShared: true },
-  { sql: 't.status collate "C"', isShared: true },
-  { sql: "t.attempts", isShared: true },
   { sql: "t.output" },
-  { sql: "t.error" },
   { sql: "t.started_at" },
   { sql: "t.finished_at" },
-  { sql: "t.wake_at" },
-  { sql: "t.data" },
-  { sql: "t.topics" },
-  { sql: "t.filter" },
+  { sql: "t.unusual" },
 ];
 
-const fields =
-  "t.seq, t.path, t.kind, t.status, t.attempts, t.output, t.error, t.started_at, t.finished_at, t.wake_at, t.data, array_to_json(t.topics)::text as topics, t.filter";
+const fields = `t.seq, t.path, t.output, t.started_at, t.finished_at, ${unusual} as unusual`;
 
 /**
  * Records of the runs in `rks`, in their order and by seq, as long as all of them fit into the budget: one packed row,
@@ -49,46 +58,45 @@ export function packedTasks(
 
 /** By the places of their runs, from 1 on. */
 export function packedTasksOf(read: PackReader): ReadonlyMap<number, TaskRecord[]> {
+  const places = read.numbers();
   const cells = {
-    place: read.numbers(),
     seq: read.numbers(),
     path: read.texts(),
-    kind: read.texts(),
-    status: read.texts(),
-    attempts: read.numbers(),
     output: read.texts(),
-    error: read.texts(),
     startedAt: read.numbers(),
     finishedAt: read.numbers(),
-    wakeAt: read.numbers(),
-    data: read.texts(),
-    topics: read.texts(),
-    filter: read.texts(),
   };
+  const unusuals = read.texts();
   const found = new Map<number, TaskRecord[]>();
   for (let n = 0; n < cells.seq.length; n++) {
-    const task = {
-      path: cells.path.of(n, ""),
-      seq: cells.seq.of(n, 0),
-      kind: cells.kind.of(n, ""),
-      status: cells.status.of(n, "") as TaskStatus,
-      attempts: cells.attempts.of(n, 0),
-      output: cells.output.at(n),
-      error: cells.error.at(n),
-      startedAt: cells.startedAt.of(n, 0),
-      finishedAt: cells.finishedAt.at(n),
-      wakeAt: cells.wakeAt.at(n),
-      data: cells.data.at(n),
-    };
-    const place = cells.place.of(n, 0);
+    const place = places.of(n, 0);
     const ofRun = found.get(place) ?? [];
     if (ofRun.length === 0) found.set(place, ofRun);
-    ofRun.push(withWait(task, cells.topics.at(n), cells.filter.at(n)));
+    const usual = {
+      path: cells.path.of(n, ""),
+      seq: cells.seq.of(n, 0),
+      kind: "task",
+      status: "COMPLETED" as const,
+      attempts: 1,
+      output: cells.output.at(n),
+      error: null,
+      startedAt: cells.startedAt.of(n, 0),
+      finishedAt: cells.finishedAt.at(n),
+      wakeAt: null,
+      data: null,
+    };
+    const rest = unusuals.at(n);
+    ofRun.push(rest === null ? usual : withUnusual(usual, JSON.parse(rest) as Unusual));
   }
   return found;
 }
 
-function withWait(task: TaskRecord, topics: string | null, filter: string | null): TaskRecord {
-  if (topics === null) return filter === null ? task : { ...task, filter };
-  return { ...task, topics: JSON.parse(topics) as string[], filter };
+function withUnusual(usual: TaskRecord, unusual: Unusual): TaskRecord {
+  const [kind, status, attempts, error, wakeAt, data, topics, filter] = unusual;
+  return {
+    ...usual,
+    ...{ kind, status, attempts, error, wakeAt, data },
+    ...(topics === null ? undefined : { topics }),
+    ...(topics === null && filter === null ? undefined : { filter }),
+  };
 }

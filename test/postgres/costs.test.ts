@@ -16,6 +16,7 @@ const UPDATES_OF_A_RUN = 2;
 let server: OwnServer;
 let admin: pg.Client;
 let schemas = 0;
+let ids = 0;
 
 beforeAll(async () => {
   // What the server does by itself would be counted as well.
@@ -171,6 +172,33 @@ test("a task that logs costs no more messages and flushes", async () => {
   expect(cost.others).toBeLessThanOrEqual(HANDFUL);
   expect(cost.flushes).toBeLessThanOrEqual(100 + HANDFUL);
   expect(cost.updates).toBeLessThanOrEqual(UPDATES_OF_A_RUN * 3);
+});
+
+test("a claim is five messages, with limits two more to lock and to read the clock, and one if nothing is due", async () => {
+  const { pool, sent } = countedPool();
+  const storage = postgres({ client: pool, schema: `costs_${schemas++}` });
+  await storage.init({ clock: fakeClock() });
+  const messagesOf = async (wakeAt: readonly number[], limits: Record<string, number> = {}) => {
+    const run = { jobId: "job", version: "1.0.0", status: "PENDING" as const, payload: "{}" };
+    for (const at of wakeAt) {
+      const id = `costs-${ids++}`;
+      await storage.createRuns([
+        { createId: id, groups: [{ first: { ...run, id, wakeAt: at }, further: [] }] },
+      ]);
+    }
+    sent.splice(0);
+    const { runs } = await storage.claimRuns({
+      ...{ claimId: `costs-${ids++}`, workerId: "w", jobIds: ["job"], limit: 2, limits },
+      ...{ leaseMs: 3_600_000, suspects: 1, taskBudget: 1_000 },
+    });
+    return { runs: runs.length, messages: sent.length };
+  };
+  expect(await messagesOf([1])).toEqual({ runs: 1, messages: 5 });
+  expect(await messagesOf([1, 1, 1])).toEqual({ runs: 2, messages: 5 });
+  expect(await messagesOf([], { limit: 1 })).toEqual({ runs: 1, messages: 7 });
+  expect(await messagesOf([Date.now() + 3_600_000])).toEqual({ runs: 0, messages: 1 });
+  await storage.close();
+  await pool.end();
 });
 
 test("a process at rest sends two messages a minute", async () => {

@@ -1,16 +1,10 @@
-import { type StoredTask, taskRecord, taskSize } from "../../core/run-tables.js";
-import type { ClaimedRun, Signal, TaskRecord } from "../../core/storage.js";
+import type { ClaimedRun, Signal, TaskPage } from "../../core/storage.js";
 import { arrayText } from "./array.js";
 import type { Context } from "./context.js";
 import type { Session } from "./driver.js";
-import { RowReader } from "./row-reader.js";
+import { type PackedColumn, PackReader, packed } from "./packed.js";
+import { packedTasks, packedTasksOf } from "./packed-tasks.js";
 import type { StoredRow } from "./run-row.js";
-import { taskColumns, taskOf } from "./task-row.js";
-
-/** So many records at a time, as long as the budget lasts. */
-const PAGE = 1_000;
-/** See `taskSize`. */
-const RECORD_BYTES = 64;
 
 /** What is answered of the runs that a claim took. */
 export async function claimedRuns(
@@ -24,154 +18,161 @@ export async function claimedRuns(
   },
 ): Promise<ClaimedRun[]> {
   const told = rows.filter(({ stored }) => stored.run.inbox > 0);
-  const signals = await signalsOf(context, session, told);
   const replayed = rows.filter(
     (row) => row.stored.claim?.kept !== true && tasks.mayHaveRecords(row),
   );
-  const counts = await logCounts(context, session, replayed);
-  const pages = await firstPages(context, session, replayed, tasks.budget);
-  return rows.map(({ rk, stored }) => {
-    const page = pages.get(rk);
-    return {
-      run: stored.run,
-      signals: signals.get(rk) ?? [],
-      tasks: page?.tasks ?? [],
-      tasksComplete: page?.complete ?? true,
-      kept: stored.claim?.kept === true,
-      logCounts: counts.get(rk) ?? {},
-    };
+  const belongings = await belongingsOf(context, session, { told, replayed, ...tasks });
+  return rows.map(({ rk, stored }) => ({
+    run: stored.run,
+    signals: belongings.signals.get(rk) ?? [],
+    tasks: belongings.pages.get(rk)?.tasks ?? [],
+    tasksComplete: belongings.pages.get(rk)?.complete ?? true,
+    kept: stored.claim?.kept === true,
+    logCounts: belongings.logCounts.get(rk) ?? {},
+  }));
+}
+
+/** What belongs to runs, by their row keys. */
+interface Belongings {
+  readonly signals: ReadonlyMap<string, readonly Signal[]>;
+  readonly pages: ReadonlyMap<string, TaskPage>;
+  readonly logCounts: ReadonlyMap<string, Readonly<Record<string, number>>>;
+}
+
+type Keyed = Pick<StoredRow, "rk">;
+
+interface Wanted {
+  /** Runs whose signals are wanted. */
+  readonly told: readonly Keyed[];
+  /** Runs whose records and numbers of log lines are wanted. */
+  readonly replayed: readonly Keyed[];
+  readonly budget: number;
+}
+
+/** In one statement, for all of them. */
+async function belongingsOf(
+  { schema }: Context,
+  session: Session,
+  { told, replayed, budget }: Wanted,
+): Promise<Belongings> {
+  if (told.length + replayed.length === 0)
+    return { signals: new Map(), pages: new Map(), logCounts: new Map() };
+  const tasks = packedTasks(schema, {
+    rks: "$2::bigint[]",
+    after: "0",
+    budget: "$3::bigint",
+    atLeast: 0,
   });
-}
-
-interface FirstPage {
-  readonly tasks: readonly TaskRecord[];
-  readonly complete: boolean;
-}
-
-/** All records of the first runs, as long as they fit, then what still fits of the next one, and none of the others. */
-async function firstPages(
-  context: Context,
-  session: Session,
-  rows: readonly StoredRow[],
-  budget: number,
-): Promise<ReadonlyMap<string, FirstPage>> {
-  const pages = new Map<string, FirstPage>();
-  if (rows.length === 0) return pages;
-  const sizes = await sizesOf(context, session, rows);
-  const fitting: StoredRow[] = [];
-  let left = budget;
-  for (const row of rows) {
-    const size = sizes.get(row.rk) ?? 0;
-    if (size > left) break;
-    left -= size;
-    fitting.push(row);
-  }
-  const found = await allTasksOf(context, session, fitting);
-  for (const { rk } of rows) pages.set(rk, { tasks: [], complete: !sizes.has(rk) });
-  for (const { rk } of fitting) pages.set(rk, { tasks: found.get(rk) ?? [], complete: true });
-  const next = rows[fitting.length];
-  if (next === undefined) return pages;
-  const some = await tasksOf(context, session, next.rk, { after: 0, budget: left, atLeast: 0 });
-  return pages.set(next.rk, some);
-}
-
-/** An upper bound of what `taskSize` says, without reading the texts; only of runs that have records. */
-async function sizesOf(
-  { schema }: Context,
-  session: Session,
-  rows: readonly StoredRow[],
-): Promise<ReadonlyMap<string, number>> {
-  const sizes = await session.query(
-    `select rk::text, (count(*) * ${RECORD_BYTES} + sum(octet_length(path) + coalesce(octet_length(output), 0) + coalesce(octet_length(error), 0) + ` +
-      `coalesce(octet_length(data), 0) + coalesce(octet_length(filter), 0)))::text from ${schema}.tasks where rk = any($1::bigint[]) group by rk`,
-    [arrayText(rows.map(({ rk }) => rk))],
+  const [row] = await session.query(
+    `select * from (${packedSignals(schema)}) as signals cross join (${packedLogCounts(schema)}) as logs ` +
+      `cross join (${packedLastSeqs(schema)}) as lasts cross join (${tasks}) as tasks`,
+    [keysOf(told), keysOf(replayed), String(budget)],
   );
-  return new Map(sizes.map(([rk, bytes]) => [rk ?? "", Number(bytes)]));
+  const read = new PackReader(row);
+  const signals = packedSignalsOf(read, told);
+  const logCounts = packedLogCountsOf(read, replayed);
+  const lasts = read.numbers();
+  const found = packedTasksOf(read);
+  const pages = replayed.map(({ rk }, index): [string, TaskPage] => {
+    const given = found.get(index + 1) ?? [];
+    return [rk, { tasks: given, complete: (given.at(-1)?.seq ?? 0) === lasts.of(index, 0) }];
+  });
+  return { signals, pages: new Map(pages), logCounts };
 }
 
-async function allTasksOf(
-  { schema }: Context,
-  session: Session,
-  rows: readonly StoredRow[],
-): Promise<ReadonlyMap<string, TaskRecord[]>> {
-  const found = new Map<string, TaskRecord[]>();
-  if (rows.length === 0) return found;
-  const tasks = await session.query(
-    `select ${taskColumns} from ${schema}.tasks t where t.rk = any($1::bigint[]) order by t.rk, t.seq`,
-    [arrayText(rows.map(({ rk }) => rk))],
-  );
-  for (const { rk, task } of tasks.map(taskOf)) {
-    const ofRun = found.get(rk);
-    if (ofRun === undefined) found.set(rk, [taskRecord(task)]);
-    else ofRun.push(taskRecord(task));
+function keysOf(rows: readonly Keyed[]) {
+  return arrayText(rows.map(({ rk }) => rk));
+}
+
+/** The highest seq of each of the runs in `$2`; 0 if it has no record. */
+function packedLastSeqs(schema: string): string {
+  const last = `select t.seq from ${schema}.tasks t where t.rk = u.rk order by t.seq desc limit 1`;
+  return `select ${packed([{ sql: "x.seq" }])} from (select coalesce((${last}), 0) as seq from unnest($2::bigint[]) with ordinality as u(rk, place) order by u.place) as x`;
+}
+
+const logColumns: readonly PackedColumn[] = [
+  { sql: "x.place", isShared: true },
+  { sql: "x.stream" },
+  { sql: "x.lines" },
+];
+
+/** How many lines of each stream the runs in `$2` have. */
+function packedLogCounts(schema: string): string {
+  const ofRun = `select l.stream, count(*) as lines from ${schema}.logs l where l.rk = u.rk group by l.stream`;
+  return `select ${packed(logColumns)} from (select u.place, l.* from unnest($2::bigint[]) with ordinality as u(rk, place) cross join lateral (${ofRun}) as l) as x`;
+}
+
+function packedLogCountsOf(read: PackReader, rows: readonly Keyed[]): Belongings["logCounts"] {
+  const places = read.numbers();
+  const streams = read.texts();
+  const lines = read.numbers();
+  const found = new Map<string, Record<string, number>>();
+  for (let n = 0; n < streams.length; n++) {
+    const rk = rows[places.of(n, 0) - 1]?.rk ?? "";
+    found.set(rk, { ...found.get(rk), [streams.of(n, "")]: lines.of(n, 0) });
   }
   return found;
 }
 
-/** Records after a seq while they fit into the budget, `atLeast` of them even if they do not. */
-export async function tasksOf(
-  { schema }: Context,
-  session: Session,
-  rk: string,
-  {
-    after,
-    budget,
-    atLeast,
-  }: { readonly after: number; readonly budget: number; readonly atLeast: 0 | 1 },
-): Promise<{ readonly tasks: readonly TaskRecord[]; readonly complete: boolean }> {
-  const tasks: TaskRecord[] = [];
-  let left = budget;
-  for (let last = after; ; ) {
-    const rows = await session.query(
-      `select ${taskColumns} from ${schema}.tasks t where t.rk = $1::bigint and t.seq > $2::integer order by t.seq limit ${PAGE}`,
-      [rk, String(last)],
-    );
-    for (const task of rows.map((row): StoredTask => taskOf(row).task)) {
-      left -= taskSize(task);
-      if (left < 0 && tasks.length >= atLeast) return { tasks, complete: false };
-      tasks.push(taskRecord(task));
-      last = task.seq;
-    }
-    if (rows.length < PAGE) return { tasks, complete: true };
-  }
+const signalColumns: readonly PackedColumn[] = [
+  { sql: "x.place", isShared: true },
+  { sql: "x.id" },
+  { sql: "x.topic" },
+  { sql: "x.ref" },
+];
+
+/** What is unread of the runs in `$1`, and watches, oldest first. */
+function packedSignals(schema: string): string {
+  const ofRun = `select s.id, s.topic, s.ref, s.position from ${schema}.signals s where s.rk = u.rk and s.unread order by s.position`;
+  return (
+    `select ${packed(signalColumns)} from (select u.place, s.* from unnest($1::bigint[]) with ordinality as u(rk, place) ` +
+    `cross join lateral (${ofRun}) as s order by u.place, s.position) as x`
+  );
 }
 
-/** What is unread, and watches, oldest first. */
+function packedSignalsOf(read: PackReader, rows: readonly Keyed[]): Map<string, Signal[]> {
+  const places = read.numbers();
+  const ids = read.texts();
+  const topics = read.texts();
+  const refs = read.texts();
+  const found = new Map<string, Signal[]>();
+  for (let n = 0; n < ids.length; n++) {
+    const rk = rows[places.of(n, 0) - 1]?.rk ?? "";
+    const signals = found.get(rk) ?? [];
+    if (signals.length === 0) found.set(rk, signals);
+    signals.push({ id: ids.of(n, ""), topic: topics.of(n, ""), ref: refs.at(n) });
+  }
+  return found;
+}
+
+/** All unread signals and all watches of a run, oldest first. */
 export async function signalsOf(
   { schema }: Context,
   session: Session,
-  rows: readonly Pick<StoredRow, "rk">[],
-): Promise<ReadonlyMap<string, Signal[]>> {
-  const found = new Map<string, Signal[]>();
-  if (rows.length === 0) return found;
-  const signals = await session.query(
-    `select s.rk::text, s.id, s.topic, s.ref from ${schema}.signals s where s.rk = any($1::bigint[]) and s.unread order by s.position`,
-    [arrayText(rows.map(({ rk }) => rk))],
-  );
-  for (const row of signals) {
-    const read = new RowReader(row);
-    const rk = read.string();
-    const signal = { id: read.string(), topic: read.string(), ref: read.stringOrNull() };
-    found.set(rk, [...(found.get(rk) ?? []), signal]);
-  }
-  return found;
+  run: Keyed,
+): Promise<readonly Signal[]> {
+  const [row] = await session.query(packedSignals(schema), [keysOf([run])]);
+  return packedSignalsOf(new PackReader(row), [run]).get(run.rk) ?? [];
 }
 
-async function logCounts(
+/** Records of a run after a seq while they fit into the budget, the first one even if it does not. */
+export async function tasksAfter(
   { schema }: Context,
   session: Session,
-  rows: readonly StoredRow[],
-): Promise<ReadonlyMap<string, Record<string, number>>> {
-  const found = new Map<string, Record<string, number>>();
-  if (rows.length === 0) return found;
-  const counts = await session.query(
-    `select rk::text, stream, count(*)::text from ${schema}.logs where rk = any($1::bigint[]) group by rk, stream`,
-    [arrayText(rows.map(({ rk }) => rk))],
+  rk: string,
+  { after, budget }: { readonly after: number; readonly budget: number },
+): Promise<TaskPage> {
+  const tasks = packedTasks(schema, {
+    rks: "array[$1::bigint]",
+    after: "$2::integer",
+    budget: "$3::bigint",
+    atLeast: 1,
+  });
+  const last = `select coalesce((select t.seq from ${schema}.tasks t where t.rk = $1::bigint order by t.seq desc limit 1), 0)::text`;
+  const [row] = await session.query(
+    `select * from (${last}) as last cross join (${tasks}) as tasks`,
+    [rk, String(after), String(budget)],
   );
-  for (const [rk, stream, count] of counts) {
-    const ofRun = found.get(rk ?? "") ?? {};
-    ofRun[stream ?? ""] = Number(count);
-    found.set(rk ?? "", ofRun);
-  }
-  return found;
+  const given = packedTasksOf(new PackReader(row, 1)).get(1) ?? [];
+  return { tasks: given, complete: (given.at(-1)?.seq ?? after) >= Number(row?.[0]) };
 }

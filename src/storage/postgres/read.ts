@@ -8,7 +8,7 @@ import type {
   WaitingTask,
 } from "../../core/storage.js";
 import { arrayText } from "./array.js";
-import { signalsOf, tasksOf } from "./claimed.js";
+import { signalsOf, tasksAfter } from "./claimed.js";
 import type { Context } from "./context.js";
 import { logColumns, logLineOf } from "./logs.js";
 import { RowReader } from "./row-reader.js";
@@ -41,13 +41,13 @@ export async function listTasks(
 ): Promise<TaskPage> {
   const rk = await rowKey(context, runId);
   if (rk === undefined) return { tasks: [], complete: true };
-  return tasksOf(context, context.driver, rk, { after, budget, atLeast: 1 });
+  return tasksAfter(context, context.driver, rk, { after, budget });
 }
 
 export async function listSignals(context: Context, runId: string): Promise<Signal[]> {
   const rk = await rowKey(context, runId);
   if (rk === undefined) return [];
-  return (await signalsOf(context, context.driver, [{ rk }])).get(rk) ?? [];
+  return [...(await signalsOf(context, context.driver, { rk }))];
 }
 
 export async function listLogs(

@@ -14,31 +14,27 @@ import { Workload } from "./workload.js";
 const DISK = "size=24m";
 const CHUNK = Buffer.alloc(64 * 1024);
 
-const disk = mkdtempSync(join(tmpdir(), "pawl-disk-"));
-
-/** Only who may mount can have one. */
-const isMounted = (() => {
-  try {
-    execFileSync("mount", ["-t", "tmpfs", "-o", DISK, "tmpfs", disk], { stdio: "pipe" });
-    return true;
-  } catch (error) {
-    console.warn(`no disk to fill: ${error}`);
-    return false;
-  }
-})();
-
+let disk: string;
+let isMounted = false;
 let server: OwnServer;
 
 beforeAll(async () => {
-  if (!isMounted) return;
+  disk = mkdtempSync(join(tmpdir(), "pawl-disk-"));
+  try {
+    execFileSync("mount", ["-t", "tmpfs", "-o", DISK, "tmpfs", disk], { stdio: "pipe" });
+  } catch (error) {
+    // Only who may mount can have one.
+    console.warn(`no disk to fill: ${error}`);
+    return;
+  }
+  isMounted = true;
   const user = unprivilegedUser();
   if (user !== undefined) chownSync(disk, user.uid, user.gid);
   server = await startOwnServer();
 });
 afterAll(async () => {
-  if (!isMounted) return;
-  await server.stop();
-  execFileSync("umount", [disk]);
+  await server?.stop();
+  if (isMounted) execFileSync("umount", [disk]);
   rmSync(disk, { recursive: true });
 });
 
@@ -52,28 +48,26 @@ function fill(file: string): void {
   }
 }
 
-test.skipIf(!isMounted)(
-  "work waits while the disk is full, and goes on when there is room",
-  async () => {
-    const admin = new pg.Client({ connectionString: server.url });
-    await admin.connect();
-    await admin.query(`create tablespace small location '${disk}'`);
-    await admin.query("create database small tablespace small");
-    await admin.end();
-    const url = new URL(server.url);
-    url.pathname = "/small";
-    const open = () => postgres({ url: url.href, schema: "full" });
-    const work = new Workload(open(), open());
-    await work.start();
-    await eventually(() => work.effects > 200);
-    const ballast = join(disk, "ballast");
-    fill(ballast);
-    const asked = work.refill(4_000);
-    await eventually(() => work.troubles.some((error) => isPawlError(error, "STORAGE_FULL")));
-    rmSync(ballast);
-    await asked;
-    await work.ended();
-    expect(await work.faults()).toEqual([]);
-    await work.stop();
-  },
-);
+test("work waits while the disk is full, and goes on when there is room", async ({ skip }) => {
+  if (!isMounted) skip("nothing may be mounted here");
+  const admin = new pg.Client({ connectionString: server.url });
+  await admin.connect();
+  await admin.query(`create tablespace small location '${disk}'`);
+  await admin.query("create database small tablespace small");
+  await admin.end();
+  const url = new URL(server.url);
+  url.pathname = "/small";
+  const open = () => postgres({ url: url.href, schema: "full" });
+  const work = new Workload(open(), open());
+  await work.start();
+  await eventually(() => work.effects > 200);
+  const ballast = join(disk, "ballast");
+  fill(ballast);
+  const asked = work.refill(4_000);
+  await eventually(() => work.troubles.some((error) => isPawlError(error, "STORAGE_FULL")));
+  rmSync(ballast);
+  await asked;
+  await work.ended();
+  expect(await work.faults()).toEqual([]);
+  await work.stop();
+});

@@ -72,6 +72,24 @@ async function allIsWell(work: Workload): Promise<void> {
   expect(await work.faults()).toEqual([]);
 }
 
+const HANGING_WRITES = [5, 40] as const;
+
+/** A sequence counts on when its statement is broken off, so what is sent again is not the one that hangs. */
+async function makeSomeWritesHang(schema: string): Promise<void> {
+  const [every, last] = HANGING_WRITES;
+  await admin.query(`
+    create sequence ${schema}.writes;
+    create function ${schema}.hang() returns trigger language plpgsql as $$
+      declare nth bigint := nextval('${schema}.writes');
+      begin
+        if nth <= ${last} and nth % ${every} = 0 then perform pg_sleep(3600); end if;
+        return null;
+      end $$;
+    create trigger hang after insert on ${schema}.tasks execute function ${schema}.hang();
+    create trigger hang after update on ${schema}.runs execute function ${schema}.hang();
+  `);
+}
+
 const codes = (work: Workload) =>
   work.troubles.map((error) => {
     const { code, cause } = error as { code?: string; cause?: { code?: string } };
@@ -162,13 +180,18 @@ describe("the server", () => {
 
 test("a pool whose statements may take too long loses none of them", async () => {
   const schema = newSchema();
-  const quick = new pg.Pool({ connectionString: server.url, max: 6, statement_timeout: 5 });
-  ends.push(() => quick.end());
+  const hurried = new pg.Pool({ connectionString: server.url, max: 6, statement_timeout: 500 });
+  ends.push(() => hurried.end());
   const patient = postgres({ url: server.url, schema });
   await patient.init({ clock: { now: Date.now } as never });
   ends.push(() => patient.close());
-  const work = await started(postgres({ client: quick, schema }), schema);
+  await makeSomeWritesHang(schema);
+  const work = await started(postgres({ client: hurried, schema }), schema);
   await allIsWell(work);
+  const { rows } = await admin.query(
+    `select last_value >= ${HANGING_WRITES[1]} as "all" from ${schema}.writes`,
+  );
+  expect(rows).toEqual([{ all: true }]);
 });
 
 describe("the way to the server", () => {

@@ -1,4 +1,4 @@
-import { hookJobId } from "../core/final.js";
+import { hookJobId, isInternal } from "../core/final.js";
 import { type ClaimedRun, type ClaimRequest, type ClaimResult, NEVER } from "../core/storage.js";
 import { limitsOf } from "./admission.js";
 import { runOutsideScope } from "./async-context.js";
@@ -29,6 +29,7 @@ export interface ClaimerHost {
 export class Claimer {
   readonly #engine: Engine;
   readonly #host: ClaimerHost;
+  readonly #mostAtOnce: number;
   /** Runs to be taken by name as soon as slots are free. */
   readonly #reclaims = new Set<string>();
   #running = false;
@@ -40,9 +41,11 @@ export class Claimer {
   #pollAt = Number.POSITIVE_INFINITY;
   #unsubscribe: (() => Promise<void>) | undefined;
 
-  constructor(engine: Engine, host: ClaimerHost) {
+  /** @param slots of the worker; half of them at once: while those runs go on, the storage looks for the others */
+  constructor(engine: Engine, host: ClaimerHost, slots: number) {
     this.#engine = engine;
     this.#host = host;
+    this.#mostAtOnce = Math.ceil(slots / 2);
   }
 
   /** The last claim was cut off by the number of free slots, or none was made yet. */
@@ -131,9 +134,14 @@ export class Claimer {
     await this.#renewRegistrations(now);
     if (overdue.length > 0) await finishOverdue(this.#engine, overdue);
     const { left } = (await this.#engine.rawStorage.deliver?.()) ?? { left: 0 };
-    if (overdue.length > 0 || left > 0 || runs.length > 0) this.#again = true;
+    if (overdue.length > 0 || left > 0 || this.#mayHaveLeft(runs)) this.#again = true;
     const due = Math.min(nextDue ?? NEVER, nextDeadline ?? NEVER);
     this.#armPoll(Math.min(this.#pollMs, Math.max(0, due - now)));
+  }
+
+  /** Internal runs come first, so behind another one there is none of them. */
+  #mayHaveLeft(taken: readonly ClaimedRun[]): boolean {
+    return taken.length > 0 && (this.#hasSlots || taken.every(({ run }) => isInternal(run.jobId)));
   }
 
   get #hasSlots(): boolean {
@@ -177,7 +185,7 @@ export class Claimer {
       claimId: this.#engine.writeIds.next(),
       workerId: this.#host.id,
       jobIds: open.flatMap(({ jobIds }) => jobIds),
-      limit: only?.length ?? room,
+      limit: only?.length ?? Math.min(room, this.#mostAtOnce),
       leaseMs: this.#engine.leaseMs,
       limits: limitsOf(jobs),
       suspects: this.#host.hasSuspect ? 0 : 1,

@@ -43,7 +43,7 @@ export class Worker implements ExecutionHost, ClaimerHost {
     this.#concurrency = concurrency;
     this.lanes = new InternalLanes(concurrency);
     this.id = newId(engine.clock.now());
-    this.#claimer = new Claimer(engine, this);
+    this.#claimer = new Claimer(engine, this, concurrency);
     this.#frames = new ParkedFrames(engine.maxParked, (frame) =>
       frame.drop(() => leftError(frame.runId)),
     );

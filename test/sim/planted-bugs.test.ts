@@ -10,12 +10,41 @@ const bugs = plantedBugs.filter(
   ({ name }) => name !== RARE || process.env.PAWL_SIM_BUG_SEEDS !== undefined,
 );
 
+/**
+ * Where the search begins for bugs that many seeds do not meet: at one that met them. Seeds mean something else after
+ * some changes of the library; then the search goes on from here, and is longer, until this is the new seed.
+ */
+const firstSeeds: Readonly<Record<string, number>> = {
+  "S8: a park does not look at unread signals": 51,
+  "E3: a record on its way counts as a record": 56,
+  "E6: the final commit does not look at the inbox again": 131,
+  "S4: a repeated write's answer gives a zombie the new holder's epoch": 699,
+  "E8: a wait looks back before it is recorded, and not after": 112,
+  "E8: events are made whether or not somebody began to wait": 72,
+  "E8: a later wait receives the event of an earlier one": 429,
+  "stores: an increment is written whatever the value is by now": 283,
+  "flow control: a singleton that replaces does not wait for the end of the other": 77,
+  "E9: the id of an event does not derive from its task": 57,
+  "E9: a retried parent keeps its failed children": 104,
+  "E10: at-most-once tasks leave no start mark": 103,
+  "E12: a parent takes a child that was retried for ended": 23,
+  "E13: leases are extended by the local wall clock": 60,
+  "G22: a schedule goes on before the runs of its ticks are made": 24,
+  "G22: an older module takes a schedule back": 25,
+  "connections: what became ready while the resolver looked goes unnoticed": 161,
+};
+
 // One seed is replayed by looking at the library as it is.
 describe.runIf(process.env.PAWL_SIM_SEED === undefined)("planted bugs", () => {
+  it("are searched for by the names that they have", () => {
+    const names = new Set(plantedBugs.map(({ name }) => name));
+    expect(Object.keys(firstSeeds).filter((name) => !names.has(name))).toEqual([]);
+  });
+
   it.each(bugs)("$name", { timeout: 1_200_000 }, async ({ name, edits }) => {
     const bundle = await Bundle.make(edits);
     try {
-      const { failures, seeds } = await bundle.simulate(MOST_SEEDS, 1, 1);
+      const { failures, seeds } = await bundle.simulate(MOST_SEEDS, firstSeeds[name] ?? 1, 1);
       const [first] = failures;
       console.log(
         first === undefined

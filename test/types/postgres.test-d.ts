@@ -4,7 +4,7 @@ import { postgres as postgresStorage } from "pawl/postgres";
 import type pg from "pg";
 import type postgres from "postgres";
 import { expectTypeOf, test } from "vitest";
-import type { PgPool } from "../../src/storage/postgres/pg-driver.js";
+import type { PgPool } from "../../src/storage/postgres/pg-pool.js";
 import type { PGliteLike } from "../../src/storage/postgres/pglite-driver.js";
 import type { PostgresJs } from "../../src/storage/postgres/postgres-js-driver.js";
 

@@ -4,7 +4,7 @@ import { type ClaimRequest, NEVER } from "../../core/storage.js";
 import { arrayText } from "./array.js";
 import type { Context } from "./context.js";
 import type { Session } from "./driver.js";
-import { isDueInLong, isLong, nextDue, ranks, unknown, waiting } from "./rank.js";
+import { isDueInLong, isLong, nextDue, rankAbove, ranks, unknown, waiting } from "./rank.js";
 import { RowReader } from "./row-reader.js";
 
 /** What one statement tells a worker that looks for work. */
@@ -16,6 +16,8 @@ export interface ClaimProbe {
   readonly waiting: number;
   /** Of them, those with many stalls. */
   readonly suspects: number;
+  /** And those whose last holder did not come back. */
+  readonly lapsed: number;
   /** All that are due were counted. */
   readonly isAll: boolean;
   /** There may be something to take. */
@@ -40,6 +42,8 @@ export async function probe(
     hints?.channel ?? null,
     String(limit),
     String(stallsBelow(suspects)),
+    // A worker without a free slot looks for internal runs, and passes over all others at once.
+    String(rankAbove(jobIds)),
   ]);
   const read = new RowReader(row ?? []);
   const answer = {
@@ -47,6 +51,7 @@ export async function probe(
     isRepeated: read.boolean(),
     waiting: read.number(),
     suspects: read.number(),
+    lapsed: read.number(),
     isAll: read.boolean(),
     isDue: read.boolean(),
     nextDue: instantOrNull(read.numberOrNull()),
@@ -62,10 +67,10 @@ function statement(schema: string, reading: string): string {
   const counted = waiting(schema, now, { limit: "$6::bigint + 1", belowStalls: "$7::bigint" });
   const count = "(select count(*) from waiting)";
   return (
-    `with recursive clock as materialized (select ${reading} as now), ${ranks(schema)}, ${counted} ` +
+    `with recursive clock as materialized (select ${reading} as now), ${ranks(schema, "$8::bigint")}, ${counted} ` +
     "select clock.now::text, " +
     `(exists (select from ${schema}.runs r where r.claim_id = $1))::text, ` +
-    `${count}::text, (select count(*) from waiting where stalls >= ${SUSPECT_STALLS})::text, ` +
+    `${count}::text, (select count(*) from waiting where stalls >= ${SUSPECT_STALLS})::text, (select count(*) from waiting where lapsed)::text, ` +
     `(${count} <= $6::bigint and not ${isLong(schema, now)})::text, ` +
     `(${count} > 0 or ${isDueInLong(schema, now)})::text, ` +
     `${nextDue(schema, now)}::text, ` +

@@ -15,7 +15,9 @@ const LARGEST_STEP = 4_096;
 /** What decides whether a run may be taken. */
 type Candidate = Pick<RunRecord, "limitKeys" | "stalls">;
 
-interface Claim {
+type Due = Pick<RunRecord, "dueAt">;
+
+export interface Claim {
   readonly request: ClaimRequest;
   /** What was so a moment ago, before the transaction. */
   readonly known: ClaimProbe;
@@ -24,6 +26,7 @@ interface Claim {
 
 /** One claim, and which slots are free while it takes runs. */
 export class ClaimScan {
+  readonly claim: Claim;
   readonly #context: Context;
   readonly #session: Session;
   readonly #request: ClaimRequest;
@@ -35,7 +38,9 @@ export class ClaimScan {
   readonly #seen = new Set<string>();
   #suspects: number;
 
-  constructor(context: Context, session: Session, { request, known, now }: Claim) {
+  constructor(context: Context, session: Session, claim: Claim) {
+    const { request, known, now } = claim;
+    this.claim = claim;
     this.#context = context;
     this.#session = session;
     this.#request = request;
@@ -94,22 +99,22 @@ export class ClaimScan {
   }
 
   /**
-   * When this caller could claim more, after it took runs that were like `before` and are now in `rows`.
+   * When this caller could claim more, after it took runs that were like `before` and are now like `runs`.
    *
    * The probe has told most of it: what is due since then comes with a hint of its own, as it does after a claim. Runs
    * that were counted and not taken may be somebody else's by now; the next claim finds out.
    */
-  async nextDue(before: readonly RunRecord[], rows: readonly StoredRow[]): Promise<number | null> {
+  async nextDue(before: readonly Due[], runs: readonly RunRecord[]): Promise<number | null> {
     if (await this.#isMore(before)) return this.#now;
     const next = Math.min(
       await this.#nextTime(before),
       await this.#nextSlot(),
-      ...rows.map(({ stored }) => stored.run.leaseUntil ?? NEVER),
+      ...runs.map(({ leaseUntil }) => leaseUntil ?? NEVER),
     );
     return next === NEVER ? null : Math.max(this.#now, next);
   }
 
-  async #isMore(before: readonly RunRecord[]): Promise<boolean> {
+  async #isMore(before: readonly Due[]): Promise<boolean> {
     const { waiting, suspects, isAll, now } = this.#known;
     const left = waiting - before.filter(({ dueAt }) => (dueAt ?? NEVER) <= now).length;
     if (left <= 0 && isAll) return false;
@@ -119,7 +124,7 @@ export class ClaimScan {
     return (left > 0 && isFree) || this.#passFull(1);
   }
 
-  async #nextTime(before: readonly RunRecord[]): Promise<number> {
+  async #nextTime(before: readonly Due[]): Promise<number> {
     const next = this.#known.nextDue ?? NEVER;
     // It may be that of a run which was taken before its time.
     if (!before.some(({ dueAt }) => dueAt === next)) return next;

@@ -1,22 +1,64 @@
-import type { ClaimRequest, ClaimResult } from "../../core/storage.js";
+import type { ClaimRequest, ClaimResult, RunRecord } from "../../core/storage.js";
 import { afterClaim } from "../../core/stored-run.js";
 import { arrayText } from "./array.js";
 import { type ClaimProbe, probe } from "./claim-probe.js";
 import { ClaimScan } from "./claim-scan.js";
-import { claimedRuns } from "./claimed.js";
+import { claimedRuns, type TakenRun } from "./claimed.js";
 import type { Context } from "./context.js";
 import type { Session } from "./driver.js";
 import type { StoredRow } from "./run-row.js";
 import { updateRuns } from "./run-update.js";
+import { isShortClaim, takeDue } from "./short-claim.js";
 
 export async function claim(context: Context, request: ClaimRequest): Promise<ClaimResult> {
   const known = await probe(context, context.driver, request);
   if (!known.isDue && !known.isRepeated && request.only === undefined) return answerOf(known);
-  return context.driver.transaction((session) => claimDue(context, session, request, known));
+  const short = isShortClaim(request, known)
+    ? await claimShortly(context, request, known)
+    : undefined;
+  return (
+    short ?? context.driver.transaction((session) => claimDue(context, session, request, known))
+  );
 }
 
 function answerOf({ now, nextDue, overdue, nextDeadline }: ClaimProbe): ClaimResult {
   return { now, runs: [], nextDue, overdue, nextDeadline };
+}
+
+/** Undefined: nothing was taken, be it that others were faster or that a first try of this claim has taken it. */
+async function claimShortly(
+  context: Context,
+  request: ClaimRequest,
+  known: ClaimProbe,
+): Promise<ClaimResult | undefined> {
+  const { driver, clock } = context;
+  const now = await clock.atLeast(driver);
+  const taken = await takeDue(context, request, now);
+  if (taken.length === 0) return undefined;
+  const before = taken.map(({ wasDueAt }) => ({ dueAt: wasDueAt }));
+  const scan = new ClaimScan(context, driver, { request, known, now });
+  return answerWith(context, driver, { scan, before, taken });
+}
+
+interface Outcome {
+  readonly scan: ClaimScan;
+  /** What was taken, as it was before. */
+  readonly before: readonly Pick<RunRecord, "dueAt">[];
+  /** Also what the first try of this claim took. */
+  readonly taken: readonly TakenRun[];
+}
+
+async function answerWith(
+  context: Context,
+  session: Session,
+  { scan, before, taken }: Outcome,
+): Promise<ClaimResult> {
+  const { request, known, now } = scan.claim;
+  const runs = await claimedRuns(context, session, taken, request.taskBudget);
+  for (const { run } of runs) context.held.learn(run.id, run);
+  context.paths.learnClaimed(runs);
+  const after = taken.map(({ run }) => run);
+  return { ...answerOf(known), now, runs, nextDue: await scan.nextDue(before, after) };
 }
 
 async function claimDue(
@@ -25,7 +67,7 @@ async function claimDue(
   request: ClaimRequest,
   known: ClaimProbe,
 ): Promise<ClaimResult> {
-  const { clock, held } = context;
+  const { clock } = context;
   const isLimited = Object.keys(request.limits).length > 0;
   // Slots are counted under it: nobody else takes one meanwhile (contract S7).
   if (isLimited) await context.lock(session, ["claims"]);
@@ -39,14 +81,13 @@ async function claimDue(
   const rows = [...again, ...chosen];
   const wasStarted = new Set(rows.filter(({ stored }) => stored.run.startedAt !== null));
   await take(context, session, request, chosen, now);
-  for (const { stored } of rows) held.learn(stored.run.id, stored.run);
-  const runs = await claimedRuns(context, session, rows, {
-    budget: request.taskBudget,
-    mayHaveRecords: (row) => wasStarted.has(row),
-  });
-  context.paths.learnClaimed(runs);
-  const nextDue = await scan.nextDue(before, rows);
-  return { ...answerOf(known), now, runs, nextDue };
+  const taken = rows.map((row) => ({
+    rk: row.rk,
+    run: row.stored.run,
+    kept: row.stored.claim?.kept === true,
+    mayHaveRecords: wasStarted.has(row),
+  }));
+  return answerWith(context, session, { scan, before, taken });
 }
 
 async function take(

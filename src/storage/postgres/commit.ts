@@ -10,6 +10,7 @@ import { type EndWrite, isEndWrite, storeEnds } from "./end-writes.js";
 import { LockedRuns } from "./locked-runs.js";
 import { Logs } from "./logs.js";
 import { RecordBatch } from "./record-batch.js";
+import { isReplacingWrite, type ReplacingWrite, storeReplacements } from "./replaced-records.js";
 import { Signals } from "./signals.js";
 import { Tasks } from "./tasks.js";
 import { Values } from "./values.js";
@@ -23,17 +24,20 @@ export async function commitElements(
 ): Promise<CommitResult[]> {
   const known: Known = new Map();
   const records = new RecordBatch(context);
+  const replacing: ReplacingWrite[] = [];
   const ends: EndWrite[] = [];
   const others: RunWrite[] = [];
   const twice = metTwice(writes);
   for (const write of writes) {
     const isAlone = !twice.has(write.runId);
     if (isAlone && records.add(write)) continue;
-    if (isAlone && isEndWrite(write)) ends.push(write);
+    if (isAlone && isReplacingWrite(write)) replacing.push(write);
+    else if (isAlone && isEndWrite(write)) ends.push(write);
     else others.push(write);
   }
   await all([
     records.store(known),
+    storeReplacements(context, replacing, known),
     storeEnds(context, ends, known),
     generalWay(context, others, known),
   ]);

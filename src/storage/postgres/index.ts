@@ -4,7 +4,8 @@ import { assertOptions } from "../../core/options.js";
 import type { Storage } from "../../core/storage.js";
 import type { Driver } from "./driver.js";
 import { connect } from "./load-client.js";
-import { PgDriver, type PgPool } from "./pg-driver.js";
+import { PgDriver } from "./pg-driver.js";
+import type { PgPool } from "./pg-pool.js";
 import { PGliteDriver, type PGliteLike } from "./pglite-driver.js";
 import { type PostgresJs, PostgresJsDriver } from "./postgres-js-driver.js";
 import { migrationScript } from "./schema.js";
@@ -18,7 +19,7 @@ import {
   type PostgresTransactions,
 } from "./user-transactions.js";
 
-export type { PgPool } from "./pg-driver.js";
+export type { PgPool } from "./pg-pool.js";
 export type { PGliteLike } from "./pglite-driver.js";
 export type { PostgresJs } from "./postgres-js-driver.js";
 export type {

@@ -1,7 +1,8 @@
 import { StorageError } from "../../core/errors.js";
 import { requireFor } from "../shared/installed-modules.js";
 import type { Driver } from "./driver.js";
-import { PgDriver, type PgPool } from "./pg-driver.js";
+import { PgDriver } from "./pg-driver.js";
+import type { PgPool } from "./pg-pool.js";
 import { type PostgresJs, PostgresJsDriver } from "./postgres-js-driver.js";
 
 interface PgModule {

@@ -44,6 +44,10 @@ export class PackReader {
     return this.#cells() as PackedCells<number>;
   }
 
+  booleans(): PackedCells<boolean> {
+    return this.#cells() as PackedCells<boolean>;
+  }
+
   #cells(): PackedCells<Cell> {
     const text = this.#row[this.#next++] ?? null;
     return new PackedCells(text === null ? [] : (JSON.parse(text) as Cell[]));

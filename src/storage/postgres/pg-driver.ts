@@ -10,44 +10,8 @@ import {
 } from "./driver.js";
 import { sqlState } from "./failure.js";
 import type { Heard } from "./hints.js";
-
-interface PgQuery {
-  readonly text: string;
-  readonly values?: (string | null)[];
-  readonly name?: string;
-  readonly query_timeout?: number;
-  readonly rowMode?: "array";
-  readonly types?: { getTypeParser(): (value: string) => string };
-}
-
-interface PgAnswer {
-  readonly rows: readonly unknown[];
-  readonly rowCount: number | null;
-}
-
-/** An event emitter, of which an error without a listener ends the process. */
-interface Failing {
-  on(event: "error", listener: (error: Error) => void): unknown;
-}
-
-interface PgConnection extends Failing {
-  query(query: PgQuery): Promise<PgAnswer>;
-  off(event: "error", listener: (error: Error) => void): unknown;
-  release(error?: Error | boolean): void;
-}
-
-/** The part of a `Pool` of `pg` that the adapter uses. */
-export interface PgPool extends Failing {
-  on(event: "error", listener: (error: Error) => void): unknown;
-  on(event: "connect", listener: (connection: Failing) => void): unknown;
-  /** Tells a pool from a single client. */
-  readonly totalCount: number;
-  readonly options: object;
-  listenerCount(event: "error"): number;
-  query(query: PgQuery): Promise<PgAnswer>;
-  connect(): Promise<PgConnection>;
-  end(): Promise<void>;
-}
+import { KeptConnection } from "./kept-connection.js";
+import { ignore, type PgAnswer, type PgConnection, type PgPool, type PgQuery } from "./pg-pool.js";
 
 /** What every pool of pg has, and its types do not tell. */
 interface PoolInternals {
@@ -68,11 +32,6 @@ export interface PgDriverOptions {
   /** The pool is the adapter's own. */
   readonly ownsPool: boolean;
 }
-
-/**
- * A connection that ends while nobody waits for an answer is no news: who asks next gets another one, or the error.
- */
-const ignore = () => {};
 
 /** For the connection that listens: a server that does not answer at all must not hold up the next try. */
 const ANSWER_WITHIN_MS = 5_000;
@@ -98,11 +57,14 @@ const asText = { getTypeParser: () => (value: string) => value };
 export class PgDriver implements Driver {
   readonly name = "pg";
   readonly #pool: PgPool;
+  readonly #kept: KeptConnection;
   readonly #options: PgDriverOptions;
   readonly #names = new Map<string, string>();
+  readonly #inserts = new Map<string, PgQuery>();
 
   constructor(pool: PgPool, options: PgDriverOptions) {
     this.#pool = pool;
+    this.#kept = new KeptConnection(pool);
     this.#options = options;
     listenTo(pool);
   }
@@ -112,14 +74,22 @@ export class PgDriver implements Driver {
   }
 
   async insert(text: string, parameters: readonly Parameter[]): Promise<number> {
-    // With few options: the client copies them one by one.
-    const { rowCount } = await this.#pool.query({
+    const query = Object.create(this.#insertOf(text)) as PgQuery;
+    const { rowCount } = await this.#kept.query(query, [...parameters]);
+    return rowCount ?? 0;
+  }
+
+  /** Of each query the client copies all properties of its own one by one, which costs it more than anything else: so it has none. */
+  #insertOf(text: string): PgQuery {
+    const known = this.#inserts.get(text);
+    if (known !== undefined) return known;
+    const made = {
       text,
-      values: [...parameters],
       query_timeout: LONGEST_QUERY_MS,
       ...(this.#options.prepare ? { name: this.#nameOf(text) } : undefined),
-    });
-    return rowCount ?? 0;
+    };
+    this.#inserts.set(text, made);
+    return made;
   }
 
   transaction<T>(work: (session: Transaction) => Promise<T>): Promise<T> {

@@ -1,3 +1,5 @@
+import { isInternal } from "../../core/final.js";
+
 /** Below the ranks of all runs that are not internal; priorities reach from -1000 to 1000. */
 const INTERNAL = 1_000_000;
 const GREATEST_PRIORITY = 100_000;
@@ -12,15 +14,23 @@ export function rankOf(run: {
   return (run.internal ? -INTERNAL : 0) - priority * 2 + (run.started ? 0 : 1);
 }
 
+/** Above all ranks in which these jobs have runs. */
+export function rankAbove(jobIds: readonly string[]): number {
+  return jobIds.every(isInternal) ? -INTERNAL / 2 : INTERNAL;
+}
+
 /**
  * A recursive table `ranks (rank, first)` with the ranks of all open runs, in order, and when the first of each is due.
  * Found by leaps through the index runs_claim, so that no run is looked at which is not due: within a rank that index is
  * in the order in which they are. Before the first there may be many that were taken and have not been vacuumed yet: who
  * begins at `first` passes over them no second time.
+ *
+ * @param below an expression: only ranks below it
  */
-export function ranks(schema: string): string {
+export function ranks(schema: string, below?: string): string {
+  const isBelow = below === undefined ? "" : `and r.rank < ${below}`;
   const next = (after: string) =>
-    `(select r.rank, r.due_at from ${schema}.runs r where r.due_at is not null ${after} order by r.rank, r.due_at limit 1)`;
+    `(select r.rank, r.due_at from ${schema}.runs r where r.due_at is not null ${isBelow} ${after} order by r.rank, r.due_at limit 1)`;
   return (
     `ranks (rank, first) as (${next("")} union all ` +
     `select next.* from ranks cross join lateral ${next("and r.rank > ranks.rank")} as next)`
@@ -67,7 +77,7 @@ function dueInOrder(schema: string, now: string): string {
 
 /**
  * Due runs of these jobs, after {@link ranks} and with jobs as `$2`, but none behind very many others of their rank:
- * a table `waiting (stalls)`.
+ * a table `waiting (stalls, lapsed)`, which tells of each whether a lease of it has run out.
  */
 export function waiting(
   schema: string,
@@ -75,7 +85,7 @@ export function waiting(
   { limit, belowStalls }: { readonly limit: string; readonly belowStalls: string },
 ): string {
   return (
-    `waiting (stalls) as materialized (select head.stalls from ranks cross join lateral (select r.job_id, r.stalls from ${dueInOrder(schema, now)} ` +
+    `waiting (stalls, lapsed) as materialized (select head.stalls, head.lapsed from ranks cross join lateral (select r.job_id, r.stalls, r.lease_until is not null as lapsed from ${dueInOrder(schema, now)} ` +
     `limit ${unknown(PATIENCE)}) as head where head.job_id = any($2::text[]) and head.stalls < ${belowStalls} limit ${unknown(limit)})`
   );
 }

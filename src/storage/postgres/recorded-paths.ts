@@ -27,6 +27,11 @@ export class PathsOfRun {
     if (seq > this.#lastSeq) this.#lastSeq = seq;
   }
 
+  /** The next seq, for a path that has a record. */
+  isNext({ path, seq }: Pick<TaskRecord, "path" | "seq">): boolean {
+    return seq === this.#lastSeq + 1 && this.#paths.has(path);
+  }
+
   /** New records at the next seqs, each with a path of its own. */
   areNext(tasks: RecordWrite["tasks"]): boolean {
     let seq = this.#lastSeq;
@@ -68,6 +73,11 @@ export class RecordedPaths {
   /** Unless somebody else has taken their very seqs, these have paths that are free. */
   areFree({ runId, guard, tasks }: RecordWrite): boolean {
     return this.of(runId, guard.epoch)?.areNext(tasks) ?? false;
+  }
+
+  /** Unless somebody else has taken its very seq, all that is recorded before it is known. */
+  isNext({ runId, guard, tasks: [task] }: RecordWrite): boolean {
+    return this.of(runId, guard.epoch)?.isNext(task) ?? false;
   }
 
   /** All that is recorded of a run. */

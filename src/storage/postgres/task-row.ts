@@ -80,11 +80,12 @@ const further: readonly TaskColumn[] = [
   { name: "error", type: "text", cell: ({ error }) => error },
 ];
 
-const written = [...shared, ...own, ...further];
+/** All that a record says. */
+export const recordColumns: readonly TaskColumn[] = [...shared, ...own, ...further];
 
 /** All but the key of the run. */
 const stored: readonly Column<StoredTask>[] = [
-  ...written,
+  ...recordColumns,
   { name: "write_id", type: "text", cell: ({ writeId }) => writeId },
 ];
 
@@ -154,7 +155,7 @@ const usualForm = new TaskForm({
   each: own,
 });
 const plainForm = new TaskForm({ fixed: {}, once: shared, each: own });
-const fullForm = new TaskForm({ fixed: {}, once: [], each: written });
+const fullForm = new TaskForm({ fixed: {}, once: [], each: recordColumns });
 
 /** The smallest in which these fit, of which `first` is one. */
 export function formOf(first: TaskRecord, tasks: readonly TaskRecord[]): TaskForm {

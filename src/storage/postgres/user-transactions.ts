@@ -1,6 +1,6 @@
 import type { Session, UserTransactions } from "./driver.js";
 import { type Parameter, textRow } from "./driver.js";
-import type { PgPool } from "./pg-driver.js";
+import type { PgPool } from "./pg-pool.js";
 import type { PGliteLike } from "./pglite-driver.js";
 import type { PostgresJs } from "./postgres-js-driver.js";
 

@@ -1,4 +1,3 @@
-import { sqlState } from "./failure.js";
 import { ignore, type PgAnswer, type PgConnection, type PgPool, type PgQuery } from "./pg-pool.js";
 
 /**
@@ -24,8 +23,8 @@ export class KeptConnection {
       this.#connection ??= await this.#take();
       return await this.#connection.query(query, values);
     } catch (error) {
-      // Without a word from the server nothing is to be expected of the connection.
-      if (error instanceof Error && sqlState(error) === "") this.#give(error);
+      // Whatever it is: the pool closes it, as it does after a statement of its own that failed.
+      this.#give(error instanceof Error ? error : true);
       throw error;
     } finally {
       this.#isBusy = false;
@@ -50,7 +49,7 @@ export class KeptConnection {
     });
   }
 
-  #give(failure?: Error): void {
+  #give(failure?: Error | boolean): void {
     this.#connection?.off("error", ignore);
     this.#connection?.release(failure);
     this.#connection = undefined;

@@ -82,7 +82,7 @@ export class StoreFixture {
       runId,
     ])) ?? { rows: [] };
     const { rk, id, write_id, create_id, claim_id, ...row } = rows[0];
-    return row;
+    return { ...row, isClaimed: claim_id !== null };
   }
 
   /** What is recorded of a run, but by which write. */

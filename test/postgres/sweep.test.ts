@@ -15,7 +15,7 @@ import { schemaName } from "./clients.js";
 import { EmptiedSchema } from "./emptied-schema.js";
 
 /** `npm run test:sweep` sets it to 1: all of it, about 26,000 plays. */
-const EVERY = Number(process.env.PAWL_SWEEP_EVERY ?? 89);
+const EVERY = Number(process.env.PAWL_SWEEP_EVERY ?? 179);
 
 const made = await EmptiedSchema.make(inject("postgresUrl"), schemaName());
 const table = `"${made.schema}".sweep_rows`;

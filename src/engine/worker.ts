@@ -95,7 +95,7 @@ export class Worker implements ExecutionHost, ClaimerHost {
     }
     if (!this.#running || this.freeSlots <= 0) {
       // While the answer was on its way came `stop`, or runs that started directly took the slots.
-      void this.meanwhile(() => giveBack(this.#engine, claimed));
+      void this.meanwhile(() => giveBack(this.#engine, claimed).finally(() => this.claimSoon()));
       return;
     }
     const job = this.#engine.jobs.get(jobId);

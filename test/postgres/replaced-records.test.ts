@@ -48,8 +48,8 @@ test.each<[string, TaskWrite]>([
     const mine = writes.slice(0, together);
     holder.sent.splice(0);
     const short = await holder.storage.commit(mine);
-    expect(holder.sent.filter((text) => text.includes("for update"))).toEqual([]);
-    expect(holder.sent).toHaveLength(1);
+    const statements = holder.sent.filter((text) => text !== "transaction");
+    expect(statements).toEqual([expect.stringContaining("update")]);
     // This one has never heard of them.
     expect(await other.storage.commit(writes.slice(together))).toEqual(short);
     expect(short.map(({ result }) => result)).toEqual(mine.map(() => "ok"));

@@ -14,7 +14,8 @@ async function claimed(
 ) {
   process.sent.splice(0);
   const answer = await process.storage.claimRuns(fixture.claim(more));
-  return { ...answer, isShort: !process.sent.includes("transaction") };
+  const isShort = process.sent.some((text) => text.includes("chosen as materialized"));
+  return { ...answer, isShort };
 }
 
 /** Of a run what is not its own name. */
@@ -166,29 +167,34 @@ test("with a lapsed lease among the due runs it is decided one by one", async ()
   ]);
 });
 
-test("signals that come between a claim and the look at them are counted", async () => {
-  const [process, other] = [await fixture.open(), await fixture.open()];
-  const run = await fixture.made(process, { jobId: "told" });
-  await signalled(run, process);
-  const sender = await fixture.made(other, {
-    jobId: "sender",
-    lease: { workerId: "w", leaseMs: 30_000 },
-  });
-  const { storage, pool } = process;
-  const query = pool.query.bind(pool);
-  let isTold = false;
-  pool.query = (async (...given: Parameters<typeof query>) => {
-    const [{ text }] = given as unknown as [{ text: string }];
-    if (text.includes("as inboxes") && !isTold) {
-      isTold = true;
-      const signals = [{ runId: run, id: "second", topic: "t", ref: null }];
-      const [sent] = await other.storage.commit([fixture.write(sender, 1, { signals })]);
-      expect(sent?.result).toBe("ok");
-    }
-    return query(...given);
-  }) as never;
-  const { runs } = await storage.claimRuns(fixture.claim({ jobIds: ["told"] }));
-  expect(isTold).toBe(true);
-  expect(runs[0]?.signals.map(({ id }) => id)).toEqual(["signal", "second"]);
-  expect(runs[0]?.run.inbox).toBe(2);
+test("runs with very large payloads are taken one after the other", async () => {
+  const process = await fixture.open();
+  const runs = [];
+  for (let n = 0; n < 2; n++) runs.push(await fixture.made(process, { jobId: "large" }));
+  await process.pool.query(
+    `update "${fixture.schema}".runs set payload = repeat('x', 40 * 1024 * 1024) where job_id = 'large'`,
+  );
+  for (const run of runs) {
+    const { isShort, runs: taken, nextDue } = await claimed(process, { jobIds: ["large"] });
+    expect(isShort).toBe(true);
+    expect(taken.map(({ run: { id } }) => id)).toEqual([run]);
+    expect(taken[0]?.run.payload).toHaveLength(40 * 1024 * 1024);
+    if (run !== runs.at(-1)) expect(nextDue).toBe(fixture.now);
+  }
+});
+
+test("behind very many runs of another job runs are found although others of theirs are in front", async () => {
+  const process = await fixture.open();
+  const others = Array.from({ length: 300 }, () => ({
+    createId: fixture.id("create"),
+    groups: [{ first: fixture.newRun({ jobId: "unknown" }) }],
+  }));
+  await process.storage.createRuns(others);
+  const behind = [];
+  for (let n = 0; n < 2; n++) behind.push(await fixture.made(process, { jobId: "behind" }));
+  await fixture.made(process, { jobId: "behind", priority: 1 });
+  // There may always be one in front.
+  const { isShort, runs } = await claimed(process, { jobIds: ["behind"] });
+  expect(isShort).toBe(false);
+  expect(runs.map(({ run: { id } }) => id)).toEqual(behind);
 });

@@ -37,7 +37,15 @@ export class StoreFixture {
     const transaction = driver.transaction.bind(driver);
     driver.transaction = (work) => {
       sent.push("transaction");
-      return transaction(work);
+      return transaction((session) =>
+        work({
+          ...session,
+          query: (text, parameters) => {
+            sent.push(text);
+            return session.query(text, parameters);
+          },
+        }),
+      );
     };
     const clock = { now: () => this.now };
     const { schema } = this;

@@ -7,7 +7,7 @@ import { storeScenarios } from "./scenarios-stores.js";
 import { taskScenarios } from "./scenarios-tasks.js";
 import { sqliteRows, transactionScenarios } from "./scenarios-transactions.js";
 import { sqliteStores } from "./stores.js";
-import { sweep } from "./sweep.js";
+import { FEW, sweep } from "./sweep.js";
 
 /** One of each kind: the engine is the same, what differs is where a call is cut. */
 const subset = [
@@ -39,5 +39,6 @@ sweep({
     .filter(({ name }) => subset.includes(name))
     .map((scenario) => ({ ...scenario, maxParked: [1_000] })),
   makeStore: stores.make,
+  every: FEW,
   methods: ["claimRuns", "commit", "commitWith", "createRuns", "getRuns", "init"],
 });

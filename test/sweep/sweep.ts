@@ -9,6 +9,9 @@ import "p-retry";
 const MAX_CALLS = 2_000;
 const TIMEOUT_MS = 1_200_000;
 
+/** For those that take long: `npm run test:sweep` sets it to 1. */
+export const FEW = Number(process.env.PAWL_SWEEP_EVERY ?? 5);
+
 export interface SweepOptions {
   readonly title: string;
   readonly scenarios: readonly Scenario[];

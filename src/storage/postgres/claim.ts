@@ -13,11 +13,10 @@ import { isShortClaim, takeDue } from "./short-claim.js";
 export async function claim(context: Context, request: ClaimRequest): Promise<ClaimResult> {
   const known = await probe(context, context.driver, request);
   if (!known.isDue && !known.isRepeated && request.only === undefined) return answerOf(known);
-  const short = isShortClaim(request, known)
-    ? await claimShortly(context, request, known)
-    : undefined;
-  return (
-    short ?? context.driver.transaction((session) => claimDue(context, session, request, known))
+  return context.driver.transaction(
+    async (session) =>
+      (await claimShortly(context, session, request, known)) ??
+      (await claimDue(context, session, request, known)),
   );
 }
 
@@ -28,16 +27,17 @@ function answerOf({ now, nextDue, overdue, nextDeadline }: ClaimProbe): ClaimRes
 /** Undefined: nothing was taken, be it that others were faster or that a first try of this claim has taken it. */
 async function claimShortly(
   context: Context,
+  session: Session,
   request: ClaimRequest,
   known: ClaimProbe,
 ): Promise<ClaimResult | undefined> {
-  const { driver, clock } = context;
-  const now = await clock.atLeast(driver);
-  const taken = await takeDue(context, request, now);
+  if (!isShortClaim(request, known)) return undefined;
+  const now = await context.clock.atLeast(session);
+  const taken = await takeDue(context, session, request, now);
   if (taken.length === 0) return undefined;
   const before = taken.map(({ wasDueAt }) => ({ dueAt: wasDueAt }));
-  const scan = new ClaimScan(context, driver, { request, known, now });
-  return answerWith(context, driver, { scan, before, taken });
+  const scan = new ClaimScan(context, session, { request, known, now });
+  return answerWith(context, session, { scan, before, taken });
 }
 
 interface Outcome {

@@ -15,7 +15,7 @@ export interface TakenRun {
   readonly mayHaveRecords: boolean;
 }
 
-/** What is answered of the runs that a claim took. They are held by then: nobody else changes what was recorded. */
+/** What is answered of the runs that a claim took. Their rows are locked. */
 export async function claimedRuns(
   context: Context,
   session: Session,
@@ -26,7 +26,7 @@ export async function claimedRuns(
   const replayed = taken.filter(({ kept, mayHaveRecords }) => !kept && mayHaveRecords);
   const belongings = await belongingsOf(context, session, { told, replayed, budget });
   return taken.map(({ rk, run, kept }) => ({
-    run: { ...run, inbox: belongings.inboxes.get(rk) ?? run.inbox },
+    run,
     signals: belongings.signals.get(rk) ?? [],
     tasks: belongings.pages.get(rk)?.tasks ?? [],
     tasksComplete: belongings.pages.get(rk)?.complete ?? true,
@@ -37,8 +37,6 @@ export async function claimedRuns(
 
 /** What belongs to runs, by their row keys. */
 interface Belongings {
-  /** How many signals there were when these were read: some may have come since the claim. */
-  readonly inboxes: ReadonlyMap<string, number>;
   readonly signals: ReadonlyMap<string, readonly Signal[]>;
   readonly pages: ReadonlyMap<string, TaskPage>;
   readonly logCounts: ReadonlyMap<string, Readonly<Record<string, number>>>;
@@ -61,7 +59,7 @@ async function belongingsOf(
   { told, replayed, budget }: Wanted,
 ): Promise<Belongings> {
   if (told.length + replayed.length === 0)
-    return { inboxes: new Map(), signals: new Map(), pages: new Map(), logCounts: new Map() };
+    return { signals: new Map(), pages: new Map(), logCounts: new Map() };
   const tasks = packedTasks(schema, {
     rks: "$2::bigint[]",
     after: "0",
@@ -69,13 +67,11 @@ async function belongingsOf(
     atLeast: 0,
   });
   const [row] = await session.query(
-    `select * from (${packedInboxes(schema)}) as inboxes cross join (${packedSignals(schema)}) as signals cross join (${packedLogCounts(schema)}) as logs ` +
+    `select * from (${packedSignals(schema)}) as signals cross join (${packedLogCounts(schema)}) as logs ` +
       `cross join (${packedLastSeqs(schema)}) as lasts cross join (${tasks}) as tasks`,
     [keysOf(told), keysOf(replayed), String(budget)],
   );
   const read = new PackReader(row);
-  const counts = read.numbers();
-  const inboxes = new Map(told.map(({ rk }, index) => [rk, counts.of(index, 0)]));
   const signals = packedSignalsOf(read, told);
   const logCounts = packedLogCountsOf(read, replayed);
   const lasts = read.numbers();
@@ -84,16 +80,11 @@ async function belongingsOf(
     const given = found.get(index + 1) ?? [];
     return [rk, { tasks: given, complete: (given.at(-1)?.seq ?? 0) === lasts.of(index, 0) }];
   });
-  return { inboxes, signals, pages: new Map(pages), logCounts };
+  return { signals, pages: new Map(pages), logCounts };
 }
 
 function keysOf(rows: readonly Keyed[]) {
   return arrayText(rows.map(({ rk }) => rk));
-}
-
-/** How many signals the runs in `$1` have got. */
-function packedInboxes(schema: string): string {
-  return `select ${packed([{ sql: "x.inbox" }])} from (select (select r.inbox from ${schema}.runs r where r.rk = u.rk) as inbox from unnest($1::bigint[]) with ordinality as u(rk, place) order by u.place) as x`;
 }
 
 /** The highest seq of each of the runs in `$2`; 0 if it has no record. */

@@ -60,7 +60,7 @@ export class PgDriver implements Driver {
   readonly #kept: KeptConnection;
   readonly #options: PgDriverOptions;
   readonly #names = new Map<string, string>();
-  readonly #inserts = new Map<string, PgQuery>();
+  readonly #inherited = new Map<string, Partial<PgQuery>>();
 
   constructor(pool: PgPool, options: PgDriverOptions) {
     this.#pool = pool;
@@ -74,22 +74,22 @@ export class PgDriver implements Driver {
   }
 
   async insert(text: string, parameters: readonly Parameter[]): Promise<number> {
-    const query = Object.create(this.#insertOf(text)) as PgQuery;
+    const query = Object.assign(Object.create(this.#optionsOf(text)), { text }) as PgQuery;
     const { rowCount } = await this.#kept.query(query, [...parameters]);
     return rowCount ?? 0;
   }
 
-  /** Of each query the client copies all properties of its own one by one, which costs it more than anything else: so it has none. */
-  #insertOf(text: string): PgQuery {
-    const known = this.#inserts.get(text);
+  /**
+   * What a query inherits: the client copies its own properties one by one, each time, which costs it more than
+   * anything else.
+   */
+  #optionsOf(text: string): Partial<PgQuery> {
+    const known = this.#inherited.get(text);
     if (known !== undefined) return known;
-    const made = {
-      text,
-      query_timeout: LONGEST_QUERY_MS,
-      ...(this.#options.prepare ? { name: this.#nameOf(text) } : undefined),
-    };
-    this.#inserts.set(text, made);
-    return made;
+    const name = this.#options.prepare ? { name: this.#nameOf(text) } : undefined;
+    const options = { query_timeout: LONGEST_QUERY_MS, ...name };
+    this.#inherited.set(text, options);
+    return options;
   }
 
   transaction<T>(work: (session: Transaction) => Promise<T>): Promise<T> {

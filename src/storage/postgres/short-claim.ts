@@ -4,19 +4,25 @@ import { arrayText } from "./array.js";
 import type { ClaimProbe } from "./claim-probe.js";
 import type { TakenRun } from "./claimed.js";
 import type { Context } from "./context.js";
+import type { Session } from "./driver.js";
 import { type PackedColumn, PackReader, packed } from "./packed.js";
 import { isDueIn, PATIENCE, ranks, unknown } from "./rank.js";
+
+/** Payloads and the like of so many bytes are answered at once, and those of the first run whatever they take. */
+const MOST_BYTES = 64 * 1024 * 1024;
 
 /**
  * Whether nothing has to be decided of the runs one by one: no slots are counted, no lease has lapsed, no run is a
  * suspect. Then they are chosen, locked and taken by one statement, and what they become follows from what they are.
+ * There must be enough of them in front of very many runs of other jobs: what is behind those is found in another way.
  */
-export function isShortClaim({ limits, only }: ClaimRequest, known: ClaimProbe): boolean {
+export function isShortClaim({ limits, limit, only }: ClaimRequest, known: ClaimProbe): boolean {
   return (
     only === undefined &&
     Object.keys(limits).length === 0 &&
     !known.isRepeated &&
     known.waiting > 0 &&
+    (known.isAll || known.waiting > limit) &&
     known.suspects === 0 &&
     known.lapsed === 0
   );
@@ -67,6 +73,9 @@ const columns: readonly PackedColumn[] = [
   { sql: "x.was_started" },
 ];
 
+const large = ["payload", "admitted", "output", "error", "meta", "state"];
+const bytes = large.map((name) => `coalesce(octet_length(r.${name}), 0)`).join(" + ");
+
 /**
  * Of a rank those that are due the longest, of whatever job, as far as a claim looks. Others pass over locked ones, so
  * no more are locked than are taken. None, if a first try of this claim was committed before this statement.
@@ -77,15 +86,14 @@ function statement(schema: string): string {
     `select x.rk, x.due_at from ${schema}.runs x where ${isDueIn("x", "$1::bigint")} ` +
     `order by x.due_at, x.rk limit ${unknown(`$6::bigint + ${PATIENCE}`)}`;
   const ofRank =
-    `select r.rk, r.due_at, r.started_at from (${longest}) as head join ${schema}.runs r on r.rk = head.rk ` +
+    `select r.rk, r.due_at, r.started_at, ${bytes} as bytes from (${longest}) as head join ${schema}.runs r on r.rk = head.rk ` +
     `where r.due_at <= $1::bigint and r.job_id = any($2::text[]) and r.lease_until is null and r.stalls < ${SUSPECT_STALLS} ` +
     `and not (select exists (${isHeld})) order by head.due_at, head.rk limit ${unknown("$6")} for no key update of r skip locked`;
   return (
     `with recursive ${ranks(schema)}, ` +
     `chosen as materialized (select found.* from ranks cross join lateral (${ofRank}) as found limit ${unknown("$6")}), ` +
-    "numbered as materialized (select c.*, row_number() over () as place from chosen c), " +
-    // By the key alone: a join might read the whole table, see planByIndexes.
-    `taken as (update ${schema}.runs r set ${changes} where r.rk = any(array(select c.rk from chosen c)) returning r.*), ` +
+    "numbered as materialized (select c.*, row_number() over () as place, sum(c.bytes) over (rows unbounded preceding) as bytes_so_far from chosen c), " +
+    `taken as (update ${schema}.runs r set ${changes} from numbered n where r.rk = n.rk and (n.place = 1 or n.bytes_so_far <= ${MOST_BYTES}) returning r.*), ` +
     "told as (select t.*, n.place, n.due_at as was_due_at, n.started_at is not null as was_started from numbered n join taken t on t.rk = n.rk) " +
     `select ${packed(columns)} from (select * from told order by place) as x`
   );
@@ -98,12 +106,13 @@ export interface ShortlyTaken extends TakenRun {
 
 /** In the order of claims. */
 export async function takeDue(
-  { driver, schema }: Context,
+  { schema }: Context,
+  session: Session,
   { claimId, workerId, jobIds, leaseMs, limit }: ClaimRequest,
   now: number,
 ): Promise<readonly ShortlyTaken[]> {
   const leaseUntil = now + leaseMs;
-  const [row] = await driver.query(statement(schema), [
+  const [row] = await session.query(statement(schema), [
     String(now),
     arrayText(jobIds),
     claimId,

@@ -6,6 +6,7 @@ import { PgDriver } from "../../src/storage/postgres/pg-driver.js";
 import { PathsOfRun, RecordedPaths } from "../../src/storage/postgres/recorded-paths.js";
 import { PostgresStorage } from "../../src/storage/postgres/storage.js";
 import { schemaName } from "./clients.js";
+import { task } from "./store-fixture.js";
 
 const schema = schemaName();
 const pool = new pg.Pool({ connectionString: inject("postgresUrl"), max: 8 });
@@ -107,21 +108,6 @@ async function claimed({ storage }: Process, runId: string, workerId: string, ta
   if (run === undefined) throw new Error(`${runId} was not claimed`);
   return run;
 }
-
-const task = (path: string, seq: number, more: Partial<TaskWrite> = {}): TaskWrite => ({
-  path,
-  seq,
-  kind: "task",
-  status: "COMPLETED",
-  attempts: 1,
-  output: "1",
-  error: null,
-  startedAt: 1,
-  finishedAt: 2,
-  wakeAt: null,
-  data: null,
-  ...more,
-});
 
 const waiting = { status: "WAITING", output: null, finishedAt: null } as const;
 

@@ -78,7 +78,7 @@ const bytes = large.map((name) => `coalesce(octet_length(r.${name}), 0)`).join("
 
 /**
  * Of a rank those that are due the longest, of whatever job, as far as a claim looks. Others pass over locked ones, so
- * no more are locked than are taken. None, if a first try of this claim was committed before this statement.
+ * no more are locked than are asked for. None, if a first try of this claim was committed before this statement.
  */
 function statement(schema: string): string {
   const isHeld = `select from ${schema}.runs c where c.claim_id = $3 and c.lease_until > $1::bigint`;

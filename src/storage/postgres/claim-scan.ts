@@ -26,7 +26,6 @@ export interface Claim {
 
 /** One claim, and which slots are free while it takes runs. */
 export class ClaimScan {
-  readonly claim: Claim;
   readonly #context: Context;
   readonly #session: Session;
   readonly #request: ClaimRequest;
@@ -38,9 +37,7 @@ export class ClaimScan {
   readonly #seen = new Set<string>();
   #suspects: number;
 
-  constructor(context: Context, session: Session, claim: Claim) {
-    const { request, known, now } = claim;
-    this.claim = claim;
+  constructor(context: Context, session: Session, { request, known, now }: Claim) {
     this.#context = context;
     this.#session = session;
     this.#request = request;

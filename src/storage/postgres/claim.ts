@@ -2,7 +2,7 @@ import type { ClaimRequest, ClaimResult, RunRecord } from "../../core/storage.js
 import { afterClaim } from "../../core/stored-run.js";
 import { arrayText } from "./array.js";
 import { type ClaimProbe, probe } from "./claim-probe.js";
-import { ClaimScan } from "./claim-scan.js";
+import { type Claim, ClaimScan } from "./claim-scan.js";
 import { claimedRuns, type TakenRun } from "./claimed.js";
 import type { Context } from "./context.js";
 import type { Session } from "./driver.js";
@@ -36,11 +36,12 @@ async function claimShortly(
   const taken = await takeDue(context, session, request, now);
   if (taken.length === 0) return undefined;
   const before = taken.map(({ wasDueAt }) => ({ dueAt: wasDueAt }));
-  const scan = new ClaimScan(context, session, { request, known, now });
-  return answerWith(context, session, { scan, before, taken });
+  const claim = { request, known, now };
+  const scan = new ClaimScan(context, session, claim);
+  return answerWith(context, session, { ...claim, scan, before, taken });
 }
 
-interface Outcome {
+interface Outcome extends Claim {
   readonly scan: ClaimScan;
   /** What was taken, as it was before. */
   readonly before: readonly Pick<RunRecord, "dueAt">[];
@@ -51,9 +52,8 @@ interface Outcome {
 async function answerWith(
   context: Context,
   session: Session,
-  { scan, before, taken }: Outcome,
+  { request, known, now, scan, before, taken }: Outcome,
 ): Promise<ClaimResult> {
-  const { request, known, now } = scan.claim;
   const runs = await claimedRuns(context, session, taken, request.taskBudget);
   for (const { run } of runs) context.held.learn(run.id, run);
   context.paths.learnClaimed(runs);
@@ -72,7 +72,8 @@ async function claimDue(
   // Slots are counted under it: nobody else takes one meanwhile (contract S7).
   if (isLimited) await context.lock(session, ["claims"]);
   const now = isLimited ? await clock.now(session) : await clock.atLeast(session);
-  const scan = new ClaimScan(context, session, { request, known, now });
+  const claim = { request, known, now };
+  const scan = new ClaimScan(context, session, claim);
   const again = known.isRepeated ? await scan.heldBefore() : [];
   const chosen = again.length > 0 ? [] : await scan.choose(request.limit);
   // Its first try may have been committed since the probe.
@@ -87,7 +88,7 @@ async function claimDue(
     kept: row.stored.claim?.kept === true,
     mayHaveRecords: wasStarted.has(row),
   }));
-  return answerWith(context, session, { scan, before, taken });
+  return answerWith(context, session, { ...claim, scan, before, taken });
 }
 
 async function take(

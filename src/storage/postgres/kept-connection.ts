@@ -16,12 +16,12 @@ export class KeptConnection {
   }
 
   /** Of two at once the second takes another connection. */
-  async query(query: PgQuery, values: (string | null)[]): Promise<PgAnswer> {
-    if (this.#isBusy) return this.#pool.query(query, values);
+  async query(query: PgQuery): Promise<PgAnswer> {
+    if (this.#isBusy) return this.#pool.query(query);
     this.#isBusy = true;
     try {
       this.#connection ??= await this.#take();
-      return await this.#connection.query(query, values);
+      return await this.#connection.query(query);
     } catch (error) {
       // Whatever it is: the pool closes it, as it does after a statement of its own that failed.
       this.#give(error instanceof Error ? error : true);

@@ -60,7 +60,6 @@ export class PgDriver implements Driver {
   readonly #kept: KeptConnection;
   readonly #options: PgDriverOptions;
   readonly #names = new Map<string, string>();
-  readonly #inherited = new Map<string, Partial<PgQuery>>();
 
   constructor(pool: PgPool, options: PgDriverOptions) {
     this.#pool = pool;
@@ -74,22 +73,14 @@ export class PgDriver implements Driver {
   }
 
   async insert(text: string, parameters: readonly Parameter[]): Promise<number> {
-    const query = Object.assign(Object.create(this.#optionsOf(text)), { text }) as PgQuery;
-    const { rowCount } = await this.#kept.query(query, [...parameters]);
+    // With few options: the client copies them one by one.
+    const { rowCount } = await this.#kept.query({
+      text,
+      values: [...parameters],
+      query_timeout: LONGEST_QUERY_MS,
+      ...(this.#options.prepare ? { name: this.#nameOf(text) } : undefined),
+    });
     return rowCount ?? 0;
-  }
-
-  /**
-   * What a query inherits: the client copies its own properties one by one, each time, which costs it more than
-   * anything else.
-   */
-  #optionsOf(text: string): Partial<PgQuery> {
-    const known = this.#inherited.get(text);
-    if (known !== undefined) return known;
-    const name = this.#options.prepare ? { name: this.#nameOf(text) } : undefined;
-    const options = { query_timeout: LONGEST_QUERY_MS, ...name };
-    this.#inherited.set(text, options);
-    return options;
   }
 
   transaction<T>(work: (session: Transaction) => Promise<T>): Promise<T> {

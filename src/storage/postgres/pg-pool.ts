@@ -19,7 +19,7 @@ export interface Failing {
 }
 
 export interface PgConnection extends Failing {
-  query(query: PgQuery, values?: (string | null)[]): Promise<PgAnswer>;
+  query(query: PgQuery): Promise<PgAnswer>;
   off(event: "error", listener: (error: Error) => void): unknown;
   release(error?: Error | boolean): void;
 }
@@ -34,7 +34,7 @@ export interface PgPool extends Failing {
   readonly waitingCount: number;
   readonly options: object;
   listenerCount(event: "error"): number;
-  query(query: PgQuery, values?: (string | null)[]): Promise<PgAnswer>;
+  query(query: PgQuery): Promise<PgAnswer>;
   connect(): Promise<PgConnection>;
   end(): Promise<void>;
 }

@@ -3,7 +3,7 @@ import { postgresPeers } from "./postgres-peers.mjs";
 import { n } from "./table.mjs";
 
 export function fleetRows({ table, repeated, profileOf, once, ofPeer }) {
-  const peers = postgresPeers({ table, once, ofPeer });
+  const peers = postgresPeers({ table, ofPeer });
   return { latencyElsewhere, twoProcesses, backlog, claims };
 
   function latencyElsewhere() {

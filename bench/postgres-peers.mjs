@@ -9,9 +9,9 @@ const libraries = {
 };
 const restate = { concurrency: 256, flight: 256 };
 /** At their speed fewer runs tell the same. */
-const brief = { warm: 1, rounds: 1, runs: 500 };
+const brief = { warm: 1, rounds: 3, runs: 500 };
 
-export function postgresPeers({ table, ofPeer, once: ours }) {
+export function postgresPeers({ table, ofPeer, besidePeer }) {
   /** Undefined if there are no figures; then the table says why. */
   const measured = (peer, workload, options) => {
     const figures = ofPeer(peer, workload, options);
@@ -35,8 +35,8 @@ export function postgresPeers({ table, ofPeer, once: ours }) {
     for (const [peer, options] of Object.entries({ ...libraries, restate })) {
       const figures = measured(peer, "throughput", { ...options, ...brief });
       if (figures === undefined) continue;
-      // Once more for each of them, since the machine is not the same from one minute to the next.
-      const beside = ours("throughput", { concurrency: 1_000, flight: 256 });
+      // Once more for each of them, since the machine is not the same from one minute to the next, and on their Node.
+      const beside = besidePeer("throughput", { concurrency: 1_000, flight: 256 });
       table.add(`… against ${peer}`, beside.tasksPerS / figures.tasksPerS, {
         limit: peer === "restate" ? 10 : 20,
         least: true,

@@ -2,8 +2,8 @@
 import { postgresPeers } from "./postgres-peers.mjs";
 import { n } from "./table.mjs";
 
-export function postgresRows({ table, raw, repeated, profileOf, once, ofPeer }) {
-  const peers = postgresPeers({ table, once, ofPeer });
+export function postgresRows({ table, raw, repeated, profileOf, ofPeer, besidePeer }) {
+  const peers = postgresPeers({ table, ofPeer, besidePeer });
   const measured = (workload, options = {}) => ({
     ...repeated("pawl-postgres", workload, options),
     profile: profileOf("pawl-postgres", workload, options),

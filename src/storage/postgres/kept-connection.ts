@@ -1,27 +1,37 @@
-import { ignore, type PgAnswer, type PgConnection, type PgPool, type PgQuery } from "./pg-pool.js";
+import { type Insert, insertOn, insertPlainly } from "./insert-statement.js";
+import { ignore, type PgConnection, type PgPool } from "./pg-pool.js";
+
+/** As long as a statement of this process itself may take until the next one, and no delay for anybody else. */
+const KEPT_MS = 1;
 
 /**
  * A connection for statements that come one after the other, as from a run of one task after the other. To get one of
- * a pool and to give it back costs a tenth of a commit, so it is kept as long as the next statement comes in the same
- * turn of the event loop as the answer to the one before, and nobody else waits for a connection.
+ * a pool and to give it back costs a tenth of a commit, so it is kept until nothing was asked of it for a moment or
+ * somebody else waits for a connection.
  */
 export class KeptConnection {
   readonly #pool: PgPool;
+  readonly #answerWithinMs: number;
   #connection: PgConnection | undefined;
   #isBusy = false;
-  #isGivenSoon = false;
+  /** Both are moved with each statement, which costs less than new ones. */
+  #idle: NodeJS.Timeout | undefined;
+  #silence: NodeJS.Timeout | undefined;
+  #failed: (error: Error) => void = ignore;
 
-  constructor(pool: PgPool) {
+  constructor(pool: PgPool, answerWithinMs: number) {
     this.#pool = pool;
+    this.#answerWithinMs = answerWithinMs;
   }
 
-  /** Of two at once the second takes another connection. */
-  async query(query: PgQuery): Promise<PgAnswer> {
-    if (this.#isBusy) return this.#pool.query(query);
+  /** Answers how many rows there are. Of two at once the second takes another connection. */
+  async insert(insert: Insert): Promise<number> {
+    if (this.#isBusy)
+      return insertPlainly(this.#pool, { ...insert, query_timeout: this.#answerWithinMs });
     this.#isBusy = true;
     try {
       this.#connection ??= await this.#take();
-      return await this.#connection.query(query);
+      return await this.#answerOf(this.#connection, insert);
     } catch (error) {
       // Whatever it is: the pool closes it, as it does after a statement of its own that failed.
       this.#give(error instanceof Error ? error : true);
@@ -29,27 +39,37 @@ export class KeptConnection {
     } finally {
       this.#isBusy = false;
       if (this.#pool.waitingCount > 0) this.#give();
-      else this.#giveSoon();
+      else this.#idle?.refresh();
     }
+  }
+
+  /** For whoever is going to ask the pool. */
+  giveIfIdle(): void {
+    if (!this.#isBusy) this.#give();
+  }
+
+  #answerOf(connection: PgConnection, insert: Insert): Promise<number> {
+    this.#silence?.refresh();
+    return new Promise((resolve, reject) => {
+      this.#failed = reject;
+      insertOn(connection, insert).then(resolve, reject);
+    });
   }
 
   async #take(): Promise<PgConnection> {
     const connection = await this.#pool.connect();
     // The pool does not listen while somebody has it.
     connection.on("error", ignore);
+    this.#idle = setTimeout(() => this.giveIfIdle(), KEPT_MS);
+    this.#silence = setTimeout(() => {
+      this.#failed(new Error(`no answer within ${this.#answerWithinMs} ms`));
+    }, this.#answerWithinMs);
     return connection;
   }
 
-  #giveSoon(): void {
-    if (this.#isGivenSoon || this.#connection === undefined) return;
-    this.#isGivenSoon = true;
-    setImmediate(() => {
-      this.#isGivenSoon = false;
-      if (!this.#isBusy) this.#give();
-    });
-  }
-
   #give(failure?: Error | boolean): void {
+    clearTimeout(this.#idle);
+    clearTimeout(this.#silence);
     this.#connection?.off("error", ignore);
     this.#connection?.release(failure);
     this.#connection = undefined;

@@ -63,24 +63,21 @@ export class PgDriver implements Driver {
 
   constructor(pool: PgPool, options: PgDriverOptions) {
     this.#pool = pool;
-    this.#kept = new KeptConnection(pool);
+    this.#kept = new KeptConnection(pool, LONGEST_QUERY_MS);
     this.#options = options;
     listenTo(pool);
   }
 
   query(text: string, parameters: readonly Parameter[] = []): Promise<readonly Row[]> {
+    this.#kept.giveIfIdle();
     return this.#ask(this.#pool, text, parameters);
   }
 
-  async insert(text: string, parameters: readonly Parameter[]): Promise<number> {
-    // With few options: the client copies them one by one.
-    const { rowCount } = await this.#kept.query({
-      text,
-      values: [...parameters],
-      query_timeout: LONGEST_QUERY_MS,
-      ...(this.#options.prepare ? { name: this.#nameOf(text) } : undefined),
-    });
-    return rowCount ?? 0;
+  insert(text: string, parameters: readonly Parameter[]): Promise<number> {
+    const values = [...parameters];
+    return this.#kept.insert(
+      this.#options.prepare ? { text, values, name: this.#nameOf(text) } : { text, values },
+    );
   }
 
   transaction<T>(work: (session: Transaction) => Promise<T>): Promise<T> {
@@ -95,6 +92,7 @@ export class PgDriver implements Driver {
     begin: string,
     work: (session: Transaction, tx: unknown) => Promise<T>,
   ): Promise<T> {
+    this.#kept.giveIfIdle();
     const connection = await this.#pool.connect();
     // The pool does not listen while somebody has it.
     connection.on("error", ignore);

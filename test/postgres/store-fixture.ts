@@ -24,7 +24,7 @@ export class StoreFixture {
   }
 
   /** `sent`: each statement on its own, and "transaction" for one that begins. */
-  async open() {
+  async open({ notify = false } = {}) {
     const pool = new pg.Pool({ connectionString: inject("postgresUrl"), max: 4 });
     this.pools.push(pool);
     const sent: string[] = [];
@@ -49,7 +49,7 @@ export class StoreFixture {
     };
     const clock = { now: () => this.now };
     const { schema } = this;
-    const storage = new PostgresStorage({ open: () => driver, schema, clock, notify: false });
+    const storage = new PostgresStorage({ open: () => driver, schema, clock, notify });
     await storage.init();
     return { storage, pool, sent };
   }

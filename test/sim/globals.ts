@@ -8,6 +8,7 @@ const SHORTEST_INTERVAL_MS = 400;
 interface Handle {
   disarm: () => void;
   unref(): Handle;
+  refresh(): Handle;
 }
 
 /**
@@ -32,7 +33,7 @@ export function takeGlobals(schedule: Schedule, seed: number): () => void {
   replace(globalThis, {
     setImmediate: (callback: () => void) => schedule.immediate(callback),
     setTimeout: (callback: () => void, delayMs = 0) =>
-      handleOf(schedule.timer(delayMs, undefined, callback)),
+      handleOf(() => schedule.timer(delayMs, undefined, callback)),
     setInterval: (callback: () => void, delayMs = 0) => interval(schedule, callback, delayMs),
     clearTimeout: disarm,
     clearInterval: disarm,
@@ -72,8 +73,16 @@ function fill<T extends Uint8Array | Uint32Array>(array: T, random: Random): T {
   return array;
 }
 
-function handleOf(disarmTimer: () => void): Handle {
-  const handle: Handle = { disarm: disarmTimer, unref: () => handle };
+function handleOf(arm: () => () => void): Handle {
+  const handle: Handle = {
+    disarm: arm(),
+    unref: () => handle,
+    refresh: () => {
+      handle.disarm();
+      handle.disarm = arm();
+      return handle;
+    },
+  };
   return handle;
 }
 
@@ -83,10 +92,11 @@ function disarm(handle: Handle | undefined): void {
 
 function interval(schedule: Schedule, callback: () => void, delayMs: number): Handle {
   const period = Math.max(SHORTEST_INTERVAL_MS, delayMs);
+  const arm = () => schedule.timer(period, undefined, again);
   const again = () => {
-    handle.disarm = schedule.timer(period, undefined, again);
+    handle.disarm = arm();
     callback();
   };
-  const handle = handleOf(schedule.timer(period, undefined, again));
+  const handle = handleOf(arm);
   return handle;
 }

@@ -1,4 +1,5 @@
-import type { ClaimRequest, ClaimResult, RunRecord } from "../../core/storage.js";
+import { isInternal } from "../../core/final.js";
+import type { ClaimedRun, ClaimRequest, ClaimResult, RunRecord } from "../../core/storage.js";
 import { afterClaim } from "../../core/stored-run.js";
 import { arrayText } from "./array.js";
 import { type ClaimProbe, probe } from "./claim-probe.js";
@@ -8,9 +9,16 @@ import type { Context } from "./context.js";
 import type { Session } from "./driver.js";
 import type { StoredRow } from "./run-row.js";
 import { updateRuns } from "./run-update.js";
-import { isShortClaim, takeDue } from "./short-claim.js";
+import { decidesNothing, isShortClaim, takeDue } from "./short-claim.js";
 
 export async function claim(context: Context, request: ClaimRequest): Promise<ClaimResult> {
+  if (context.takeNews(request.workerId)) {
+    const atOnce = await claimAtOnce(context, request);
+    if (atOnce !== undefined) {
+      context.hasToLook(request.workerId);
+      return atOnce;
+    }
+  }
   const known = await probe(context, context.driver, request);
   if (!known.isDue && !known.isRepeated && request.only === undefined) return answerOf(known);
   return context.driver.transaction(
@@ -22,6 +30,24 @@ export async function claim(context: Context, request: ClaimRequest): Promise<Cl
 
 function answerOf({ now, nextDue, overdue, nextDeadline }: ClaimProbe): ClaimResult {
   return { now, runs: [], nextDue, overdue, nextDeadline };
+}
+
+/**
+ * After word from another process that something is due: what can be taken without a look at everything else, which
+ * whoever gets something here is told to take next.
+ */
+async function claimAtOnce(
+  context: Context,
+  request: ClaimRequest,
+): Promise<ClaimResult | undefined> {
+  if (!decidesNothing(request) || request.jobIds.every(isInternal)) return undefined;
+  return context.driver.transaction(async (session) => {
+    const now = await context.clock.atLeast(session);
+    const taken = await takeDue(context, session, request, now);
+    if (taken.length === 0) return undefined;
+    const runs = await learned(context, session, request, taken);
+    return { now, runs, nextDue: now, overdue: [], nextDeadline: null };
+  });
 }
 
 /** Undefined: nothing was taken, be it that others were faster or that a first try of this claim has taken it. */
@@ -54,11 +80,21 @@ async function answerWith(
   session: Session,
   { request, known, now, scan, before, taken }: Outcome,
 ): Promise<ClaimResult> {
-  const runs = await claimedRuns(context, session, taken, request.taskBudget);
-  for (const { run } of runs) context.held.learn(run.id, run);
-  context.paths.learnClaimed(runs);
+  const runs = await learned(context, session, request, taken);
   const after = taken.map(({ run }) => run);
   return { ...answerOf(known), now, runs, nextDue: await scan.nextDue(before, after) };
+}
+
+async function learned(
+  context: Context,
+  session: Session,
+  { taskBudget }: ClaimRequest,
+  taken: readonly TakenRun[],
+): Promise<ClaimedRun[]> {
+  const runs = await claimedRuns(context, session, taken, taskBudget);
+  for (const { run } of runs) context.held.learn(run.id, run);
+  context.paths.learnClaimed(runs);
+  return runs;
 }
 
 async function claimDue(

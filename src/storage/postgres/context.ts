@@ -25,6 +25,9 @@ export class Context {
   /** Undefined if nobody is told. */
   readonly hints: Hints | undefined;
   readonly #parts: Parts;
+  #hasNews = false;
+  /** Workers whose last claim looked at nothing but what there was news of. */
+  readonly #haveToLook = new Set<string>();
 
   constructor(parts: Parts) {
     this.#parts = parts;
@@ -47,6 +50,23 @@ export class Context {
   learnFrom(write: RunWrite, answer: CommitResult): void {
     this.held.learnFrom(write.runId, answer);
     this.paths.learnFrom(write, answer);
+  }
+
+  /** Another process says that something has become due. */
+  heardNews(): void {
+    this.#hasNews = true;
+  }
+
+  /** Not after {@link hasToLook}. */
+  takeNews(workerId: string): boolean {
+    if (this.#haveToLook.delete(workerId) || !this.#hasNews) return false;
+    this.#hasNews = false;
+    return true;
+  }
+
+  /** Never twice in a row on account of news: what that passes over must not wait for as long as there are some. */
+  hasToLook(workerId: string): void {
+    this.#haveToLook.add(workerId);
   }
 
   /** With the commit, one for all that it made due. */

@@ -16,16 +16,19 @@ const MOST_BYTES = 64 * 1024 * 1024;
  * suspect. Then they are chosen, locked and taken by one statement, and what they become follows from what they are.
  * There must be enough of them in front of very many runs of other jobs: what is behind those is found in another way.
  */
-export function isShortClaim({ limits, limit, only }: ClaimRequest, known: ClaimProbe): boolean {
+export function isShortClaim(request: ClaimRequest, known: ClaimProbe): boolean {
   return (
-    only === undefined &&
-    Object.keys(limits).length === 0 &&
+    decidesNothing(request) &&
     !known.isRepeated &&
     known.waiting > 0 &&
-    (known.isAll || known.waiting > limit) &&
+    (known.isAll || known.waiting > request.limit) &&
     known.suspects === 0 &&
     known.lapsed === 0
   );
+}
+
+export function decidesNothing({ limits, only }: ClaimRequest): boolean {
+  return only === undefined && Object.keys(limits).length === 0;
 }
 
 /** See `afterClaim` for what a claim does to a run. */

@@ -205,7 +205,13 @@ export class PostgresStorage<Tx> implements Storage<Tx> {
   }
 
   #subscribe(onHint: (dueAt?: number) => void): Promise<() => Promise<void>> {
-    return this.#call(async ({ hints }) => (await hints?.subscribe(onHint)) ?? (async () => {}));
+    return this.#call(async (context) => {
+      const heard = (dueAt?: number) => {
+        if (dueAt !== undefined) context.heardNews();
+        onHint(dueAt);
+      };
+      return (await context.hints?.subscribe(heard)) ?? (async () => {});
+    });
   }
 
   #ready(): Context {

@@ -1,10 +1,11 @@
 import { childScenarios } from "./scenarios-children.js";
 import { memoryStore } from "./stores.js";
-import { sweep } from "./sweep.js";
+import { FEW, sweep } from "./sweep.js";
 
 sweep({
   title: "children and events",
   scenarios: childScenarios,
+  every: FEW,
   makeStore: memoryStore,
   methods: ["claimRuns", "commit", "createRuns", "getRuns", "listRuns", "listSignals", "now"],
 });

@@ -1,10 +1,11 @@
 import { clientScenarios } from "./scenarios-client.js";
 import { memoryStore } from "./stores.js";
-import { sweep } from "./sweep.js";
+import { FEW, sweep } from "./sweep.js";
 
 sweep({
   title: "commands",
   scenarios: clientScenarios,
+  every: FEW,
   makeStore: memoryStore,
   methods: ["claimRuns", "commit", "createRuns", "getRuns", "listSignals", "now"],
 });

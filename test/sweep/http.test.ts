@@ -1,10 +1,11 @@
 import { httpScenarios } from "./scenarios-http.js";
 import { memoryStore } from "./stores.js";
-import { sweep } from "./sweep.js";
+import { FEW, sweep } from "./sweep.js";
 
 sweep({
   title: "background HTTP",
   scenarios: httpScenarios,
+  every: FEW,
   makeStore: memoryStore,
   methods: ["claimRuns", "commit", "createRuns"],
 });

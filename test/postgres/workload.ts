@@ -55,9 +55,14 @@ export class Workload {
     return this.#answers.size;
   }
 
+  /** Tasks that nobody has got a result of yet. */
+  get left(): number {
+    return this.#asked * TASKS - this.done;
+  }
+
   /** Asks for more runs until there are so many tasks to do. */
   async refill(tasks: number): Promise<void> {
-    while (this.#asked * TASKS - this.done < tasks) await this.#ask(AT_A_TIME);
+    while (this.left < tasks) await this.#ask(AT_A_TIME);
   }
 
   async #ask(runs: number): Promise<void> {

@@ -1,7 +1,7 @@
 import { type Insert, insertOn, insertPlainly } from "./insert-statement.js";
 import { ignore, type PgConnection, type PgPool } from "./pg-pool.js";
 
-/** As long as a statement of this process itself may take until the next one, and no delay for anybody else. */
+/** Longer than a run takes from one task to the next, and too short for anybody who wants a connection to notice. */
 const KEPT_MS = 1;
 
 /**

@@ -70,6 +70,9 @@ export class KeptConnection {
   #give(failure?: Error | boolean): void {
     clearTimeout(this.#idle);
     clearTimeout(this.#silence);
+    // Moved once more, a timer that was cleared would come back.
+    this.#idle = undefined;
+    this.#silence = undefined;
     this.#connection?.off("error", ignore);
     this.#connection?.release(failure);
     this.#connection = undefined;

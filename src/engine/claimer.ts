@@ -134,7 +134,11 @@ export class Claimer {
     await this.#renewRegistrations(now);
     if (overdue.length > 0) await finishOverdue(this.#engine, overdue);
     const { left } = (await this.#engine.rawStorage.deliver?.()) ?? { left: 0 };
-    if (overdue.length > 0 || left > 0 || this.#mayHaveLeft(runs)) this.#again = true;
+    // With all slots taken, the next look is for internal runs.
+    const leftSome = runs.length > 0 && isCutOff;
+    if (overdue.length > 0 || left > 0 || leftSome || this.#mayHaveLeft(runs)) this.#again = true;
+    // A timer that fires while the next look goes on would ask for one more after it.
+    if (this.#again) return;
     const due = Math.min(nextDue ?? NEVER, nextDeadline ?? NEVER);
     this.#armPoll(Math.min(this.#pollMs, Math.max(0, due - now)));
   }

@@ -18,6 +18,16 @@ export function decideRecord(
   else if (!execution.progressed) execution.writer.patch({ lastSeq: execution.writer.seq });
 }
 
+/**
+ * The end of a wait that is stored and that no other call stands beside. Its code goes on at once: nothing else could
+ * be first, so a replay that does not find this record passes the wait in the same way (contract E4).
+ */
+export function passWait(execution: Execution, op: Op): void {
+  if (!execution.isLive || op.scope.isClosed) return;
+  remember(execution, op, execution.writer.record(op, { status: "COMPLETED" }, "along"));
+  execution.settlement.addLive(op);
+}
+
 /** A final record that was committed without the execution's writer. */
 export function adoptRecord(execution: Execution, op: Op, record: TaskRecord): void {
   if (!execution.isLive || op.scope.isClosed) return;

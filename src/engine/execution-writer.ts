@@ -9,9 +9,10 @@ import type {
 import { writeRefused } from "./block.js";
 import type { Writer } from "./commit-queue.js";
 import type { Execution } from "./execution.js";
-import { finishedError, leftError, lostError } from "./execution-errors.js";
+import { lostError } from "./execution-errors.js";
 import { finalWrite, parkWrite, recordsWrite, releaseWrite } from "./execution-writes.js";
 import { readInbox } from "./inbox.js";
+import { afterMicrotasks } from "./macrotask.js";
 import type { Op } from "./op.js";
 import { executionOver } from "./outcome.js";
 import { type Answer, PendingWrite } from "./pending-write.js";
@@ -94,13 +95,14 @@ export class ExecutionWriter implements Writer {
     return this.#sealed.with(seq);
   }
 
-  /** Decides a record; `onDurable` is called once it is committed, "settle" settles the operation then. */
-  record(op: Op, draft: Draft, onDurable?: "settle" | (() => void)): TaskRecord {
-    const { pending } = this;
+  /** Decides a record; `onDurable` is called once it is committed, "settle" settles the operation then, "along" is for one that nobody waits for. */
+  record(op: Op, draft: Draft, onDurable?: "settle" | "along" | (() => void)): TaskRecord {
     const write = this.#taskWrite(op, draft);
-    if (onDurable === "settle") pending.settles.push(op);
-    else if (onDurable !== undefined) pending.onDurable.push(onDurable);
+    if (onDurable === "settle") this.pending.settles.push(op);
+    else if (typeof onDurable === "function") this.pending.onDurable.push(onDurable);
     if (onDurable === "settle" && this.#isAlone) this.#sendNow();
+    // It goes with what the code decides in this turn, which may be to park.
+    else if (onDurable === "along") afterMicrotasks(() => this.enqueue());
     else this.enqueue();
     return write;
   }
@@ -175,8 +177,7 @@ export class ExecutionWriter implements Writer {
   }
 
   #taskWrite(op: Op, draft: Draft): TaskWrite {
-    const { record } = op;
-    const replaces = record === undefined ? undefined : this.pending.supersede(op.path, record.seq);
+    const replaces = op.record && this.pending.supersede(op.path, op.record.seq);
     const now = this.#execution.engine.storeClock.now();
     const write = taskWrite(op, draft, { seq: ++this.#seq, now, replaces });
     op.record = write;
@@ -226,7 +227,8 @@ export class ExecutionWriter implements Writer {
     if (inFlight === undefined || execution.phase === "over") return;
     const { purpose, pending } = inFlight;
     if (result.result === "ok") this.#committed(inFlight, write, result);
-    else if (result.result === "conflict" && purpose === "final") this.#readWatches(pending);
+    else if (result.result === "conflict" && purpose === "final")
+      this.#readWatches(pending, result.inbox);
     else if (result.result === "conflict" && pending.answered !== undefined)
       this.#comparedInVain(pending);
     else if (result.result === "rejected") writeRefused(execution, result);
@@ -248,8 +250,6 @@ export class ExecutionWriter implements Writer {
       execution.hasParked();
     } else {
       executionOver(execution, inFlight.purpose);
-      const reason = inFlight.purpose === "final" ? finishedError : leftError;
-      execution.drop(() => reason(execution.runId));
     }
   }
 
@@ -260,6 +260,7 @@ export class ExecutionWriter implements Writer {
       return;
     }
     if (write.leaseUntil !== undefined) execution.lease.extended(sentAt);
+    if (!execution.progressed) execution.progressed = pending.hasProgress;
     pending.answer("ok");
     for (const op of pending.settles) {
       if (inTurn) execution.settlement.addInTurn(op);
@@ -267,7 +268,7 @@ export class ExecutionWriter implements Writer {
     }
     pending.tellDurable();
     if (execution.inbox.isBehind(result.inbox)) {
-      void execution.hold(() => execution.waits.readInbox());
+      void execution.hold(() => execution.waits.readInbox(result.inbox));
     }
     this.#next();
   }
@@ -286,9 +287,9 @@ export class ExecutionWriter implements Writer {
   }
 
   /** Somebody asked to be told of the end meanwhile: look who, then end it again. */
-  #readWatches(pending: PendingWrite): void {
+  #readWatches(pending: PendingWrite, answered: number): void {
     this.#pending = pending;
-    readInbox(this.#execution).then(
+    readInbox(this.#execution, answered).then(
       () => this.enqueue(),
       (error) => this.abandoned(error),
     );

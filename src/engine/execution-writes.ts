@@ -39,7 +39,7 @@ export function turnWrite(
 export function parkWrite(execution: Execution, pending: PendingWrite): RunWrite {
   for (const op of execution.ops.values()) op.waiting?.parkRecord?.();
   pending.signalsRead.push(...execution.inbox.takeRest());
-  const patch: RunPatch = { ...pending.patch, status: "WAITING", ...progress(execution) };
+  const patch: RunPatch = { ...pending.patch, status: "WAITING", ...progress(execution, pending) };
   return assemble(execution, pending, patch, {
     ...dueWhen(execution),
     keep: mayBeKept(execution),
@@ -56,7 +56,7 @@ export function releaseWrite(
   const patch: RunPatch = {
     ...pending.patch,
     status: "WAITING",
-    ...progress(execution, reason),
+    ...progress(execution, pending, reason),
     ...(execution.hasBegun ? undefined : unstarted(execution.run)),
   };
   if (reason.kind === "connections") {
@@ -99,12 +99,13 @@ function assemble(
 }
 
 /** Contract E10: what a release says about progress. */
-function progress(execution: Execution, reason?: LeaveReason): RunPatch {
+function progress(execution: Execution, pending: PendingWrite, reason?: LeaveReason): RunPatch {
   const { run } = execution;
-  const limitWithoutRecord = reason?.kind === "limit" && !execution.progressed;
+  const progressed = execution.progressed || pending.hasProgress;
+  const limitWithoutRecord = reason?.kind === "limit" && !progressed;
   return {
     lastSeq: execution.writer.seq,
-    stalls: execution.progressed ? 0 : run.stalls + (limitWithoutRecord ? 1 : 0),
+    stalls: progressed ? 0 : run.stalls + (limitWithoutRecord ? 1 : 0),
     ...unblocked(run),
   };
 }

@@ -25,10 +25,11 @@ export class Inbox {
     this.#add(signals);
   }
 
-  merge(signals: readonly Signal[]): void {
+  /** @param answered what the store said of their number before these were read; one of them may be known already, and not have been counted */
+  merge(signals: readonly Signal[], answered = 0): void {
     const before = this.#known;
     this.#add(signals);
-    this.#count += this.#known - before;
+    this.#count = Math.max(this.#count + this.#known - before, answered);
   }
 
   get #known(): number {
@@ -89,6 +90,9 @@ export class Inbox {
 }
 
 /** Brings it up to date, and fires nothing. */
-export async function readInbox({ engine, runId, inbox }: Execution): Promise<void> {
-  inbox.merge(await engine.storage.listSignals(runId));
+export async function readInbox(
+  { engine, runId, inbox }: Execution,
+  answered: number,
+): Promise<void> {
+  inbox.merge(await engine.storage.listSignals(runId), answered);
 }

@@ -2,11 +2,18 @@ import { decodeErrorRecord, fromErrorRecord } from "../core/error-record.js";
 import { tellBlocked } from "./block.js";
 import { lookAgain } from "./connections.js";
 import type { Execution } from "./execution.js";
+import { finishedError, leftError } from "./execution-errors.js";
 import { notificationOf } from "./notification.js";
 import type { Op } from "./op.js";
 
-/** What this process tells after an execution's last commit. */
+/** After its last commit. */
 export function executionOver(execution: Execution, purpose: "final" | "release"): void {
+  tellOutcome(execution, purpose);
+  const reason = purpose === "final" ? finishedError : leftError;
+  execution.drop(() => reason(execution.runId));
+}
+
+function tellOutcome(execution: Execution, purpose: "final" | "release"): void {
   const { engine, run, ending, leaving } = execution;
   if (purpose === "release") {
     if (leaving?.kind === "connections") {

@@ -100,6 +100,11 @@ export class PendingWrite {
     return this.settles.length > 0 || (this.#extras?.onDurable.length ?? 0) > 0;
   }
 
+  /** A start mark alone is none (E10). */
+  get hasProgress(): boolean {
+    return this.tasks.some(({ status }) => status !== "RUNNING");
+  }
+
   tellDurable(): void {
     for (const next of this.#extras?.onDurable ?? []) next();
   }

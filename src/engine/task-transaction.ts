@@ -227,7 +227,8 @@ export class TaskTransaction implements AttemptOwner {
       execution.drop(() => lostError(runId, result));
     } else if (this.#write !== undefined) {
       this.#adopt(this.#write);
-      if (inbox.isBehind(result.inbox)) void execution.hold(() => execution.waits.readInbox());
+      if (inbox.isBehind(result.inbox))
+        void execution.hold(() => execution.waits.readInbox(result.inbox));
     }
   }
 

@@ -94,11 +94,11 @@ export class Waits {
   }
 
   /** Reads what came in since the last look. */
-  async readInbox(): Promise<void> {
+  async readInbox(answered = 0): Promise<void> {
     const { engine, runId, inbox } = this.#execution;
     const signals = await engine.storage.listSignals(runId);
     if (!this.#execution.isLive) return;
-    inbox.merge(signals);
+    inbox.merge(signals, answered);
     this.deliver();
   }
 

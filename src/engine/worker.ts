@@ -137,6 +137,8 @@ export class Worker implements ExecutionHost, ClaimerHost {
   /** Executes a run that this worker holds. */
   execute(job: RunningJob, claimed: ClaimedRun, claimedAtMono: number): void {
     const { run } = claimed;
+    // Created as held before the stop, and answered only now.
+    if (this.#isStopped) return void this.meanwhile(() => giveBack(this.#engine, claimed));
     const execution = new Execution(this.#engine, this, job, claimed, claimedAtMono);
     this.#executions.set(run.id, execution);
     if (run.stalls >= 2) this.#suspect = true;
@@ -161,15 +163,11 @@ export class Worker implements ExecutionHost, ClaimerHost {
     const { runId, run } = execution;
     this.#engine.emitter.emit("runWaiting", { id: runId, jobId: run.jobId });
     this.#frames.keep(execution);
-    this.claimSoon();
-    this.#idle.wake();
   }
 
   left(execution: Execution): void {
     this.#free(execution);
     this.#frames.forget(execution);
-    this.claimSoon();
-    this.#idle.wake();
   }
 
   reclaim(execution: Execution): void {
@@ -184,6 +182,8 @@ export class Worker implements ExecutionHost, ClaimerHost {
     if (this.#executions.get(execution.runId) !== execution) return;
     this.#executions.delete(execution.runId);
     if (execution.run.stalls >= 2) this.#suspect = false;
+    this.claimSoon();
+    this.#idle.wake();
   }
 
   /** A run of this process that somebody ended from outside need not wait for its next commit to learn of it. */
@@ -278,8 +278,10 @@ export class Worker implements ExecutionHost, ClaimerHost {
   /** No new claims; running callbacks may finish until `timeoutMs`, then their signals fire; leases are given back. */
   async stop(timeoutMs: number): Promise<void> {
     this.#isStopped = true;
-    await this.#pause();
+    // To end the subscription takes a while, in which nothing new is to begin.
+    const paused = this.#pause();
     for (const execution of this.#executions.values()) execution.leave({ kind: "stop" });
+    await paused;
     await this.#idle.reachedWithin(this.#engine.clock, timeoutMs);
     for (const execution of this.#executions.values()) execution.leaveNow();
     // The last commits are under way; with the storage down they are not waited for.

@@ -1,5 +1,6 @@
 import { WaitTimeoutError } from "pawl";
 import { expect, test } from "vitest";
+import type { ClaimRequest } from "../../src/core/storage.js";
 import { jobOf, Machine, runToEnd, start } from "./drive.js";
 import { until } from "./support.js";
 import { describeEngine } from "./world.js";
@@ -35,6 +36,37 @@ describeEngine("invokeAndWait", (world) => {
       run: { jobId: "child", status: "COMPLETED" },
     });
     expect(seen.at(-1)).toEqual(seen[0]);
+  });
+
+  test("T21: the parent goes on and ends if a claim brings more signals than it counts, since one came meanwhile", async () => {
+    const storage = new Proxy(world().storage(), {
+      get(target, name) {
+        const member: unknown = Reflect.get(target, name);
+        if (typeof member !== "function") return member;
+        if (name !== "claimRuns") return member.bind(target);
+        return async (request: ClaimRequest) => {
+          const answer = await target.claimRuns(request);
+          const runs = answer.runs.map((claimed) => {
+            const inbox = Math.max(0, claimed.run.inbox - 1);
+            return { ...claimed, run: { ...claimed.run, inbox } };
+          });
+          return { ...answer, runs };
+        };
+      },
+    });
+    const parent = jobOf(async (io) => {
+      const both = [
+        io.invokeAndWait("a", "child", { n: 0 }),
+        io.invokeAndWait("b", "child", { n: 0 }),
+      ];
+      const results = await Promise.all(both);
+      await io.runTask("after", () => 1);
+      return results.map(({ ok }) => ok);
+    });
+    const client = world().client({ storage, jobs: [parent, child] });
+    const { id } = await client.invoke("job");
+    await client.drain();
+    expect(await client.getRun(id)).toMatchObject({ status: "COMPLETED", output: [true, true] });
   });
 
   test("T21: a child that fails or is cancelled is an answer, not an exception", async () => {

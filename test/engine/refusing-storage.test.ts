@@ -3,7 +3,7 @@ import { z } from "zod";
 import type { RunWrite } from "../../src/core/storage.js";
 import { createClient, eventTrigger, invokeTrigger, type Storage } from "../../src/index.js";
 import { memory } from "../../src/storage/memory/index.js";
-import { gate, jobOf } from "./drive.js";
+import { gate, jobOf, turns } from "./drive.js";
 import { codeOf, until } from "./support.js";
 import { describeEngine } from "./world.js";
 
@@ -234,6 +234,74 @@ describeEngine("log lines and evicted runs", (world) => {
     const { runs } = await client.getRuns({ jobId: "child", parentId: parents[1]?.id ?? "" });
     expect(runs.map(({ parentId }) => parentId)).toEqual([parents[1]?.id]);
     expect((await client.getRuns({ jobId: "child" })).runs).toHaveLength(2);
+  });
+
+  test("a client that is stopped begins nothing new while it ends its subscription", async () => {
+    const [ended, working] = [gate(), gate()];
+    const begun: string[] = [];
+    const storage = new Proxy(world().storage(), {
+      get(target, name) {
+        const member: unknown = Reflect.get(target, name);
+        if (name === "subscribe") return async () => () => ended.opened;
+        return typeof member === "function" ? member.bind(target) : member;
+      },
+    });
+    const job = jobOf(async (io) => {
+      await io.runTask("first", async () => {
+        begun.push("first");
+        await working.opened;
+      });
+      await io.runTask("second", () => begun.push("second"));
+    });
+    const client = world().client({ storage, jobs: [job] });
+    const { id } = await client.invoke("job");
+    await client.start();
+    await until(() => begun.length === 1);
+    const stopping = client.stop();
+    working.open();
+    await turns();
+    ended.open();
+    await stopping;
+    expect(begun).toEqual(["first"]);
+    const heir = world().client({ jobs: [job] });
+    await heir.drain();
+    expect(begun).toEqual(["first", "second"]);
+    expect(await heir.getRun(id)).toMatchObject({ status: "COMPLETED" });
+  });
+
+  test("a run that was being started as the client was stopped is given back, and not begun", async () => {
+    const door = gate();
+    let isAsked = false;
+    let begun = 0;
+    const storage = new Proxy(world().storage(), {
+      get(target, name) {
+        const member: unknown = Reflect.get(target, name);
+        if (typeof member !== "function") return member;
+        if (name !== "createRuns") return member.bind(target);
+        return async (elements: Parameters<Storage["createRuns"]>[0]) => {
+          const answer = await target.createRuns(elements);
+          isAsked = elements[0]?.groups[0]?.first.lease !== undefined;
+          if (isAsked) await door.opened;
+          return answer;
+        };
+      },
+    });
+    const job = jobOf(() => {
+      begun++;
+    });
+    const client = world().client({ storage, jobs: [job] });
+    await client.start();
+    await turns();
+    const invoked = client.invoke("job");
+    await until(() => isAsked);
+    const stopping = client.stop();
+    door.open();
+    const [{ id }] = await Promise.all([invoked, stopping]);
+    expect(begun).toBe(0);
+    const heir = world().client({ jobs: [job] });
+    await heir.drain();
+    expect(begun).toBe(1);
+    expect(await heir.getRun(id)).toMatchObject({ status: "COMPLETED" });
   });
 
   test("a client that is stopped while it starts subscribes to nothing", async () => {

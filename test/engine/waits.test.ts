@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import type { RunWrite } from "../../src/core/storage.js";
 import { gate, jobOf, Machine, runToEnd, start, turns } from "./drive.js";
 import { describeEngine } from "./world.js";
 
@@ -45,6 +46,91 @@ describeEngine("waits", (world) => {
       20_000_000,
       20_000_000 + 3650 * 86_400_000,
     ]);
+  });
+
+  test("I1: that a wait is over is recorded with what its code does next, if no other call is open", async () => {
+    const writes: string[] = [];
+    const storage = new Proxy(world().storage(), {
+      get(target, name) {
+        const member: unknown = Reflect.get(target, name);
+        if (typeof member !== "function") return member;
+        if (name !== "commit") return member.bind(target);
+        return (elements: readonly RunWrite[]) => {
+          for (const { tasks = [], run } of elements)
+            writes.push(
+              [...tasks.map(({ path, status }) => `${path} ${status}`), run?.status].join(),
+            );
+          return target.commit(elements);
+        };
+      },
+    });
+    const job = jobOf(async (io) => {
+      await io.wait("first", 1);
+      await io.wait("second", 1);
+      await Promise.all([io.wait("both", 1), io.wait("of", 1)]);
+      await io.wait("last", 1);
+      return "done";
+    });
+    const client = world().client({ storage, jobs: [job] });
+    const { id } = await client.invoke("job");
+    for (let n = 0; n < 5; n++) {
+      await client.drain();
+      world().clock.advance({ seconds: 1 });
+    }
+    expect(await client.getRun(id)).toMatchObject({ status: "COMPLETED", output: "done" });
+    expect(writes.filter((write) => write !== "")).toEqual([
+      "first WAITING,WAITING",
+      "first COMPLETED,second WAITING,WAITING",
+      "second COMPLETED,both WAITING,of WAITING,WAITING",
+      // Which of the two is first is recorded before anybody hears of it.
+      "both COMPLETED,of COMPLETED,",
+      "last WAITING,WAITING",
+      "last COMPLETED,COMPLETED",
+    ]);
+  });
+
+  test("I1: that a wait is over is recorded by itself if its code does nothing for a while", async () => {
+    const [working, over] = [gate(), gate()];
+    const run = await start(world(), async (io) => {
+      await io.wait("w", 1);
+      over.open();
+      await working.opened;
+    });
+    await run.drain();
+    world().clock.advance({ seconds: 1 });
+    const drained = run.drain();
+    await over.opened;
+    await turns();
+    expect((await run.read()).tasks).toMatchObject([{ key: "w", status: "COMPLETED" }]);
+    working.open();
+    expect((await drained).status).toBe("COMPLETED");
+  });
+
+  test("E10: that a wait is over is no progress of a process that dies before it is recorded", async () => {
+    let machine: Machine;
+    const job = jobOf(
+      async (io) => {
+        await io.wait("w", 1);
+        await io.runTask("poison", () => {
+          machine.freeze();
+          return new Promise<never>(() => {});
+        });
+      },
+      { maxExecutionsWithoutProgress: 3 },
+    );
+    const sender = world().client({ jobs: [job] });
+    const { id } = await sender.invoke("job");
+    await sender.drain();
+    let poisonings = 0;
+    for (let n = 0; n < 6; n++) {
+      world().clock.advance("5m");
+      machine = new Machine(world(), { jobs: [job] });
+      void machine.client.drain();
+      await turns();
+      if (machine.isFrozen) poisonings++;
+    }
+    expect(poisonings).toBe(3);
+    expect((await sender.getRun(id))?.status).toBe("TIMED_OUT");
   });
 
   test("I1: a duration that makes no sense rejects the call", async () => {

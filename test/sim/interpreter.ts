@@ -68,7 +68,10 @@ export class Interpreter {
   async #command(command: Command, place: Place): Promise<unknown> {
     const path = pathOf(place, command.key);
     this.#ledger.counts(command.op);
-    const call = this.#ledger.called(this.#execution, path, place.tag, recorded.has(command.op));
+    const call = this.#ledger.called(this.#execution, path, place.tag, {
+      isRecorded: recorded.has(command.op),
+      isWait: command.op === "wait",
+    });
     try {
       const value = await this.#do(command, place, path);
       const kept = copyOf(value);

@@ -12,6 +12,13 @@ export interface Execution {
   readonly executionCount: number;
   readonly machine: Machine;
   readonly settled: Settled[];
+  /** Waits that were over before that was recorded. */
+  readonly passed: PassedWait[];
+}
+
+interface PassedWait {
+  readonly place: CallPlace;
+  readonly turn: number;
 }
 
 interface Settled {
@@ -33,6 +40,7 @@ export interface CallPlace {
   readonly tag: string;
   /** It has a record of its own. */
   readonly isRecorded: boolean;
+  readonly isWait: boolean;
   readonly calledInTurn: number;
 }
 
@@ -72,7 +80,15 @@ export class Ledger {
     machine: Machine,
   ): Execution {
     const number = ++this.executions;
-    const execution = { number, runId, generation, executionCount, machine, settled: [] };
+    const execution = {
+      number,
+      runId,
+      generation,
+      executionCount,
+      machine,
+      settled: [],
+      passed: [],
+    };
     this.#newest.set(runId, execution);
     return execution;
   }
@@ -179,9 +195,14 @@ export class Ledger {
     this.#keys.set(`${runId} ${path}`, key);
   }
 
-  called(execution: Execution, path: string, tag: string, isRecorded: boolean): CallPlace {
+  called(
+    execution: Execution,
+    path: string,
+    tag: string,
+    is: Pick<CallPlace, "isRecorded" | "isWait">,
+  ): CallPlace {
     this.visits(`${execution.runId} ${path}`, tag);
-    return { execution, path, tag, isRecorded, calledInTurn: this.#turn() };
+    return { execution, path, tag, ...is, calledInTurn: this.#turn() };
   }
 
   /** User code sees a result. It must be on record, in the order of the records, and always the same. */
@@ -202,11 +223,38 @@ export class Ledger {
   }
 
   #settledInOrder(place: CallPlace, isOk: boolean): void {
-    const { execution, path, tag, calledInTurn } = place;
+    const { execution, path } = place;
     const record = this.#view.task(execution.runId, path);
+    this.#passedAreRecorded(execution);
+    if (isOk && this.#isPassed(place, record)) {
+      execution.passed.push({ place, turn: this.#turn() });
+      return;
+    }
     if (!isOk && (record?.status !== "FAILED" || !this.#isHolder(execution))) return;
     if (isOk) this.#assertRecorded(execution, path, record);
-    if (record === undefined) return;
+    if (record !== undefined) this.#settledAs(place, record.seq, this.#turn());
+  }
+
+  /** The record that a wait is over may come with the next one, or not at all to who is not the holder any more. */
+  #isPassed({ execution, isWait }: CallPlace, record: StoredTask | undefined): boolean {
+    if (!isWait || record?.status === "COMPLETED") return false;
+    if (!this.#isHolder(execution)) return true;
+    const { status, wakeAt } = record ?? {};
+    return (
+      status === "WAITING" && (wakeAt ?? Number.POSITIVE_INFINITY) <= this.#now() + ROUNDING_MS
+    );
+  }
+
+  #passedAreRecorded(execution: Execution): void {
+    if (!this.#isHolder(execution)) return;
+    for (const { place, turn } of execution.passed.splice(0)) {
+      const record = this.#view.task(execution.runId, place.path);
+      this.#assertRecorded(execution, place.path, record);
+      if (record !== undefined) this.#settledAs(place, record.seq, turn);
+    }
+  }
+
+  #settledAs({ execution, path, tag, calledInTurn }: CallPlace, seq: number, turn: number): void {
     const { settled } = execution;
     for (let index = settled.length - 1; index >= 0; index--) {
       const other = settled[index];
@@ -214,14 +262,14 @@ export class Ledger {
       if (other === undefined || other.turn <= calledInTurn) break;
       // What an abandoned attempt left open settles for nobody.
       const isRelated = other.tag.startsWith(tag) || tag.startsWith(other.tag);
-      if (other.seq > record.seq && isRelated) {
+      if (other.seq > seq && isRelated) {
         throw new Violation(
           "G6",
-          `${other.path} (seq ${other.seq}) settled before ${path} (seq ${record.seq}) in run ${execution.runId}`,
+          `${other.path} (seq ${other.seq}) settled before ${path} (seq ${seq}) in run ${execution.runId}`,
         );
       }
     }
-    settled.push({ seq: record.seq, turn: this.#turn(), path, tag });
+    settled.push({ seq, turn, path, tag });
   }
 
   #assertRecorded(execution: Execution, path: string, record: StoredTask | undefined): void {

@@ -56,6 +56,16 @@ export const plantedBugs: readonly PlantedBug[] = [
     "executionCount: run.executionCount + (taking.kept ? 0 : 1),",
     "",
   ]),
+  bug("E4: a wait goes on before it is recorded though others are open", [
+    "engine/io/wait.ts",
+    "const isAlone = execution.ops.size === 1 && execution.settlement.isQuiet;",
+    "const isAlone = true;",
+  ]),
+  bug("E4: a wait goes on before its instant is recorded", [
+    "engine/io/wait.ts",
+    "if (isAlone && isWaiting(op.record))",
+    "if (isAlone)",
+  ]),
   bug(
     "E3: the first execution gets the live object, not what was stored",
     [
@@ -76,7 +86,7 @@ export const plantedBugs: readonly PlantedBug[] = [
   ),
   bug("E3: a task settles before its record is committed", [
     "engine/execution-writer.ts",
-    'if (onDurable === "settle") pending.settles.push(op);',
+    'if (onDurable === "settle") this.pending.settles.push(op);',
     'if (onDurable === "settle") this.#execution.settlement.addLive(op);',
   ]),
   bug("E3: a record on its way counts as a record", [

@@ -2,6 +2,7 @@ import { type Duration, waitUntilMs } from "../../core/duration.js";
 import type { Key } from "../../core/key.js";
 import type { TaskRecord } from "../../core/storage.js";
 import { encodeTaskData } from "../../core/task-data.js";
+import { passWait } from "../execution-records.js";
 import type { Op } from "../op.js";
 import type { Scope } from "../scope.js";
 import { rejected } from "./run-task.js";
@@ -30,7 +31,12 @@ function waitUntil(op: Op, wakeAt: number): void {
   const { execution } = op.scope;
   execution.waits.add(op, {
     wakeAt,
-    onDue: () => execution.record(op, { status: "COMPLETED" }, "settle"),
+    onDue: () => {
+      // What has settled may be about to make a call.
+      const isAlone = execution.ops.size === 1 && execution.settlement.isQuiet;
+      if (isAlone && isWaiting(op.record)) passWait(execution, op);
+      else execution.record(op, { status: "COMPLETED" }, "settle");
+    },
     parkRecord: () => {
       if (!isWaiting(op.record)) {
         execution.record(op, {

@@ -2,7 +2,7 @@ import { afterEach, expect, test, vi } from "vitest";
 import type { ClaimRequest } from "../../src/core/storage.js";
 import { type Process, StoreFixture } from "./store-fixture.js";
 
-/** A worker that hears from another process that something is due does not look first whether that is so. */
+/** A worker that knows that something is due, from another process or from its last claim, does not look first whether that is so. */
 const fixture = new StoreFixture();
 const unsubscribes: (() => Promise<void>)[] = [];
 afterEach(() => Promise.all(unsubscribes.splice(0).map((unsubscribe) => unsubscribe())));
@@ -38,13 +38,13 @@ async function claimed({ storage, sent }: Process, more: Partial<ClaimRequest> =
   };
 }
 
-test("takes it in one transaction, and is told to look at once for what else there is", async () => {
+test("takes it in one message, and is told to look at once for what else there is", async () => {
   const { worker, send } = await both();
   const id = await send();
   const { now } = fixture;
   const first = { ids: [id], looked: false, now, nextDue: now, overdue: [], nextDeadline: null };
   expect(await claimed(worker)).toEqual(first);
-  expect(worker.sent).toHaveLength(2);
+  expect(worker.sent).toHaveLength(1);
   expect(await claimed(worker)).toMatchObject({ ids: [], looked: true, nextDue: now + 30_000 });
   await claimed(worker);
   expect(worker.sent).toHaveLength(1);
@@ -89,4 +89,40 @@ test("gets the same runs for a claim whose answer was lost", async () => {
   expect((await claimed(worker, request)).ids).toEqual([id]);
   await send();
   expect((await claimed(worker, request)).ids).toEqual([id]);
+});
+
+test("looks at every eighth claim while each leaves some behind", async () => {
+  const { worker } = await both();
+  const [of, only] = [{ jobId: "eighth" }, { jobIds: ["eighth"] }];
+  const ids: string[] = [];
+  for (let n = 0; n < 20; n++) ids.push(await fixture.made(worker, of));
+  const claims = [];
+  for (let n = 0; n < 20; n++) claims.push(await claimed(worker, { ...only, limit: 1 }));
+  expect(claims.flatMap(({ ids: taken }) => taken)).toEqual(ids);
+  expect(claims.map(({ looked }) => looked)).toEqual(ids.map((_, n) => n % 8 === 0));
+  expect(claims.slice(0, 16).map(({ nextDue }) => nextDue)).toEqual(Array(16).fill(fixture.now));
+  expect(await claimed(worker, only)).toMatchObject({ ids: [], looked: true });
+});
+
+test("finds within eight claims what such claims pass over", async () => {
+  const { worker, sender } = await both();
+  const [of, only] = [{ jobId: "passed over" }, { jobIds: ["passed over"] }];
+  const lapsed = await fixture.made(sender, of);
+  await sender.storage.claimRuns(fixture.claim({ ...only, workerId: "gone", leaseMs: 1_000 }));
+  for (let n = 0; n < 20; n++) await fixture.made(worker, of);
+  await claimed(worker, { ...only, limit: 1 });
+  fixture.now += 1_001;
+  const taken = [];
+  for (let n = 0; n < 8; n++) taken.push(...(await claimed(worker, { ...only, limit: 1 })).ids);
+  expect(taken).toContain(lapsed);
+});
+
+test("looks once a claim got less than it asked for", async () => {
+  const { worker } = await both();
+  const [of, only] = [{ jobId: "less" }, { jobIds: ["less"] }];
+  for (let n = 0; n < 5; n++) await fixture.made(worker, of);
+  expect(await claimed(worker, { ...only, limit: 2 })).toMatchObject({ looked: true });
+  expect(await claimed(worker, { ...only, limit: 4 })).toMatchObject({ looked: false });
+  await fixture.made(worker, of);
+  expect(await claimed(worker, { ...only, limit: 2 })).toMatchObject({ looked: true });
 });

@@ -7,9 +7,17 @@ export class CommitWatch {
   readonly #writes = new Set<string>();
   readonly #inTransaction = new WeakSet<object>();
 
+  /** What comes in one piece is executed together. */
   commits(data: Buffer, connection: object): boolean {
-    const [first = "", second = ""] = data.toString("latin1", 5).split("\0");
-    switch (String.fromCharCode(data[0] ?? 0)) {
+    let doesCommit = false;
+    for (let at = 0; at + 5 <= data.length; at += 1 + data.readUInt32BE(at + 1))
+      if (this.#isCommit(data, at, connection)) doesCommit = true;
+    return doesCommit;
+  }
+
+  #isCommit(data: Buffer, at: number, connection: object): boolean {
+    const [first = "", second = ""] = data.toString("latin1", at + 5).split("\0");
+    switch (String.fromCharCode(data[at] ?? 0)) {
       // A simple query.
       case "Q":
         return this.#command(first, connection);

@@ -174,7 +174,7 @@ test("a task that logs costs no more messages and flushes", async () => {
   expect(cost.updates).toBeLessThanOrEqual(UPDATES_OF_A_RUN * 3);
 });
 
-test("a claim is four messages, with limits seven, and one if nothing is due", async () => {
+test("a claim is two messages, with limits seven, and one if nothing is due or it is certain what is", async () => {
   const { pool, sent } = countedPool();
   const storage = postgres({ client: pool, schema: `costs_${schemas++}` });
   await storage.init({ clock: fakeClock() });
@@ -193,8 +193,9 @@ test("a claim is four messages, with limits seven, and one if nothing is due", a
     });
     return { runs: runs.length, messages: sent.length };
   };
-  expect(await messagesOf([1])).toEqual({ runs: 1, messages: 4 });
-  expect(await messagesOf([1, 1, 1])).toEqual({ runs: 2, messages: 4 });
+  expect(await messagesOf([1])).toEqual({ runs: 1, messages: 2 });
+  expect(await messagesOf([1, 1, 1, 1, 1])).toEqual({ runs: 2, messages: 2 });
+  expect(await messagesOf([])).toEqual({ runs: 2, messages: 1 });
   expect(await messagesOf([], { limit: 1 })).toEqual({ runs: 1, messages: 7 });
   expect(await messagesOf([Date.now() + 3_600_000])).toEqual({ runs: 0, messages: 1 });
   await storage.close();

@@ -24,6 +24,31 @@ describeClients("a client of PostgreSQL", (driver, schema) => {
     expect(await driver().insert(insert, ["x", "false"])).toBe(0);
   });
 
+  test("plans a statement with indexes in a transaction of its own, and others as ever", async () => {
+    const setting = "select current_setting('enable_seqscan'), $1::text";
+    const plain = await driver().query(setting, ["ümläut 🦉"]);
+    for (let n = 0; n < 3; n++)
+      expect(await driver().planned(setting, ["ümläut 🦉"])).toEqual([["off", "ümläut 🦉"]]);
+    expect(await driver().query(setting, ["ümläut 🦉"])).toEqual(plain);
+    expect(plain).toEqual([["on", "ümläut 🦉"]]);
+  });
+
+  test("undoes such a statement that fails, and goes on with it", async () => {
+    await driver().script(
+      `create schema if not exists "${schema}"; create table "${schema}".halves (n integer)`,
+    );
+    const insert = `insert into "${schema}".halves select 6 / n from unnest($1::integer[]) as n returning n::text, null`;
+    await expect(driver().planned(insert, ["{1,0}"])).rejects.toThrow("division by zero");
+    expect(await driver().planned(insert, ["{}"])).toEqual([]);
+    expect(await driver().planned(insert, ["{2,3}"])).toEqual([
+      ["3", null],
+      ["2", null],
+    ]);
+    expect(await driver().query(`select n::text from "${schema}".halves`)).toEqual([["3"], ["2"]]);
+    await expect(driver().planned("select nonsense", [])).rejects.toThrow("nonsense");
+    await expect(driver().planned("select nonsense", [])).rejects.toThrow("nonsense");
+  });
+
   test("takes text and gives text, whatever the type", async () => {
     const rows = await driver().query(
       "select $1::text, $2::bigint, $3::integer, $4::text::boolean::text, $5::text, $6::text",

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { finalPatch } from "../../src/core/final.js";
-import type { RunWrite } from "../../src/core/storage.js";
-import { type Process, StoreFixture } from "./store-fixture.js";
+import type { RunWrite, TaskWrite } from "../../src/core/storage.js";
+import { type Process, StoreFixture, task } from "./store-fixture.js";
 
 /** The end of a run goes a shorter way in the process that holds it: it must leave what the general way leaves. */
 const fixture = new StoreFixture();
@@ -131,4 +131,74 @@ test("an end that brings more than itself is written as a whole", async () => {
   const signals = [{ runId: parent, id: "end", topic: "t", ref: run }];
   expect(await storage.commit([end(run, { signals })])).toMatchObject([{ result: "ok" }]);
   expect(await storage.listSignals(parent)).toHaveLength(1);
+});
+
+const waiting = task("w", 1, { kind: "wait", status: "WAITING", finishedAt: null, wakeAt: 9 });
+const over: TaskWrite = task("w", 2, { kind: "wait", replaces: 1, startedAt: 3, finishedAt: 4 });
+
+/** A run of this process with a wait that is recorded. */
+async function waits(process: Process): Promise<string> {
+  const run = await made(process);
+  await process.storage.commit([fixture.write(run, 1, { tasks: [waiting] })]);
+  return run;
+}
+
+test("the end of a run's last wait goes with the end of the run, and leaves what the general way leaves", async () => {
+  const [holder, other] = [await fixture.open(), await fixture.open()];
+  for (const together of [1, 3]) {
+    const runs: string[] = [];
+    for (let n = 0; n < together * 2; n++) runs.push(await waits(holder));
+    const mine = runs.slice(0, together).map((run) => end(run, { tasks: [over] }));
+    const others = runs.slice(together).map((run) => end(run, { tasks: [over] }));
+    holder.sent.splice(0);
+    const short = await holder.storage.commit(mine);
+    expect(holder.sent).toEqual([expect.stringContaining("replaced as (update")]);
+    // This one has never heard of them.
+    expect(await other.storage.commit(others)).toEqual(short);
+    expect(short.map(({ result }) => result)).toEqual(mine.map(() => "ok"));
+    const [row, ...rows] = await Promise.all(runs.map((run) => fixture.rowOf(run)));
+    expect(row).toMatchObject({ status: "COMPLETED", output: '"done"', due_at: null });
+    for (const another of rows) expect(another).toEqual(row);
+    const [records, ...all] = await Promise.all(runs.map((run) => fixture.recordsOf(run)));
+    expect(records).toMatchObject([{ path: "w", seq: 2, status: "COMPLETED" }]);
+    for (const another of all) expect(another).toEqual(records);
+    // Repeated after a lost answer.
+    expect(await holder.storage.commit(mine)).toEqual(short);
+  }
+});
+
+test.each<[string, Partial<TaskWrite>]>([
+  ["another record than the one that is there", { replaces: 7 }],
+  ["the record of another path", { path: "other" }],
+  ["a seq that is taken", { seq: 1 }],
+])("an end that comes with %s is refused as a whole, and its neighbour is not", async (_, more) => {
+  const process = await fixture.open();
+  const [run, neighbour] = [await waits(process), await waits(process)];
+  const before = [await fixture.rowOf(run), await fixture.recordsOf(run)];
+  const wrong = end(run, { tasks: [{ ...over, ...more }] });
+  const answers = await process.storage.commit([wrong, end(neighbour, { tasks: [over] })]);
+  expect(answers.map(({ result }) => result)).toEqual(["rejected", "ok"]);
+  expect([await fixture.rowOf(run), await fixture.recordsOf(run)]).toEqual(before);
+});
+
+test("nor does an end come that has missed what another connection completed", async () => {
+  const [holder, other] = [await fixture.open(), await fixture.open()];
+  const run = await waits(holder);
+  await other.storage.commit([fixture.write(run, 1, { tasks: [over] })]);
+  const answers = await holder.storage.commit([end(run, { tasks: [over] })]);
+  expect(answers).toMatchObject([{ result: "rejected" }]);
+  expect(await fixture.rowOf(run)).toMatchObject({ status: "EXECUTING" });
+});
+
+test("nor one whose seq somebody took for another path, and the general way says so", async () => {
+  const [holder, other] = [await fixture.open(), await fixture.open()];
+  const [run, neighbour] = [await waits(holder), await waits(holder)];
+  await other.storage.commit([fixture.write(run, 1, { tasks: [task("x", 2)] })]);
+  holder.sent.splice(0);
+  const ends = [run, neighbour].map((each) => end(each, { tasks: [over] }));
+  const reason = expect.stringContaining("2 is taken");
+  const answers = await holder.storage.commit(ends);
+  expect(answers).toMatchObject([{ result: "rejected", reason }, { result: "ok" }]);
+  // Once together, and once each thing that the general way asks.
+  expect(holder.sent.filter((text) => text.startsWith("with held"))).toHaveLength(1);
 });

@@ -59,6 +59,15 @@ export class GateDriver implements Driver {
     return this.#inner.insert(text, parameters);
   }
 
+  async planned(
+    text: string,
+    parameters: readonly Parameter[],
+    once?: string,
+  ): Promise<readonly Row[]> {
+    await this.#pass(text);
+    return this.#inner.planned(text, parameters, once);
+  }
+
   script(text: string): Promise<void> {
     return this.#inner.script(text);
   }

@@ -99,6 +99,7 @@ test("a client in pipeline mode, which takes no statements but its own, is asked
   await reconnect({ pipeline: true });
   for (let n = 0; n < 3; n++) expect(await driver.insert(insert, [String(n)])).toBe(1);
   expect(await numbers()).toEqual([0, 1, 2]);
+  expect(await driver.planned("select current_setting('enable_seqscan')", [])).toEqual([["off"]]);
 });
 
 const sleeps = (seconds: number) =>

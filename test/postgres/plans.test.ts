@@ -46,6 +46,12 @@ class Explainer {
         await this.#explainApart(inTransaction, text, parameters);
         return inner.insert(text, parameters);
       },
+      planned: async (text, parameters, once) => {
+        await inner.transaction((session) =>
+          this.#explainApart((explain) => explain(session), text, parameters, session),
+        );
+        return inner.planned(text, parameters, once);
+      },
       transaction: (work) =>
         inner.transaction((session) => {
           const explained = this.#session(session, (explain) => explain(session));

@@ -97,6 +97,59 @@ const results = (answers: readonly { readonly result: string }[]) =>
 
 const lease = { workerId: "worker", leaseMs: 30_000 };
 
+describe("a claim is committed before what belongs to its runs is read", () => {
+  test("a signal that comes in between is counted with those that the claim answers", async () => {
+    const [worker, other] = [await open(), await open()];
+    const [run, sender] = [await made(worker.storage), await made(other.storage, { lease })];
+    await other.storage.commit([signal(sender, run, 1)]);
+    const between = worker.gate.holdAt(/as inboxes cross join/);
+    const claim = worker.storage.claimRuns(claimOf());
+    await between.reached;
+    await other.storage.commit([signal(sender, run, 1)]);
+    between.goOn();
+    const [claimed] = (await claim).runs;
+    expect(claimed?.run.inbox).toBe(2);
+    expect(claimed?.signals).toHaveLength(2);
+    const parked = await worker.storage.commit([park(run, 1, 2)]);
+    expect(results(parked)).toEqual(["ok"]);
+  });
+
+  test("one that the server goes on with after its connection was lost is the same claim when it is repeated", async () => {
+    const [worker, other] = [await open(), await open()];
+    for (let n = 0; n < 6; n++) await made(worker.storage);
+    const door = await other.pool.connect();
+    await door.query(
+      `select pg_advisory_lock(7, 7); create function "${schema}".pass() returns trigger language plpgsql as ` +
+        `$$ begin perform pg_advisory_xact_lock_shared(7, 7); return new; end $$; ` +
+        `create trigger pass before update on "${schema}".runs for each row execute function "${schema}".pass()`,
+    );
+    const connections: pg.PoolClient[] = [];
+    worker.pool.on("acquire", (connection) => connections.push(connection));
+    const request = claimOf({ limit: 2 });
+    const first = worker.storage.claimRuns(request).catch(() => "lost");
+    await waitingForLock(other.pool, schema);
+    for (const connection of connections)
+      (connection as unknown as { connection: pg.Connection }).connection.stream.destroy();
+    expect(await first).toBe("lost");
+    const second = worker.storage.claimRuns(request);
+    await eventually(async () => {
+      const { rows } = await other.pool.query(
+        "select count(*)::integer as n from pg_stat_activity where wait_event_type = 'Lock' and wait_event = 'advisory'",
+      );
+      return rows[0].n >= 2;
+    });
+    await door.query("select pg_advisory_unlock(7, 7)");
+    const { runs } = await second;
+    await door.query(`drop function "${schema}".pass cascade`);
+    door.release();
+    const { rows } = await other.pool.query(`select id from "${schema}".runs where claim_id = $1`, [
+      request.claimId,
+    ]);
+    expect(runs.map(({ run }) => run.id).sort()).toEqual(rows.map((row) => row.id).sort());
+    expect(runs).toHaveLength(2);
+  });
+});
+
 describe("S2: the guard holds until the write is durable", () => {
   test("a run is not claimed while its holder's record is on the way, and the record counts", async () => {
     const [holder, other] = [await open(), await open()];

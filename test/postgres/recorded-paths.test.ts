@@ -54,6 +54,7 @@ function tapped(inner: Driver, wire: Wire): Driver {
     query: query(inner),
     script: (text) => inner.script(text),
     insert: (text, parameters) => answered(text, inner.insert(text, parameters)),
+    planned: (text, parameters, once) => answered(text, inner.planned(text, parameters, once)),
     transaction: (work) =>
       answered(
         "transaction",

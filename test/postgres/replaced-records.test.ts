@@ -48,8 +48,7 @@ test.each<[string, TaskWrite]>([
     const mine = writes.slice(0, together);
     holder.sent.splice(0);
     const short = await holder.storage.commit(mine);
-    const statements = holder.sent.filter((text) => text !== "transaction");
-    expect(statements).toEqual([expect.stringContaining("update")]);
+    expect(holder.sent).toEqual([expect.stringContaining("update")]);
     // This one has never heard of them.
     expect(await other.storage.commit(writes.slice(together))).toEqual(short);
     expect(short.map(({ result }) => result)).toEqual(mine.map(() => "ok"));
@@ -60,6 +59,52 @@ test.each<[string, TaskWrite]>([
     expect(await holder.storage.commit(mine)).toEqual(short);
     expect(await fixture.recordsOf(all[0] ?? "")).toEqual(first);
   }
+});
+
+test("new records behind it go with it, and leave what the general way leaves", async () => {
+  const [holder, other] = [await fixture.open(), await fixture.open()];
+  const behind = [task("x", 3), task("y", 4, { kind: "odd", output: null, data: '"d"' })];
+  for (const together of [1, 3]) {
+    const all = [];
+    for (let n = 0; n < together * 2; n++) all.push(await held(holder));
+    // The second brings fewer.
+    const tasksOf = (n: number) => [ended, ...behind.slice(0, n % together === 1 ? 1 : 2)];
+    const writes = all.map((run, n) => fixture.write(run, 1, { tasks: tasksOf(n) }));
+    const mine = writes.slice(0, together);
+    holder.sent.splice(0);
+    const short = await holder.storage.commit(mine);
+    expect(holder.sent).toEqual([expect.stringContaining("added as (insert")]);
+    expect(await other.storage.commit(writes.slice(together))).toEqual(short);
+    expect(short.map(({ result }) => result)).toEqual(mine.map(() => "ok"));
+    const records = await Promise.all(all.map((run) => fixture.recordsOf(run)));
+    expect(records[0]?.map(({ path, seq }) => [path, seq])).toEqual([
+      ["w", 2],
+      ["x", 3],
+      ["y", 4],
+    ]);
+    expect(records.slice(together)).toEqual(records.slice(0, together));
+    expect(await holder.storage.commit(mine)).toEqual(short);
+  }
+});
+
+test.each<[string, readonly TaskWrite[]]>([
+  ["a path that has one", [ended, task("v", 3)]],
+  ["its own path", [ended, task("w", 3)]],
+  ["a seq that is taken", [ended, task("x", 2)]],
+])("new records behind it for %s are refused with it", async (_, tasks) => {
+  const process = await fixture.open();
+  const run = await fixture.made(process, { lease });
+  await commit(process, run, [{ ...waiting, seq: 2 }, task("v", 1)]);
+  const before = await fixture.recordsOf(run);
+  const all = tasks.map((record) => ({ ...record, seq: record.seq + 1 }));
+  const wrong = all.map((record) => (record.replaces === 1 ? { ...record, replaces: 2 } : record));
+  const neighbour = await held(process);
+  const answers = await process.storage.commit([
+    fixture.write(run, 1, { tasks: wrong }),
+    fixture.write(neighbour, 1, { tasks: [ended, task("x", 3)] }),
+  ]);
+  expect(answers.map(({ result }) => result)).toEqual(["rejected", "ok"]);
+  expect(await fixture.recordsOf(run)).toEqual(before);
 });
 
 test("what comes after a replaced record is known by its path and seq", async () => {

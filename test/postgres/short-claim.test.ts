@@ -115,8 +115,11 @@ test("runs come in the order of claims, and only so many, and the caller is told
   expect(first).toMatchObject({ isShort: true, nextDue: fixture.now });
   expect(first.runs.map(({ run }) => run.id)).toEqual([high, early, late]);
   const rest = await claimed(process, { jobIds: ["ordered"], limit: 3 });
-  expect(rest).toMatchObject({ isShort: true, nextDue: fixture.now + 30_000 });
+  // It knew that there were more, and did not look whether these are all.
+  expect(rest).toMatchObject({ isShort: true, nextDue: fixture.now });
   expect(rest.runs.map(({ run }) => run.id)).toEqual([low]);
+  const none = await claimed(process, { jobIds: ["ordered"], limit: 3 });
+  expect(none).toMatchObject({ runs: [], nextDue: fixture.now + 30_000 });
 });
 
 test("a run that became due between the look for work and the claim is not announced any more", async () => {

@@ -34,6 +34,11 @@ export class StoreFixture {
       sent.push(text);
       return query(text, parameters);
     };
+    const planned = driver.planned.bind(driver);
+    driver.planned = (text, parameters, once) => {
+      sent.push(text);
+      return planned(text, parameters, once);
+    };
     const transaction = driver.transaction.bind(driver);
     driver.transaction = (work) => {
       sent.push("transaction");

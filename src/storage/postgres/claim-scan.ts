@@ -4,7 +4,7 @@ import { type ClaimRequest, NEVER, type RunRecord } from "../../core/storage.js"
 import { arrayText } from "./array.js";
 import { type ClaimProbe, stallsBelow } from "./claim-probe.js";
 import type { Context } from "./context.js";
-import type { Parameter, Row, Session } from "./driver.js";
+import type { Parameter, Queries, Row } from "./driver.js";
 import { firstOfJob, isDueIn, nextDue, PATIENCE, ranks, unknown } from "./rank.js";
 import { RowReader } from "./row-reader.js";
 import { runColumns, type StoredRow, storedRowOf } from "./run-row.js";
@@ -27,7 +27,7 @@ export interface Claim {
 /** One claim, and which slots are free while it takes runs. */
 export class ClaimScan {
   readonly #context: Context;
-  readonly #session: Session;
+  readonly #session: Queries;
   readonly #request: ClaimRequest;
   readonly #known: ClaimProbe;
   readonly #now: number;
@@ -37,7 +37,7 @@ export class ClaimScan {
   readonly #seen = new Set<string>();
   #suspects: number;
 
-  constructor(context: Context, session: Session, { request, known, now }: Claim) {
+  constructor(context: Context, session: Queries, { request, known, now }: Claim) {
     this.#context = context;
     this.#session = session;
     this.#request = request;

@@ -6,25 +6,33 @@ import { type ClaimProbe, probe } from "./claim-probe.js";
 import { type Claim, ClaimScan } from "./claim-scan.js";
 import { claimedRuns, type TakenRun } from "./claimed.js";
 import type { Context } from "./context.js";
-import type { Session } from "./driver.js";
+import { oneByOne, type Queries, type Session } from "./driver.js";
 import type { StoredRow } from "./run-row.js";
 import { updateRuns } from "./run-update.js";
 import { decidesNothing, isShortClaim, takeDue } from "./short-claim.js";
 
 export async function claim(context: Context, request: ClaimRequest): Promise<ClaimResult> {
-  if (context.takeNews(request.workerId)) {
+  const { claimsAtOnce } = context;
+  if (claimsAtOnce.mayTake(request.workerId)) {
     const atOnce = await claimAtOnce(context, request);
     if (atOnce !== undefined) {
-      context.hasToLook(request.workerId);
+      claimsAtOnce.took(request.workerId, atOnce.runs.length >= request.limit);
       return atOnce;
     }
   }
+  const looked = await lookAndClaim(context, request);
+  const { nextDue, now, runs } = looked;
+  const isMore = nextDue !== null && nextDue <= now;
+  claimsAtOnce.looked(request.workerId, isMore && runs.length >= request.limit);
+  return looked;
+}
+
+async function lookAndClaim(context: Context, request: ClaimRequest): Promise<ClaimResult> {
   const known = await probe(context, context.driver, request);
   if (!known.isDue && !known.isRepeated && request.only === undefined) return answerOf(known);
-  return context.driver.transaction(
-    async (session) =>
-      (await claimShortly(context, session, request, known)) ??
-      (await claimDue(context, session, request, known)),
+  return (
+    (await claimShortly(context, request, known)) ??
+    context.driver.transaction((session) => claimDue(context, session, request, known))
   );
 }
 
@@ -33,33 +41,36 @@ function answerOf({ now, nextDue, overdue, nextDeadline }: ClaimProbe): ClaimRes
 }
 
 /**
- * After word from another process that something is due: what can be taken without a look at everything else, which
- * whoever gets something here is told to take next.
+ * Where something is due for certain: what can be taken without a look at everything else, which whoever gets
+ * something here is told to take next.
  */
 async function claimAtOnce(
   context: Context,
   request: ClaimRequest,
 ): Promise<ClaimResult | undefined> {
   if (!decidesNothing(request) || request.jobIds.every(isInternal)) return undefined;
-  return context.driver.transaction(async (session) => {
-    const now = await context.clock.atLeast(session);
-    const taken = await takeDue(context, session, request, now);
-    if (taken.length === 0) return undefined;
-    const runs = await learned(context, session, request, taken);
-    return { now, runs, nextDue: now, overdue: [], nextDeadline: null };
-  });
+  const session = oneByOne(context.driver);
+  const now = await context.clock.atLeast(session);
+  const taken = await takeDue(context, request, now);
+  if (taken.length === 0) return undefined;
+  const runs = await learned(context, session, request, taken);
+  return { now, runs, nextDue: now, overdue: [], nextDeadline: null };
 }
 
-/** Undefined: nothing was taken, be it that others were faster or that a first try of this claim has taken it. */
+/**
+ * What is taken is held from then on: what belongs to it may be read in a transaction of its own, and if nobody hears
+ * of it, the repeated claim finds it. Undefined: nothing was taken, be it that others were faster or that a first try
+ * of this claim has taken it.
+ */
 async function claimShortly(
   context: Context,
-  session: Session,
   request: ClaimRequest,
   known: ClaimProbe,
 ): Promise<ClaimResult | undefined> {
   if (!isShortClaim(request, known)) return undefined;
+  const session = oneByOne(context.driver);
   const now = await context.clock.atLeast(session);
-  const taken = await takeDue(context, session, request, now);
+  const taken = await takeDue(context, request, now);
   if (taken.length === 0) return undefined;
   const before = taken.map(({ wasDueAt }) => ({ dueAt: wasDueAt }));
   const claim = { request, known, now };
@@ -77,7 +88,7 @@ interface Outcome extends Claim {
 
 async function answerWith(
   context: Context,
-  session: Session,
+  session: Queries,
   { request, known, now, scan, before, taken }: Outcome,
 ): Promise<ClaimResult> {
   const runs = await learned(context, session, request, taken);
@@ -87,7 +98,7 @@ async function answerWith(
 
 async function learned(
   context: Context,
-  session: Session,
+  session: Queries,
   { taskBudget }: ClaimRequest,
   taken: readonly TakenRun[],
 ): Promise<ClaimedRun[]> {

@@ -1,7 +1,7 @@
 import type { ClaimedRun, RunRecord, Signal, TaskPage } from "../../core/storage.js";
 import { arrayText } from "./array.js";
 import type { Context } from "./context.js";
-import type { Session } from "./driver.js";
+import type { Queries } from "./driver.js";
 import { type PackedColumn, PackReader, packed } from "./packed.js";
 import { packedTasks, packedTasksOf } from "./packed-tasks.js";
 
@@ -15,10 +15,10 @@ export interface TakenRun {
   readonly mayHaveRecords: boolean;
 }
 
-/** What is answered of the runs that a claim took. Their rows are locked. */
+/** What is answered of the runs that a claim took, and holds. */
 export async function claimedRuns(
   context: Context,
-  session: Session,
+  session: Queries,
   taken: readonly TakenRun[],
   budget: number,
 ): Promise<ClaimedRun[]> {
@@ -26,7 +26,7 @@ export async function claimedRuns(
   const replayed = taken.filter(({ kept, mayHaveRecords }) => !kept && mayHaveRecords);
   const belongings = await belongingsOf(context, session, { told, replayed, budget });
   return taken.map(({ rk, run, kept }) => ({
-    run,
+    run: { ...run, inbox: belongings.inboxes.get(rk) ?? run.inbox },
     signals: belongings.signals.get(rk) ?? [],
     tasks: belongings.pages.get(rk)?.tasks ?? [],
     tasksComplete: belongings.pages.get(rk)?.complete ?? true,
@@ -37,6 +37,8 @@ export async function claimedRuns(
 
 /** What belongs to runs, by their row keys. */
 interface Belongings {
+  /** As many signals as were read, and those before them: after the claim there may have come more. */
+  readonly inboxes: ReadonlyMap<string, number>;
   readonly signals: ReadonlyMap<string, readonly Signal[]>;
   readonly pages: ReadonlyMap<string, TaskPage>;
   readonly logCounts: ReadonlyMap<string, Readonly<Record<string, number>>>;
@@ -46,7 +48,7 @@ type Keyed = Pick<TakenRun, "rk">;
 
 interface Wanted {
   /** Runs whose signals are wanted. */
-  readonly told: readonly Keyed[];
+  readonly told: readonly TakenRun[];
   /** Runs whose records and numbers of log lines are wanted. */
   readonly replayed: readonly Keyed[];
   readonly budget: number;
@@ -55,11 +57,11 @@ interface Wanted {
 /** In one statement, for all of them. */
 async function belongingsOf(
   { schema }: Context,
-  session: Session,
+  session: Queries,
   { told, replayed, budget }: Wanted,
 ): Promise<Belongings> {
   if (told.length + replayed.length === 0)
-    return { signals: new Map(), pages: new Map(), logCounts: new Map() };
+    return { inboxes: new Map(), signals: new Map(), pages: new Map(), logCounts: new Map() };
   const tasks = packedTasks(schema, {
     rks: "$2::bigint[]",
     after: "0",
@@ -67,11 +69,13 @@ async function belongingsOf(
     atLeast: 0,
   });
   const [row] = await session.query(
-    `select * from (${packedSignals(schema)}) as signals cross join (${packedLogCounts(schema)}) as logs ` +
+    `select * from (${packedInboxes(schema)}) as inboxes cross join (${packedSignals(schema)}) as signals cross join (${packedLogCounts(schema)}) as logs ` +
       `cross join (${packedLastSeqs(schema)}) as lasts cross join (${tasks}) as tasks`,
     [keysOf(told), keysOf(replayed), String(budget)],
   );
   const read = new PackReader(row);
+  const counts = read.numbers();
+  const inboxes = new Map(told.map(({ rk, run }, index) => [rk, counts.of(index, run.inbox)]));
   const signals = packedSignalsOf(read, told);
   const logCounts = packedLogCountsOf(read, replayed);
   const lasts = read.numbers();
@@ -80,11 +84,17 @@ async function belongingsOf(
     const given = found.get(index + 1) ?? [];
     return [rk, { tasks: given, complete: (given.at(-1)?.seq ?? 0) === lasts.of(index, 0) }];
   });
-  return { signals, pages: new Map(pages), logCounts };
+  return { inboxes, signals, pages: new Map(pages), logCounts };
 }
 
 function keysOf(rows: readonly Keyed[]) {
   return arrayText(rows.map(({ rk }) => rk));
+}
+
+/** How many signals each of the runs in `$1` has got. */
+function packedInboxes(schema: string): string {
+  const ofRun = `select r.inbox from ${schema}.runs r where r.rk = u.rk`;
+  return `select ${packed([{ sql: "x.inbox" }])} from (select coalesce((${ofRun}), 0) as inbox from unnest($1::bigint[]) with ordinality as u(rk, place) order by u.place) as x`;
 }
 
 /** The highest seq of each of the runs in `$2`; 0 if it has no record. */
@@ -151,7 +161,7 @@ function packedSignalsOf(read: PackReader, rows: readonly Keyed[]): Map<string, 
 /** All unread signals and all watches of a run, oldest first. */
 export async function signalsOf(
   { schema }: Context,
-  session: Session,
+  session: Queries,
   run: Keyed,
 ): Promise<readonly Signal[]> {
   const [row] = await session.query(packedSignals(schema), [keysOf([run])]);
@@ -161,7 +171,7 @@ export async function signalsOf(
 /** Records of a run after a seq while they fit into the budget, the first one even if it does not. */
 export async function tasksAfter(
   { schema }: Context,
-  session: Session,
+  session: Queries,
   rk: string,
   { after, budget }: { readonly after: number; readonly budget: number },
 ): Promise<TaskPage> {

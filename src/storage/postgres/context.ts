@@ -1,4 +1,5 @@
 import type { CommitResult, RunRecord, RunWrite } from "../../core/storage.js";
+import { ClaimsAtOnce } from "./claims-at-once.js";
 import type { Driver, Session, Transaction } from "./driver.js";
 import { HeldRuns } from "./held-runs.js";
 import type { Hints } from "./hints.js";
@@ -22,12 +23,10 @@ export class Context {
   readonly clock: ServerClock;
   readonly held = new HeldRuns();
   readonly paths = new RecordedPaths();
+  readonly claimsAtOnce = new ClaimsAtOnce();
   /** Undefined if nobody is told. */
   readonly hints: Hints | undefined;
   readonly #parts: Parts;
-  #hasNews = false;
-  /** Workers whose last claim looked at nothing but what there was news of. */
-  readonly #haveToLook = new Set<string>();
 
   constructor(parts: Parts) {
     this.#parts = parts;
@@ -50,23 +49,6 @@ export class Context {
   learnFrom(write: RunWrite, answer: CommitResult): void {
     this.held.learnFrom(write.runId, answer);
     this.paths.learnFrom(write, answer);
-  }
-
-  /** Another process says that something has become due. */
-  heardNews(): void {
-    this.#hasNews = true;
-  }
-
-  /** Not after {@link hasToLook}. */
-  takeNews(workerId: string): boolean {
-    if (this.#haveToLook.delete(workerId) || !this.#hasNews) return false;
-    this.#hasNews = false;
-    return true;
-  }
-
-  /** Never twice in a row on account of news: what that passes over must not wait for as long as there are some. */
-  hasToLook(workerId: string): void {
-    this.#haveToLook.add(workerId);
   }
 
   /** With the commit, one for all that it made due. */

@@ -16,8 +16,19 @@ export type Parameter = string | null;
  */
 export const planByIndexes = "set local enable_seqscan = off";
 
-export interface Session {
+/** The same for a statement that follows in the same message, which is no transaction block: there SET LOCAL has no effect. */
+const planByIndexesInOne = "select set_config('enable_seqscan', 'off', true)";
+
+export function beforePlanned(once: string | undefined): string {
+  if (once === undefined) return planByIndexesInOne;
+  return `${planByIndexesInOne}, pg_advisory_xact_lock(hashtextextended('${once.replaceAll("'", "''")}', 0))`;
+}
+
+export interface Queries {
   query(text: string, parameters?: readonly Parameter[]): Promise<readonly Row[]>;
+}
+
+export interface Session extends Queries {
   /** Several statements without parameters, in one message. */
   script(text: string): Promise<void>;
 }
@@ -47,6 +58,11 @@ export interface Driver extends Session, UserTransactions {
   readonly name: string;
   /** Answers how many rows a statement has inserted. */
   insert(text: string, parameters: readonly Parameter[]): Promise<number>;
+  /**
+   * A statement in a transaction of its own, planned with indexes.
+   * @param once where the server goes on with it after its connection was lost, others with this name wait for its end
+   */
+  planned(text: string, parameters: readonly Parameter[], once?: string): Promise<readonly Row[]>;
   /** One of the adapter's own, planned with indexes. What `work` throws rolls it back. */
   transaction<T>(work: (session: Transaction) => Promise<T>): Promise<T>;
   /** On a connection of its own. Answers how to end that. */
@@ -58,4 +74,18 @@ export interface Driver extends Session, UserTransactions {
 /** Of bigint, PGlite and postgres.js make other things, unless they have been told not to. */
 export function textRow(values: readonly unknown[]): Row {
   return values.map((value) => (value === null ? null : String(value)));
+}
+
+/** Each statement in a transaction of its own, planned with indexes. */
+export function oneByOne(driver: Pick<Driver, "planned">): Queries {
+  return { query: (text, parameters = []) => driver.planned(text, parameters) };
+}
+
+/** For clients that do not send several statements in one message. Without a commit, what is lost is undone. */
+export function plannedPlainly(
+  driver: Pick<Driver, "transaction">,
+  text: string,
+  parameters: readonly Parameter[],
+): Promise<readonly Row[]> {
+  return driver.transaction((session) => session.query(text, parameters));
 }

@@ -1,5 +1,8 @@
-import { type Insert, insertOn, insertPlainly } from "./insert-statement.js";
 import { ignore, type PgConnection, type PgPool } from "./pg-pool.js";
+import { askOnWire, type WireStatement } from "./wire-statement.js";
+
+/** `name` is missing where statements are not prepared. */
+export type Insert = Pick<WireStatement, "text" | "values"> & { readonly name?: string };
 
 /** Longer than a run takes from one task to the next, and too short for anybody who wants a connection to notice. */
 const KEPT_MS = 1;
@@ -77,4 +80,19 @@ export class KeptConnection {
     this.#connection?.release(failure);
     this.#connection = undefined;
   }
+}
+
+/** A prepared insert. Answers how many rows there are. */
+async function insertOn(connection: PgConnection, insert: Insert): Promise<number> {
+  const { name } = insert;
+  const answer = name === undefined ? undefined : await askOnWire(connection, { ...insert, name });
+  return answer?.count ?? insertPlainly(connection, insert);
+}
+
+async function insertPlainly(
+  target: Pick<PgConnection, "query">,
+  insert: Insert & { readonly query_timeout?: number },
+): Promise<number> {
+  const { rowCount } = await target.query(insert);
+  return rowCount ?? 0;
 }

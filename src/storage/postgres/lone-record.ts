@@ -21,7 +21,7 @@ export async function commitLoneRecord(
   if (write.tasks?.length !== 1 || !isRecordWrite(write)) return undefined;
   const [task] = write.tasks;
   const lease = context.held.of(write.runId, write.guard.epoch);
-  if (lease === undefined || !context.paths.areFree(write)) return undefined;
+  if (lease === undefined || !context.paths.areNext(write)) return undefined;
   const form = formOf(task, write.tasks);
   try {
     const inserted = await context.driver.insert(statement(context.schema, form), [

@@ -1,9 +1,11 @@
 import { statementName } from "../../core/derived-id.js";
 import { Overtaken } from "./context.js";
 import {
+  beforePlanned,
   type Driver,
   type Parameter,
   planByIndexes,
+  plannedPlainly,
   type Row,
   type Session,
   type Transaction,
@@ -12,6 +14,7 @@ import { sqlState } from "./failure.js";
 import type { Heard } from "./hints.js";
 import { KeptConnection } from "./kept-connection.js";
 import { ignore, type PgAnswer, type PgConnection, type PgPool, type PgQuery } from "./pg-pool.js";
+import { askOnWire, type WireStatement } from "./wire-statement.js";
 
 /** What every pool of pg has, and its types do not tell. */
 interface PoolInternals {
@@ -78,6 +81,36 @@ export class PgDriver implements Driver {
     return this.#kept.insert(
       this.#options.prepare ? { text, values, name: this.#nameOf(text) } : { text, values },
     );
+  }
+
+  async planned(
+    text: string,
+    parameters: readonly Parameter[],
+    once?: string,
+  ): Promise<readonly Row[]> {
+    const statement = { text, values: [...parameters], before: beforePlanned(once) };
+    const rows = this.#options.prepare ? await this.#askInOne(statement) : undefined;
+    return rows ?? plannedPlainly(this, text, parameters);
+  }
+
+  /** In one message. */
+  async #askInOne(statement: Omit<WireStatement, "name">): Promise<readonly Row[] | undefined> {
+    this.#kept.giveIfIdle();
+    const connection = await this.#pool.connect();
+    // The pool does not listen while somebody has it.
+    connection.on("error", ignore);
+    const name = this.#nameOf(statement.text);
+    let failure: Error | undefined;
+    try {
+      return (await answeredInTime(askOnWire(connection, { ...statement, name })))?.rows;
+    } catch (error) {
+      // Whatever it is: the pool closes the connection, as it does after a statement of its own that failed.
+      failure = error instanceof Error ? error : new Error(String(error));
+      throw error;
+    } finally {
+      connection.off("error", ignore);
+      connection.release(failure);
+    }
   }
 
   transaction<T>(work: (session: Transaction) => Promise<T>): Promise<T> {
@@ -211,5 +244,18 @@ export class PgDriver implements Driver {
       this.#names.set(text, name);
     }
     return name;
+  }
+}
+
+async function answeredInTime<T>(answer: Promise<T> | undefined): Promise<T | undefined> {
+  let timer: NodeJS.Timeout | undefined;
+  const silence = new Promise<never>((_, reject) => {
+    const error = new Error(`no answer within ${LONGEST_QUERY_MS} ms`);
+    timer = setTimeout(() => reject(error), LONGEST_QUERY_MS);
+  });
+  try {
+    return await Promise.race([answer, silence]);
+  } finally {
+    clearTimeout(timer);
   }
 }

@@ -2,6 +2,7 @@ import {
   type Driver,
   type Parameter,
   planByIndexes,
+  plannedPlainly,
   type Row,
   type Session,
   type Transaction,
@@ -43,6 +44,10 @@ export class PGliteDriver implements Driver {
 
   async insert(text: string, parameters: readonly Parameter[]): Promise<number> {
     return (await this.#database.query(text, [...parameters])).affectedRows ?? 0;
+  }
+
+  planned(text: string, parameters: readonly Parameter[]): Promise<readonly Row[]> {
+    return plannedPlainly(this, text, parameters);
   }
 
   async transaction<T>(work: (session: Transaction) => Promise<T>): Promise<T> {

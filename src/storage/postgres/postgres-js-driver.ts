@@ -2,6 +2,7 @@ import {
   type Driver,
   type Parameter,
   planByIndexes,
+  plannedPlainly,
   type Row,
   type Session,
   type Transaction,
@@ -56,6 +57,10 @@ export class PostgresJsDriver implements Driver {
   async insert(text: string, parameters: readonly Parameter[]): Promise<number> {
     const { prepare } = this.#options;
     return (await this.#sql.unsafe(text, [...parameters], { prepare }).values()).count;
+  }
+
+  planned(text: string, parameters: readonly Parameter[]): Promise<readonly Row[]> {
+    return plannedPlainly(this, text, parameters);
   }
 
   async transaction<T>(work: (session: Transaction) => Promise<T>): Promise<T> {

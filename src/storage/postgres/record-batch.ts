@@ -43,7 +43,7 @@ export class RecordBatch {
   add(write: RunWrite): boolean {
     if (!isRecordWrite(write) || !isJoinableWrite(write)) return false;
     const lease = this.#context.held.of(write.runId, write.guard.epoch);
-    if (lease === undefined || !this.#context.paths.areFree(write)) return false;
+    if (lease === undefined || !this.#context.paths.areNext(write)) return false;
     const number = this.#writes.push(write);
     this.#leases.push(lease);
     for (const task of write.tasks) {

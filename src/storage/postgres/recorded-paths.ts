@@ -1,5 +1,10 @@
-import type { ClaimedRun, CommitResult, RunWrite, TaskRecord } from "../../core/storage.js";
-import type { RecordWrite } from "./record-writes.js";
+import type {
+  ClaimedRun,
+  CommitResult,
+  RunWrite,
+  TaskRecord,
+  TaskWrite,
+} from "../../core/storage.js";
 
 /** A run counts for this many paths on top of its own. */
 const PER_RUN = 8;
@@ -27,15 +32,13 @@ export class PathsOfRun {
     if (seq > this.#lastSeq) this.#lastSeq = seq;
   }
 
-  /** The next seq, for a path that has a record. */
-  isNext({ path, seq }: Pick<TaskRecord, "path" | "seq">): boolean {
-    return seq === this.#lastSeq + 1 && this.#paths.has(path);
-  }
-
-  /** New records at the next seqs, each with a path of its own. */
-  areNext(tasks: RecordWrite["tasks"]): boolean {
+  /** Records at the next seqs, each with a path of its own, which has a record if it is to be replaced. */
+  areNext(tasks: readonly TaskWrite[]): boolean {
     let seq = this.#lastSeq;
-    for (const task of tasks) if (task.seq !== ++seq || this.#paths.has(task.path)) return false;
+    for (const task of tasks) {
+      const isRecorded = task.replaces !== undefined;
+      if (task.seq !== ++seq || this.#paths.has(task.path) !== isRecorded) return false;
+    }
     return tasks.length === 1 || new Set(tasks.map(({ path }) => path)).size === tasks.length;
   }
 }
@@ -70,14 +73,10 @@ export class RecordedPaths {
     return known?.epoch === epoch ? known.paths : undefined;
   }
 
-  /** Unless somebody else has taken their very seqs, these have paths that are free. */
-  areFree({ runId, guard, tasks }: RecordWrite): boolean {
-    return this.of(runId, guard.epoch)?.areNext(tasks) ?? false;
-  }
-
-  /** Unless somebody else has taken its very seq, all that is recorded before it is known. */
-  isNext({ runId, guard, tasks: [task] }: RecordWrite): boolean {
-    return this.of(runId, guard.epoch)?.isNext(task) ?? false;
+  /** Unless somebody else has taken their very seqs, all that is recorded before them is known: they are as they should be. */
+  areNext({ runId, guard, tasks = [] }: RunWrite): boolean {
+    const { epoch } = guard;
+    return epoch !== undefined && (this.of(runId, epoch)?.areNext(tasks) ?? false);
   }
 
   /** All that is recorded of a run. */

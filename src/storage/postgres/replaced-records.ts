@@ -1,35 +1,29 @@
 import type { CommitResult, RunWrite, TaskRecord, TaskWrite } from "../../core/storage.js";
 import { hasRecordsOnly } from "../../core/write-verdict.js";
-import {
-  type Column,
-  cellsOf,
-  joinedOf,
-  joinedParametersOf,
-  namesOf,
-  parametersOf,
-  placesOf,
-} from "./column.js";
+import { arrayText } from "./array.js";
+import { type Column, cellsOf } from "./column.js";
 import type { Context } from "./context.js";
-import type { Row } from "./driver.js";
-import { isUniqueViolation } from "./failure.js";
-import type { Lease } from "./held-runs.js";
-import { answerOf, isHeld, isJoinableWrite, type RecordWrite } from "./record-writes.js";
-import { recordColumns } from "./task-row.js";
+import type { Parameter } from "./driver.js";
+import { type Equal, type HeldWrite, storeHeld } from "./held-writes.js";
+import { answerOf, isJoinableWrite, type RecordWrite } from "./record-writes.js";
+import { formOf, recordColumns } from "./task-row.js";
+
+type Replacement = TaskWrite & { readonly replaces: number };
 
 /**
- * One record that takes the place of the run's record before it, and nothing else: a wait is over, or a task is tried
- * again. Like new records it needs no look at the run or at the record; the old row becomes the new one.
+ * One record that takes the place of the run's record before it, perhaps with new ones behind it: a wait is over, or a
+ * task is tried again. Like new records they need no look at the run or at the record; the old row becomes the new one.
  */
 export interface ReplacingWrite extends RecordWrite {
-  readonly tasks: readonly [TaskWrite & { readonly replaces: number }];
+  readonly tasks: readonly [Replacement, ...TaskWrite[]];
 }
 
 export function isReplacingWrite(write: RunWrite): write is ReplacingWrite {
   const { guard, tasks = [], logs } = write;
-  const [task] = tasks;
+  const [first, ...further] = tasks;
   return (
-    task?.replaces !== undefined &&
-    tasks.length === 1 &&
+    first?.replaces !== undefined &&
+    further.every(({ replaces }) => replaces === undefined) &&
     logs === undefined &&
     hasRecordsOnly(write) &&
     guard.epoch !== undefined &&
@@ -38,93 +32,98 @@ export function isReplacingWrite(write: RunWrite): write is ReplacingWrite {
   );
 }
 
-interface Replacement {
-  readonly write: ReplacingWrite;
-  readonly lease: Lease;
+/** With the write, which need not be of records only. */
+export interface WithReplacement extends RunWrite {
+  readonly tasks: readonly [Replacement, ...TaskWrite[]];
 }
 
-type ReplacementColumn = Column<Replacement>;
-
-const guards: readonly ReplacementColumn[] = [
-  { name: "id", type: "text", cell: ({ write }) => write.runId },
-  { name: "held_epoch", type: "integer", cell: ({ lease }) => lease.epoch },
-  { name: "held_inbox", type: "integer", cell: ({ lease }) => lease.inbox },
-  { name: "replaces", type: "integer", cell: ({ write }) => write.tasks[0].replaces },
-];
+type ReplacementColumn = Column<HeldWrite<WithReplacement>>;
 
 const ofRecord = ({ name, type, cell }: Column<TaskRecord>): ReplacementColumn => ({
-  name,
+  name: `task_${name}`,
   type,
   cell: ({ write }) => cell(write.tasks[0]),
 });
 
 /** What the row becomes. */
-const changed: readonly ReplacementColumn[] = [
-  ...recordColumns.filter(({ name }) => name !== "path").map(ofRecord),
-  { name: "write_id", type: "text", cell: ({ write }) => write.writeId },
+const changedColumns = recordColumns.filter(({ name }) => name !== "path");
+
+/** Of the table `held`. */
+export const replacementColumns: readonly ReplacementColumn[] = [
+  { name: "replaces", type: "integer", cell: ({ write }) => write.tasks[0].replaces },
+  ...recordColumns.map(ofRecord),
 ];
 
-const columns: readonly ReplacementColumn[] = [
-  ...guards,
-  ...recordColumns.filter(({ name }) => name === "path").map(ofRecord),
-  ...changed,
-];
+const changes = [
+  "write_id = h.write_id",
+  ...cellsOf(changedColumns.map(ofRecord), "h").map(
+    (cell, index) => `${changedColumns[index]?.name} = ${cell}`,
+  ),
+].join(", ");
 
-/** Nothing is written of a write for which anything is not as this process knows it. Rows of runs are not waited for. */
-function statement(schema: string, writes: string, isReplaced: string): string {
-  const cells = cellsOf(changed, "h");
-  const changes = changed.map(({ name }, index) => `${name} = ${cells[index]}`);
+/** The table `replaced`: of `held` what had the record that it replaces. */
+export function replacedAs(schema: string, equal: Equal): string {
   return (
-    `with held as materialized (select w.*, r.rk from ${writes} as w(${namesOf(columns)}, place) ` +
-    `cross join lateral (select r.rk from ${schema}.runs r where r.id = w.id and r.epoch = w.held_epoch and r.inbox = w.held_inbox ` +
-    `and ${isHeld} for share skip locked) as r), ` +
-    `replaced as (update ${schema}.tasks t set ${changes.join(", ")} from held h ` +
-    `where ${isReplaced} and t.path = h.path and t.status <> 'COMPLETED' returning h.place) ` +
-    "select string_agg(p.place::text, ',') from replaced p"
+    `replaced as (update ${schema}.tasks t set ${changes} from held h ` +
+    `where ${equal("t.rk", "rk", "held", "h")} and ${equal("t.seq", "replaces", "held", "h")} ` +
+    "and t.path = h.task_path and t.status <> 'COMPLETED' returning h.*)"
   );
 }
 
-const oneWrite = `(select ${placesOf(columns, 1).join(", ")}, 1)`;
-const manyWrites = `unnest(${joinedOf(columns, 1).join(", ")}) with ordinality`;
-
-/**
- * Answers into `known`. What is not as it was known to be gets no answer, and neither does anything if a seq is taken:
- * then the general way decides what that means.
- */
+/** Answers into `known`. What is not as it was known to be gets no answer. */
 export async function storeReplacements(
   context: Context,
   writes: readonly ReplacingWrite[],
   known: Map<RunWrite, CommitResult>,
 ): Promise<void> {
-  const replacements = writes.flatMap((write): Replacement[] => {
+  const held = writes.flatMap((write): HeldWrite<ReplacingWrite>[] => {
     const lease = context.held.of(write.runId, write.guard.epoch);
-    const isNext = context.paths.isNext(write) && isJoinableWrite(write);
-    return lease !== undefined && isNext ? [{ write, lease }] : [];
+    const areNext = context.paths.areNext(write) && isJoinableWrite(write);
+    return lease !== undefined && areNext ? [{ write, lease }] : [];
   });
-  if (replacements.length === 0) return;
-  try {
-    const [row] = await replaceAll(context, replacements);
-    for (const place of (row?.[0] ?? "").split(",")) {
-      const replacement = replacements[Number(place) - 1];
-      if (replacement !== undefined) known.set(replacement.write, answerOf(replacement.lease));
-    }
-  } catch (error) {
-    if (!isUniqueViolation(error)) throw error;
-  }
+  for (const { write, lease } of await replaceAll(context, held)) known.set(write, answerOf(lease));
 }
 
 function replaceAll(
-  { driver, schema }: Context,
-  replacements: readonly Replacement[],
-): Promise<readonly Row[]> {
-  const [only] = replacements;
-  if (only !== undefined && replacements.length === 1) {
-    // Not a join, which might read the whole table: see planByIndexes.
-    const isReplaced =
-      "t.rk = (select x.rk from held x) and t.seq = (select x.replaces from held x)";
-    return driver.query(statement(schema, oneWrite, isReplaced), parametersOf(columns, only));
-  }
-  const text = statement(schema, manyWrites, "t.rk = h.rk and t.seq = h.replaces");
-  const parameters = joinedParametersOf(columns, replacements);
-  return driver.transaction((session) => session.query(text, parameters));
+  context: Context,
+  writes: readonly HeldWrite<ReplacingWrite>[],
+): Promise<readonly HeldWrite<ReplacingWrite>[]> {
+  const { schema } = context;
+  const added = addedBehind(schema, writes);
+  return storeHeld(context, {
+    writes,
+    columns: replacementColumns,
+    lock: "share",
+    body: (equal, from) => replacedAs(schema, equal) + added.as(from),
+    more: added.parameters,
+    stored: "replaced",
+  });
+}
+
+interface Added {
+  /** A table that nobody reads, with a comma before it. */
+  as(from: number): string;
+  readonly parameters: readonly Parameter[];
+}
+
+const nothing: Added = { as: () => "", parameters: [] };
+
+/** The records that come with those which replace one. */
+function addedBehind(schema: string, writes: readonly HeldWrite<ReplacingWrite>[]): Added {
+  const further = writes.flatMap(({ write: { tasks } }, index) =>
+    tasks.slice(1).map((task) => ({ task, place: index + 1 })),
+  );
+  const tasks = further.map(({ task }) => task);
+  const [first] = tasks;
+  if (first === undefined) return nothing;
+  const form = formOf(first, tasks);
+  return {
+    as: (from) =>
+      `, added as (insert into ${schema}.tasks (rk, write_id, ${form.columns}) select p.rk, p.write_id, ${form.cells(from + 1)} ` +
+      `from ${form.table(from + 1, `$${from}::integer[]`)} join replaced p on p.place = u.number)`,
+    parameters: [
+      arrayText(further.map(({ place }) => place)),
+      ...form.parametersOfMany(first, tasks),
+    ],
+  };
 }

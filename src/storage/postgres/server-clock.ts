@@ -1,5 +1,5 @@
 import type { Clock } from "../../core/clock.js";
-import type { Parameter, Session } from "./driver.js";
+import type { Parameter, Queries } from "./driver.js";
 
 const READING = "floor(extract(epoch from clock_timestamp()) * 1000)::bigint";
 /** Longer than this nothing is built on one reading. */
@@ -31,7 +31,7 @@ export class ServerClock {
     this.#readAt = performance.now();
   }
 
-  async now(session: Session): Promise<number> {
+  async now(session: Queries): Promise<number> {
     if (this.#clock !== undefined) return this.#clock.now();
     const [row] = await session.query(`select ${READING}::text`);
     this.observe(Number(row?.[0]));
@@ -42,7 +42,7 @@ export class ServerClock {
    * Never later than the server's instant, and seldom a message of its own: the last reading, plus the time since its
    * answer arrived. For what is written down. Who asks whether a slot is free asks `now`.
    */
-  async atLeast(session: Session): Promise<number> {
+  async atLeast(session: Queries): Promise<number> {
     if (this.#clock !== undefined) return this.#clock.now();
     const since = performance.now() - this.#readAt;
     return since < LASTS_MS ? this.#read + Math.floor(since) : this.now(session);

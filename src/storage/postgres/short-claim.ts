@@ -4,7 +4,6 @@ import { arrayText } from "./array.js";
 import type { ClaimProbe } from "./claim-probe.js";
 import type { TakenRun } from "./claimed.js";
 import type { Context } from "./context.js";
-import type { Session } from "./driver.js";
 import { type PackedColumn, PackReader, packed } from "./packed.js";
 import { isDueIn, PATIENCE, ranks, unknown } from "./rank.js";
 
@@ -109,20 +108,14 @@ export interface ShortlyTaken extends TakenRun {
 
 /** In the order of claims. */
 export async function takeDue(
-  { schema }: Context,
-  session: Session,
+  { driver, schema }: Context,
   { claimId, workerId, jobIds, leaseMs, limit }: ClaimRequest,
   now: number,
 ): Promise<readonly ShortlyTaken[]> {
   const leaseUntil = now + leaseMs;
-  const [row] = await session.query(statement(schema), [
-    String(now),
-    arrayText(jobIds),
-    claimId,
-    workerId,
-    String(leaseUntil),
-    String(limit),
-  ]);
+  const parameters = [now, arrayText(jobIds), claimId, workerId, leaseUntil, limit].map(String);
+  // Two tries of one claim would each pass over what the other has locked.
+  const [row] = await driver.planned(statement(schema), parameters, `${schema} ${claimId}`);
   return takenRunsOf(new PackReader(row), { workerId, leaseUntil });
 }
 

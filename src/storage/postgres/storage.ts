@@ -207,7 +207,7 @@ export class PostgresStorage<Tx> implements Storage<Tx> {
   #subscribe(onHint: (dueAt?: number) => void): Promise<() => Promise<void>> {
     return this.#call(async (context) => {
       const heard = (dueAt?: number) => {
-        if (dueAt !== undefined) context.heardNews();
+        if (dueAt !== undefined) context.claimsAtOnce.heardNews();
         onHint(dueAt);
       };
       return (await context.hints?.subscribe(heard)) ?? (async () => {});

@@ -11,7 +11,13 @@ import type {
 import { commitResult, guardOutcome } from "../../core/write-verdict.js";
 import type { Context } from "./context.js";
 import { createInGeneral } from "./create.js";
-import type { Driver, Session, Transaction, UserTransactions } from "./driver.js";
+import {
+  type Driver,
+  plannedPlainly,
+  type Session,
+  type Transaction,
+  type UserTransactions,
+} from "./driver.js";
 import { causedState, reasonOf } from "./failure.js";
 import { isolated } from "./isolate.js";
 import { pathsOfHeld } from "./met-tasks.js";
@@ -223,6 +229,9 @@ function savepoints(session: Session): Driver {
     name: "a transaction of the application",
     query: (text, parameters) => session.query(text, parameters),
     script: (text) => session.script(text),
+    planned(text, parameters) {
+      return plannedPlainly(this, text, parameters);
+    },
     async transaction<T>(work: (inner: Transaction) => Promise<T>): Promise<T> {
       await begin(session);
       try {

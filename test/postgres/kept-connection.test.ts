@@ -137,3 +137,13 @@ test("and after an error or its death another one is taken", async () => {
   await driver.insert(insert, ["3"]);
   expect(await numbers()).toEqual([1, 2, 3]);
 });
+
+test("nor is the connection used again on which a planned statement failed", async () => {
+  expect(await driver.planned("select $1::text", ["1"])).toEqual([["1"]]);
+  await allAreIdle();
+  const before = pool.totalCount;
+  const failed = driver.planned("select (1 / $1::integer)::text", ["0"]);
+  await expect(failed).rejects.toMatchObject({ code: "22012" });
+  expect(pool.totalCount).toBe(before - 1);
+  expect(await driver.planned("select (1 / $1::integer)::text", ["1"])).toEqual([["1"]]);
+});
